@@ -1,0 +1,28 @@
+"""The command line: one short function a command, and one place where errors become messages."""
+
+import sys
+
+from keifu.errors import KeifuError
+
+
+def main() -> None:
+    """Runs the command that the arguments name and ends with the exit code of the contract."""
+    from keifu.cli.commands import app
+
+    try:
+        app()
+    except KeifuError as error:
+        print(f"keifu: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        print("keifu: out of memory; try a smaller training.batch_tokens or --batch-size", file=sys.stderr)
+        sys.exit(4)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # torch.OutOfMemoryError is a RuntimeError; the CPU allocator raises a plain one. Neither is worth importing torch
+    # for.
+    text = str(error)
+    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text

@@ -1,0 +1,24 @@
+"""Evaluation reports as text."""
+
+from typing import Any
+
+
+def evaluation_report(report: dict[str, Any]) -> str:
+    """A line a metric, with signatures; what has to be known of the data stands first."""
+    lines = [f"{report['data']}: {report['sentences']:,} sentences, beam {report['beam']}"]
+    if report["selected_on"]:
+        lines.append("note: the best checkpoint was chosen on this very data; report a score on other data")
+    lines.append(f"BLEU           {report['bleu']:6.2f}   {report['bleu_signature']}")
+    if "bleu_note" in report:
+        lines.append(f"               {report['bleu_note']}")
+    if "bleu_as_given" in report:
+        lines.append(f"BLEU as given  {report['bleu_as_given']:6.2f}   {report['bleu_as_given_signature']}")
+    lines.append(f"chrF           {report['chrf']:6.2f}   {report['chrf_signature']}")
+    lines.append(f"exact match    {report['exact_match']:6.1%}")
+    for name, share in report.get("exact_match_by_construction", {}).items():
+        lines.append(f"  {name:16} {share:6.1%}")
+    if "alignment_error" in report:
+        chosen = f"decoder layer {report['alignment_layer']}, chosen on {report['alignment_layer_chosen_on']}"
+        lines.append(f"alignment error {report['alignment_error']:5.1%}   {chosen}")
+    lines.append(f"speed          {report['sentences_per_second']:6.1f}   sentences/s")
+    return "\n".join(lines)

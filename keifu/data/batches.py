@@ -1,0 +1,118 @@
+"""Token sequences, batches of similar length, and a sampler that can be stopped and goes on exactly."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Indices = NDArray[np.int64]
+
+_POOL = 20_000
+"""Examples that are sorted by length together: enough for little padding, few enough to leave the order random."""
+
+
+class Sequences:
+    """Many token sequences in one array, four bytes a token."""
+
+    def __init__(self, sequences: Iterable[Sequence[int] | NDArray[np.int32]]) -> None:
+        rows = [np.asarray(row, dtype=np.int32) for row in sequences]
+        self.lengths: Indices = np.array([len(row) for row in rows], dtype=np.int64)
+        self._tokens = np.concatenate(rows) if rows else np.zeros(0, dtype=np.int32)
+        self._starts = np.concatenate([[0], np.cumsum(self.lengths)])
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, index: int) -> NDArray[np.int32]:
+        return self._tokens[self._starts[index] : self._starts[index + 1]]
+
+    def padded(self, rows: Indices, pad_id: int, first: int | None = None) -> Tensor:
+        """Token ids `[B, T]` of the rows, padded on the right; `first` is put before every row."""
+        lead = [] if first is None else [first]
+        batch = np.full((len(rows), len(lead) + int(self.lengths[rows].max(initial=0))), pad_id, dtype=np.int64)
+        batch[:, : len(lead)] = lead
+        for place, row in enumerate(rows):
+            batch[place, len(lead) : len(lead) + self.lengths[row]] = self[row]
+        return torch.from_numpy(batch)
+
+
+def length_mask(lengths: Indices) -> Tensor:
+    """`[B, T]`, True at the real tokens of rows with these lengths."""
+    longest = int(lengths.max(initial=0))
+    return torch.from_numpy(np.arange(longest)[None, :] < lengths[:, None])
+
+
+def to_right_padded(tokens: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Moves the real tokens of each row to the left. tokens and mask (True at real tokens; None: all) `[B, T]`.
+
+    Returns tokens, mask and the order `[B, T]` that `from_right_padded` undoes.
+    """
+    mask = torch.ones_like(tokens, dtype=torch.bool) if mask is None else mask.to(tokens.device).bool()
+    order = (~mask).int().argsort(dim=1, stable=True)
+    return tokens.gather(1, order), mask.gather(1, order), order
+
+
+def from_right_padded(values: Tensor, order: Tensor) -> Tensor:
+    """Puts values `[B, T, ...]` back where their tokens stood."""
+    index = order.argsort(dim=1)
+    return values[torch.arange(len(values), device=values.device)[:, None], index]
+
+
+def cut(order: Indices, sizes: Indices, budget: int) -> list[Indices]:
+    """Cuts `order` into batches whose padded size, rows times the longest, stays within `budget` tokens.
+
+    An example longer than the budget becomes a batch of its own.
+    """
+    batches, begin, longest = [], 0, 0
+    for place, size in enumerate(sizes[order].tolist()):
+        longest = max(longest, size)
+        if longest * (place - begin + 1) > budget and place > begin:
+            batches.append(order[begin:place])
+            begin, longest = place, size
+    if len(order) > begin:
+        batches.append(order[begin:])
+    return batches
+
+
+class Sampler:
+    """Gives every example once an epoch, in random batches of similar length. Its position is two numbers.
+
+    sizes: `[N, k]`, the length of each example on each of its k sides. budget: padded tokens a batch, of the longer
+    side. The order of an epoch depends on seed and epoch alone, so `go_to(epoch, batch)` goes on where another
+    sampler stopped.
+    """
+
+    def __init__(self, sizes: Indices, budget: int, seed: int) -> None:
+        self._sizes, self._budget, self._seed = sizes, budget, seed
+        self.go_to(0, 0)
+
+    def go_to(self, epoch: int, batch: int) -> None:
+        """Makes batch number `batch` (from 0) of an epoch the next one."""
+        self.epoch, self.batch = epoch, batch
+        self._batches = self._shuffled(epoch)
+
+    @property
+    def batches_per_epoch(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[Indices]:
+        return self
+
+    def __next__(self) -> Indices:
+        if self.batch == len(self._batches):
+            self.go_to(self.epoch + 1, 0)
+        self.batch += 1
+        return self._batches[self.batch - 1]
+
+    def _shuffled(self, epoch: int) -> list[Indices]:
+        random = np.random.default_rng([self._seed, epoch])
+        order = random.permutation(len(self._sizes))
+        longest = self._sizes.max(axis=1)
+        batches: list[Indices] = []
+        for begin in range(0, len(order), _POOL):
+            pool = order[begin : begin + _POOL]
+            by_length = np.lexsort(self._sizes[pool].T)  # the last side decides first, so targets pad least
+            batches += cut(pool[by_length], longest, self._budget)
+        return [batches[index] for index in random.permutation(len(batches))]

@@ -1,0 +1,27 @@
+"""What a data set is made of: the examples that tasks turn into batches."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """Which words of a pair belong together, known because a grammar wrote both sides.
+
+    `source_words` and `target_words` are character ranges `(start, end)` in the two texts, in reading order.
+    `links` names pairs `(target word, source word)` by index. A target word without a link (a particle that
+    no English word stands for) is not scored.
+    """
+
+    source_words: tuple[tuple[int, int], ...]
+    target_words: tuple[tuple[int, int], ...]
+    links: frozenset[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A sentence and its translation. Built-in corpora also know its constructions and its word alignment."""
+
+    source: str
+    target: str
+    constructions: tuple[str, ...] = ()
+    alignment: Alignment | None = None

@@ -1,0 +1,39 @@
+"""The mistakes that a user can make, each one short message: where, what was found, what was expected, what to do.
+
+The command line prints the message without a traceback and ends with the class's `exit_code`. A programmer's
+mistake is an assertion instead.
+"""
+
+
+class KeifuError(Exception):
+    """Base of every error that a user can cause. Never raised itself."""
+
+    exit_code = 2
+
+
+class ConfigError(KeifuError):
+    """A setting or an argument is wrong, or two of them do not go together. Exit code 2."""
+
+
+class DataError(KeifuError):
+    """A data file is missing, unreadable or not in the form that was asked for. Exit code 3."""
+
+    exit_code = 3
+
+
+class CheckpointError(KeifuError):
+    """A run folder or a checkpoint is missing, damaged or of another kind. Exit code 3."""
+
+    exit_code = 3
+
+
+class OutOfMemoryError(KeifuError):
+    """More memory was asked for than there is. Exit code 4."""
+
+    exit_code = 4
+
+
+class DivergenceError(KeifuError):
+    """Training met a loss or a gradient that is not a finite number. Exit code 3: the last checkpoint is good."""
+
+    exit_code = 3

@@ -1,0 +1,173 @@
+"""Greedy and beam search, written once over the step protocol: they ask nothing about the model.
+
+A step reads tokens `[B, n]` after a state and returns hidden `[B, n, D]` and the new state; a head turns hidden
+vectors into scores over the vocabulary.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
+Head = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One output: its tokens without [EOS], and its score, log-probability / length^penalty (natural logarithm).
+
+    The length counts [EOS]. An output that was cut off at its limit has no [EOS]; `complete` is False then.
+    """
+
+    tokens: list[int]
+    score: float
+    complete: bool = True
+
+
+def greedy(step: Step, head: Head, state: Any, prompt: Tensor, eos_id: int, limits: Tensor) -> list[Hypothesis]:
+    """Takes the likeliest token at each step. prompt `[B, n]`; limits `[B]`, the most tokens a row may have, [EOS]
+    included.
+    """
+    count = prompt.shape[0]
+    tokens: list[list[int]] = [[] for _ in range(count)]
+    scores, complete = [0.0] * count, [False] * count
+    rows = torch.arange(count, device=prompt.device)
+    hidden, state = step(prompt, state)
+    length = 0
+    while True:
+        length += 1
+        log_probability, token = head(hidden[:, -1]).float().log_softmax(-1).max(-1)
+        for row, chosen, likely in zip(rows.tolist(), token.tolist(), log_probability.tolist(), strict=True):
+            scores[row] += likely
+            complete[row] = chosen == eos_id
+            if not complete[row]:
+                tokens[row].append(chosen)
+        going_on = ((token != eos_id) & (limits[rows] > length)).nonzero().squeeze(1)
+        if len(going_on) == 0:
+            lengths = [len(row) + done for row, done in zip(tokens, complete, strict=True)]
+            return [
+                Hypothesis(row, score / size, done)
+                for row, score, size, done in zip(tokens, scores, lengths, complete, strict=True)
+            ]
+        if len(going_on) < len(rows):
+            rows, token, state = rows[going_on], token[going_on], state.select(going_on)
+        hidden, state = step(token[:, None], state)
+
+
+@dataclass(frozen=True)
+class _Beams:
+    """The k best unfinished and the k best finished outputs of each of B sentences, after `length` tokens.
+
+    live: log-probabilities `[B, k]`, tokens `[B, k, length]`. done: scores `[B, k]` (-inf where there is none yet),
+    done_tokens `[B, k, length]`, filled up with [EOS]; cut: `[B, k]`, True where an output reached its limit.
+    """
+
+    live: Tensor
+    tokens: Tensor
+    done: Tensor
+    done_tokens: Tensor
+    cut: Tensor
+
+    def of(self, sentences: Tensor) -> "_Beams":
+        return _Beams(*(getattr(self, name)[sentences] for name in self.__dataclass_fields__))
+
+
+def beam_search(
+    step: Step,
+    head: Head,
+    state: Any,
+    prompt: Tensor,
+    eos_id: int,
+    limits: Tensor,
+    beam: int = 5,
+    n_best: int = 1,
+    length_penalty: float = 1.0,
+) -> list[list[Hypothesis]]:
+    """Keeps the `beam` likeliest unfinished outputs of each sentence; returns the `n_best` finished ones, best first.
+
+    prompt `[B, n]`; limits `[B]`, the most tokens an output may have, [EOS] included. A finished output's score is
+    its log-probability divided by length^length_penalty. A sentence is done when it has `beam` finished outputs and
+    its best unfinished one, scored at its present length, is no better than the worst of them.
+    """
+    assert 1 <= n_best <= beam
+    count, device = prompt.shape[0], prompt.device
+    hidden, state = step(prompt, state)
+    state = state.select(torch.arange(count, device=device).repeat_interleave(beam))
+    hidden = hidden[:, -1].repeat_interleave(beam, 0)
+    nothing = torch.full((count, beam), -math.inf, device=device)
+    live = nothing.clone()
+    live[:, 0] = 0.0  # all rows of a sentence are equal at first: only one may lead on
+    empty = torch.zeros(count, beam, 0, dtype=torch.long, device=device)
+    beams = _Beams(live, empty, nothing, empty, torch.zeros(count, beam, dtype=torch.bool, device=device))
+    sentences = torch.arange(count, device=device)
+    results: list[list[Hypothesis]] = [[] for _ in range(count)]
+    length = 0
+    while True:
+        length += 1
+        beams, origin = _advance(beams, head(hidden).float().log_softmax(-1), eos_id, length, length_penalty)
+        at_limit = limits[sentences] <= length
+        settled = beams.live[:, 0] / length**length_penalty <= beams.done[:, -1]
+        finished = at_limit | settled
+        if finished.any():
+            beams = _cut_off(beams, at_limit, length, length_penalty)
+            for place in finished.nonzero().squeeze(1).tolist():
+                results[int(sentences[place])] = _hypotheses(beams, place, eos_id, n_best)
+            going_on = (~finished).nonzero().squeeze(1)
+            if len(going_on) == 0:
+                return results
+            beams, origin, sentences = beams.of(going_on), origin[going_on], sentences[going_on]
+        if not torch.equal(origin.flatten(), torch.arange(len(hidden), device=device)):
+            state = state.select(origin.flatten())
+        hidden, state = step(beams.tokens[:, :, -1].reshape(-1, 1), state)
+        hidden = hidden[:, -1]
+
+
+def _advance(beams: _Beams, log_probability: Tensor, eos_id: int, length: int, penalty: float) -> tuple[_Beams, Tensor]:
+    """Adds one token to every output, log_probability `[B * k, V]`; also returns the row `[B, k]` each live one came
+    from.
+    """
+    count, k = beams.live.shape
+    vocabulary = log_probability.shape[-1]
+    total = beams.live[:, :, None] + log_probability.view(count, k, vocabulary)
+    # Of 2k candidates at most k end here, so k go on.
+    likely, index = total.view(count, -1).topk(min(2 * k, k * vocabulary))
+    origin, token = index // vocabulary, index % vocabulary
+    candidates = torch.cat([_pick(beams.tokens, origin), token[:, :, None]], dim=-1)
+
+    ended = token == eos_id
+    may_end = ended & (torch.arange(likely.shape[1], device=likely.device) < k)
+    score = (likely / length**penalty).masked_fill(~may_end, -math.inf)
+    padded = torch.cat([beams.done_tokens, beams.done_tokens.new_full((count, k, 1), eos_id)], dim=-1)
+    done, best = torch.cat([beams.done, score], 1).topk(k)
+    done_tokens = _pick(torch.cat([padded, candidates], 1), best)
+
+    live, best = likely.masked_fill(ended, -math.inf).topk(k)
+    origin = origin.gather(1, best) + torch.arange(count, device=live.device)[:, None] * k
+    return replace(beams, live=live, tokens=_pick(candidates, best), done=done, done_tokens=done_tokens), origin
+
+
+def _cut_off(beams: _Beams, at_limit: Tensor, length: int, penalty: float) -> _Beams:
+    """Counts the unfinished outputs of sentences at their limit as finished."""
+    score = (beams.live / length**penalty).masked_fill(~at_limit[:, None], -math.inf)
+    done, best = torch.cat([beams.done, score], 1).topk(beams.done.shape[1])
+    tokens = _pick(torch.cat([beams.done_tokens, beams.tokens], 1), best)
+    return replace(beams, done=done, done_tokens=tokens, cut=best >= beams.done.shape[1])
+
+
+def _hypotheses(beams: _Beams, place: int, eos_id: int, n_best: int) -> list[Hypothesis]:
+    found = []
+    for score, tokens, cut in zip(
+        beams.done[place].tolist(), beams.done_tokens[place].tolist(), beams.cut[place].tolist(), strict=True
+    ):
+        if score > -math.inf:
+            found.append(Hypothesis(tokens[: tokens.index(eos_id)] if eos_id in tokens else tokens, score, not cut))
+    return found[:n_best]
+
+
+def _pick(values: Tensor, index: Tensor) -> Tensor:
+    """values `[B, n, t]` at index `[B, m]`: `[B, m, t]`."""
+    return values.gather(1, index[:, :, None].expand(-1, -1, values.shape[-1]))

@@ -1,0 +1,105 @@
+"""From source texts to translations: batched by length, results in the order of the input."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field, model_validator
+from torch import nn
+
+from keifu.config import Schema
+from keifu.data.batches import Sequences, length_mask
+from keifu.generation.search import Hypothesis, beam_search, greedy
+from keifu.text import Tokenizer
+
+
+class Decoding(Schema):
+    """How outputs are searched for."""
+
+    beam: int = Field(5, ge=1, le=100)
+    """Unfinished outputs kept at each step; 1 is greedy search."""
+
+    n_best: int = Field(1, ge=1)
+    """Translations returned for each text, best first; at most `beam`."""
+
+    length_penalty: float = Field(1.0, ge=0, le=10)
+    """Scores are log-probability / length^penalty: more favours longer outputs, 0 the shortest."""
+
+    max_ratio: float = Field(3.0, gt=0)
+    """An output may have this many tokens for each source token, and 10 more."""
+
+    batch_size: int = Field(64, ge=1)
+    """Sentences translated together."""
+
+    @model_validator(mode="after")
+    def _beam_is_wide_enough(self) -> "Decoding":
+        if self.n_best > self.beam:
+            raise ValueError(f"n_best {self.n_best} needs a beam of {self.n_best} or more, found {self.beam}")
+        return self
+
+
+@dataclass(frozen=True)
+class Translation:
+    """One translation: its text, its score (log-probability / length^penalty), and its token ids without [EOS].
+
+    complete: False where the output was cut off at its length limit.
+    """
+
+    text: str
+    score: float
+    tokens: list[int]
+    complete: bool
+
+
+@torch.no_grad()
+def translate(
+    model: Any, head: nn.Module, tokenizer: Tokenizer, texts: Sequence[str], decoding: Decoding
+) -> list[list[Translation]]:
+    """The `decoding.n_best` translations of each text. A text without words gives one empty translation."""
+    device = next(model.parameters()).device
+    ids = [row if text.strip() else [] for text, row in zip(texts, tokenizer.encode_batch(texts), strict=True)]
+    sources = Sequences([*row, tokenizer.eos_id] for row in ids)
+    order = np.argsort(sources.lengths, kind="stable")
+    results = [[Translation("", 0.0, [], True)] for _ in texts]
+    order = order[sources.lengths[order] > 1]
+    for begin in range(0, len(order), decoding.batch_size):
+        rows = order[begin : begin + decoding.batch_size]
+        lengths = sources.lengths[rows]
+        source = sources.padded(rows, tokenizer.pad_id).to(device)
+        limits = torch.from_numpy((lengths * decoding.max_ratio).astype(np.int64) + 10).to(device)
+        state = model.start(source, length_mask(lengths).to(device))
+        prompt = torch.full((len(rows), 1), tokenizer.bos_id, device=device)
+        found = _search(model, head, tokenizer, state, prompt, limits, decoding)
+        for row, hypotheses in zip(rows.tolist(), found, strict=True):
+            decoded = tokenizer.decode_batch([hypothesis.tokens for hypothesis in hypotheses])
+            results[row] = [
+                Translation(text, hypothesis.score, hypothesis.tokens, hypothesis.complete)
+                for text, hypothesis in zip(decoded, hypotheses, strict=True)
+            ]
+    return results
+
+
+def _search(
+    model: Any,
+    head: nn.Module,
+    tokenizer: Tokenizer,
+    state: object,
+    prompt: torch.Tensor,
+    limits: torch.Tensor,
+    decoding: Decoding,
+) -> list[list[Hypothesis]]:
+    if decoding.beam == 1:
+        return [[best] for best in greedy(model.step, head, state, prompt, tokenizer.eos_id, limits)]
+    return beam_search(
+        model.step,
+        head,
+        state,
+        prompt,
+        tokenizer.eos_id,
+        limits,
+        decoding.beam,
+        decoding.n_best,
+        decoding.length_penalty,
+    )

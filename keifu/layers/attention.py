@@ -1,0 +1,94 @@
+"""One attention: every model of the family weighs values by the likeness of queries and keys, with the functions
+here.
+
+Masks are built here and nowhere else. `True` means "may attend". A row that may attend to nothing gives zeros.
+
+Sources: Vaswani et al. 2017, "Attention Is All You Need", equation (1) and section 3.2.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from keifu.trace import record, recording
+
+
+def padding_mask(real: Tensor) -> Tensor:
+    """Every query may attend to every real key: `[B, S]`, True at real tokens, becomes `[B, 1, 1, S]`."""
+    return real[:, None, None, :]
+
+
+def causal_mask(queries: int, keys: int, device: torch.device) -> Tensor:
+    """Query t of the last `queries` positions may attend to keys up to its own position: `[T, S]`."""
+    return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)
+
+
+def scaled_dot_product(query: Tensor, key: Tensor) -> Tensor:
+    """Scores `[B, H, T, S]` = Q K^T / sqrt(A): likeness of every query `[B, H, T, A]` with every key `[B, H, S, A]`."""
+    return (query / math.sqrt(query.shape[-1])) @ key.transpose(-1, -2)
+
+
+def attend(scores: Tensor, value: Tensor, mask: Tensor | None, at: nn.Module) -> tuple[Tensor, Tensor]:
+    """Turns scores `[B, H, T, S]` into weights that sum to one, and sums the values `[B, H, S, A]` with them.
+
+    Returns weights `[B, H, T, S]` and the weighted sum `[B, H, T, A]`. Records both under the module `at`.
+    """
+    scores = record(at, "scores", scores, "B H T S")
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -math.inf)
+    weights = scores.softmax(-1)
+    if mask is not None:
+        weights = weights.masked_fill(~mask, 0.0)  # a row that may attend to nothing is 0/0 until here
+    weights = record(at, "weights", weights, "B H T S")
+    return weights, weights @ value
+
+
+def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, at: nn.Module) -> Tensor:
+    """Scaled dot-product attention, softmax(Q K^T / sqrt(A)) V: equation (1). Returns `[B, H, T, A]`.
+
+    query `[B, H, T, A]`, key and value `[B, H, S, A]`; mask broadcasts to `[B, H, T, S]`. Runs the fused kernel where
+    it is the faster one, and the written-out form otherwise and whenever someone records.
+    """
+    if not recording() and _fused_is_faster(query, key):
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+    return attend(scaled_dot_product(query, key), value, mask, at)[1]
+
+
+def _fused_is_faster(query: Tensor, key: Tensor) -> bool:
+    # Measured with benchmarks/attention.py. On a CPU the fused kernel's bfloat16 products are slow for short
+    # sequences, backward above all: at 16 x 16 the written-out form is 10 times faster; they meet near 256 x 256.
+    if query.device.type != "cpu" or query.dtype != torch.bfloat16:
+        return True
+    return query.shape[-2] * key.shape[-2] > 256 * 256
+
+
+class MultiHeadAttention(nn.Module):
+    """Several attentions side by side, each in its own projection of the vectors (section 3.2.2).
+
+    Keys and values are made by `keys_values` and handed to `forward`, so that a cache can stand between the two.
+    """
+
+    def __init__(self, d_model: int, n_heads: int, d_head: int) -> None:
+        super().__init__()
+        self.n_heads, self.d_head = n_heads, d_head
+        self.query = nn.Linear(d_model, n_heads * d_head)
+        self.key = nn.Linear(d_model, n_heads * d_head)
+        self.value = nn.Linear(d_model, n_heads * d_head)
+        self.output = nn.Linear(n_heads * d_head, d_model)
+
+    def keys_values(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Key and value, each `[B, H, S, A]`, of every vector of memory `[B, S, D]`."""
+        key = record(self, "key", self._split(self.key(memory)), "B H S A")
+        value = record(self, "value", self._split(self.value(memory)), "B H S A")
+        return key, value
+
+    def forward(self, x: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+        """x `[B, T, D]` asks, key and value `[B, H, S, A]` answer; returns `[B, T, D]`."""
+        query = record(self, "query", self._split(self.query(x)), "B H T A")
+        heads = record(self, "heads", attention(query, key, value, mask, at=self), "B H T A")
+        return record(self, "output", self.output(heads.transpose(1, 2).flatten(2)), "B T D")
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.view(*x.shape[:-1], self.n_heads, self.d_head).transpose(1, 2)

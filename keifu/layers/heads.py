@@ -1,0 +1,25 @@
+"""Heads turn hidden vectors into what a task asks for. A task chooses its head; the head is saved with the model."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from keifu.layers.losses import cross_entropy
+
+
+class VocabularyHead(nn.Module):
+    """A score for every token of the vocabulary: `[..., D]` to `[..., V]`.
+
+    weight `[V, D]` may be the token embedding itself (Press and Wolf 2017); there is no bias, as in the Transformer
+    paper.
+    """
+
+    def __init__(self, weight: nn.Parameter) -> None:
+        super().__init__()
+        self.weight = weight
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return F.linear(hidden, self.weight)
+
+    def cross_entropy(self, hidden: Tensor, targets: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
+        """The smoothed and the plain loss, each summed over hidden `[N, D]` and targets `[N]`; see layers/losses.py."""
+        return cross_entropy(hidden, self.weight, targets, smoothing)

@@ -1,0 +1,310 @@
+"""The loaded model that a user holds: translate, score, evaluate, look inside."""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from keifu.checkpoint import load_model_files, resolve, verify
+from keifu.config import merge, validate
+from keifu.data.batches import from_right_padded, to_right_padded
+from keifu.data.examples import Pair
+from keifu.data.sources import PairData, load_pairs
+from keifu.errors import CheckpointError, ConfigError
+from keifu.generation.translation import Decoding, translate
+from keifu.interface import PairBatch
+from keifu.models import LINEAGE, architecture
+from keifu.tasks import translation as translation_task
+from keifu.tasks.translation_metrics import score_translations
+from keifu.text import Tokenizer
+from keifu.trace import Edit, Recorded, Recorder, Trace
+from keifu.training.allocator import keep_freed_memory
+from keifu.training.corpus import load_corpus
+from keifu.training.loop import Event
+from keifu.training.model_card import best_evaluation
+from keifu.training.network import fill, make_model, named_parameters
+from keifu.training.precision import choose_device
+from keifu.training.run import Run, start
+from keifu.training.settings import preset_for, resolve_settings
+from keifu.views.alignment import alignment_errors
+
+_ALIGNMENT_PAIRS = 500  # of the dev part, to choose the layer on
+
+
+class Model:
+    """A trained model with its head, tokenizer and settings, ready to use. Made by `load`."""
+
+    def __init__(
+        self, path: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor], tokenizer: Tokenizer
+    ) -> None:
+        self.path, self.tokenizer = path, tokenizer
+        self.languages: tuple[str, str] = tuple(config.get("languages", ("source", "target")))
+        self.model_config, self.decoding = _read_config(path, config)
+        self.task = translation_task.Translation(tokenizer)
+        self.network = make_model(self.model_config)
+        self.head = self.task.head(self.network)
+        fill(named_parameters(self.network, self.head), tensors, path)
+        self.network.eval()
+        self.head.eval()
+
+    def to(self, device: str | torch.device = "auto", precision: str = "fp32") -> "Model":
+        """Moves the model to a device, its weights to "fp32" or "bf16" ("auto" is fp32). Returns it."""
+        target = choose_device(str(device))
+        dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        self.network.to(device=target, dtype=dtype)
+        self.head.to(device=target, dtype=dtype)
+        return self
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.network.parameters()).device
+
+    def translate(self, text: str | Sequence[str], *, details: bool = False, **decoding: Any) -> Any:
+        """The translation of a text; of a list of texts, a list.
+
+        decoding: beam, n_best, length_penalty, max_ratio, batch_size; what is not given is as the model was trained
+        to be used. With n_best above 1, each text gives a list, best first. details=True gives `Translation` objects
+        (text, score, tokens, complete) instead of strings.
+        """
+        texts = [text] if isinstance(text, str) else list(text)
+        settings = self.decoding_with(**decoding)
+        found = translate(self.network, self.head, self.tokenizer, texts, settings)
+        shaped = [[best if details else best.text for best in bests] for bests in found]
+        results: list[Any] = shaped if settings.n_best > 1 else [bests[0] for bests in shaped]
+        return results[0] if isinstance(text, str) else results
+
+    def decoding_with(self, **values: Any) -> Decoding:
+        """The model's decoding settings with some replaced. Raises ConfigError."""
+        asked = {"decoding": {key: value for key, value in values.items() if value is not None}}
+        settings: Decoding = validate(
+            {"decoding": Decoding}, {"decoding": self.decoding.model_dump()}, overrides=asked
+        )["decoding"]
+        return settings
+
+    @torch.no_grad()
+    def logits(
+        self, source: Tensor, target: Tensor, source_mask: Tensor | None = None, target_mask: Tensor | None = None
+    ) -> Tensor:
+        """Scores `[B, T, V]` of the token after each target token, from ids `[B, S]` and `[B, T]`.
+
+        The source ends with [EOS], the target begins with [BOS]. Masks are True at real tokens; padding may stand on
+        either side.
+        """
+        source, source_mask, _ = to_right_padded(source.to(self.device), source_mask)
+        target, target_mask, order = to_right_padded(target.to(self.device), target_mask)
+        hidden = self.network(PairBatch(source, source_mask, target, target_mask)).hidden
+        scores: Tensor = self.head(hidden)
+        return from_right_padded(scores, order)
+
+    @torch.no_grad()
+    def trace(
+        self,
+        text: str,
+        target: str | None = None,
+        names: Sequence[str] = ("*",),
+        edits: Mapping[str, Edit] | None = None,
+    ) -> Trace:
+        """What the model computes while it reads `text` and writes `target` (default: its own greedy translation).
+
+        Row t of the decoder has read target tokens up to t and predicts the next: the sequences "target" and
+        "predicted" name both. names: patterns of the values to keep. edits: pattern -> function that replaces a
+        value, as in {"decoder.0.cross_attention.weights": lambda w: w * 0}.
+        """
+        if target is None:
+            target = self.translate(text, beam=1, n_best=1)
+        encoded = self.task.encode([Pair(text, target)])
+        batch = self.task.batch(encoded, encoded.rows()).to(self.device)
+        with Recorder(self.network, names, edits) as recorder:
+            hidden = self.network(batch.inputs).hidden
+        values = recorder.values()
+        values["logits"] = Recorded("logits", "B T V", self.head(hidden))
+        sequences = {
+            "source": self._tokens(batch.inputs.source[0]),
+            "target": self._tokens(batch.inputs.target[0]),
+            "predicted": self._tokens(batch.targets[0]),
+        }
+        return Trace({name: self._bound(value) for name, value in values.items()}, sequences)
+
+    def evaluate(
+        self, data: str, *, source: str | None = None, target: str | None = None, **decoding: Any
+    ) -> dict[str, Any]:
+        """Scores of the model's translations of `data` ("test.en,test.ja", "builtin:enja:test").
+
+        BLEU and chrF with their signatures, exact match; for a corpus that knows its constructions and alignments,
+        exact match by construction and the alignment error. A corpus without a part is scored on `test`. Says in
+        "selected_on" whether the best checkpoint was chosen on this very data.
+        """
+        pairs = load_pairs(data, "test", *self._sides(source, target))
+        settings = self.decoding_with(**decoding)
+        began = time.perf_counter()
+        found = translate(self.network, self.head, self.tokenizer, [pair.source for pair in pairs.pairs], settings)
+        seconds = time.perf_counter() - began
+        outputs = [bests[0].text for bests in found]
+        scores = score_translations(outputs, [pair.target for pair in pairs.pairs])
+        report = {"data": pairs.spec, "sentences": len(outputs), "beam": settings.beam, **scores}
+        report |= _by_construction(pairs.pairs, outputs)
+        report |= self._alignment(pairs)
+        return report | {"selected_on": self._selected_on(pairs), "sentences_per_second": len(outputs) / seconds}
+
+    def alignment_layer(self) -> int:
+        """The decoder layer whose attention names the aligned words best, on 500 pairs of builtin:enja:dev."""
+        dev = load_pairs("builtin:enja:dev", None, *self._sides(None, None)).pairs[:_ALIGNMENT_PAIRS]
+        errors = alignment_errors(self.network, self.task, dev)
+        return min(range(len(errors)), key=lambda layer: errors[layer])
+
+    def _alignment(self, data: PairData) -> dict[str, Any]:
+        if data.pairs[0].alignment is None:
+            return {}
+        layer = self.alignment_layer()
+        errors = alignment_errors(self.network, self.task, data.pairs)
+        return {
+            "alignment_error": errors[layer],
+            "alignment_layer": layer,
+            "alignment_layer_chosen_on": "builtin:enja:dev",
+        }
+
+    def _sides(self, source: str | None, target: str | None) -> tuple[str | None, str | None]:
+        """The languages to ask of a corpus: the user's, or the model's own where it knows them by name."""
+        if source or target or self.languages == ("source", "target"):
+            return source, target
+        return self.languages
+
+    def _selected_on(self, data: PairData) -> bool:
+        """Whether the checkpoint belongs to a run whose data.json names this very data as its validation data."""
+        try:
+            report = json.loads((self.path.parent.parent / "data.json").read_text("utf-8"))
+            return bool(report["valid"]["sha256"] == data.sha256)
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
+    def _tokens(self, ids: Tensor) -> list[str]:
+        return [self.tokenizer.token(index) for index in ids.tolist()]
+
+    def _bound(self, value: Recorded) -> Recorded:
+        patterns: Mapping[str, Mapping[str, str]] = self.network.axis_sequences  # type: ignore[assignment]
+        for pattern, sequences in patterns.items():
+            if fnmatchcase(value.name, pattern):
+                known = {letter: name for letter, name in sequences.items() if letter in value.letters}
+                return Recorded(value.name, value.axes, value.value, known)
+        return value
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """What `train` returns: the run's folder, the scores of its best checkpoint, and that model, loaded when first
+    asked for.
+    """
+
+    path: Path
+    metrics: dict[str, Any]
+
+    @cached_property
+    def model(self) -> Model:
+        return load(self.path)
+
+
+def load(path: str | Path, device: str = "auto", precision: str = "auto") -> Model:
+    """The model in a run folder (its best checkpoint), in one of its checkpoints, or in any folder that holds a
+    model.
+
+    Raises CheckpointError where it is missing, damaged or of another kind.
+    """
+    keep_freed_memory()
+    folder = resolve(path)
+    if damaged := verify(folder):
+        raise CheckpointError(f"{folder}: damaged ({', '.join(damaged)}); copy it again, or use another checkpoint")
+    config, tensors, tokenizer = load_model_files(folder)
+    if tokenizer is None:
+        raise CheckpointError(f"{folder}: tokenizer.json is missing; copy it from where the model was trained")
+    return Model(folder, config, tensors, Tokenizer.load(tokenizer)).to(device, precision)
+
+
+def train(
+    task: str,
+    data: str | None = None,
+    model: str | None = None,
+    *,
+    out: str | Path | None = None,
+    on_event: Callable[[Event], None] = lambda event: None,
+    **options: Any,
+) -> TrainedRun:
+    """Trains a model and returns the finished run.
+
+    task: "translation". data: two aligned files or a built-in corpus. model: a name of the lineage. options, as on
+    the command line: valid, source, target, max_time ("20m"), max_steps, epochs, preset, config (a YAML file),
+    device, precision, seed; `overrides` is a nested dict for any other key, as {"model": {"d_model": 128}}. on_event:
+    called with every event of the training loop.
+    """
+    run = prepare(task, data, model, out=out, **options)
+    for event in run.events():
+        on_event(event)
+    best = best_evaluation(run.folder.path) or {}
+    return TrainedRun(run.folder.path, {"step": best.get("step"), **best.get("valid", {})})
+
+
+def prepare(
+    task: str,
+    data: str | None = None,
+    model: str | None = None,
+    *,
+    out: str | Path | None = None,
+    preset: str | None = None,
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Run:
+    """A run that is ready to train, with options as for `train`. Raises ConfigError and DataError."""
+    began = time.monotonic()
+    sections = {"data": ("valid", "source", "target"), "training": _TRAINING_OPTIONS}
+    known = [name for names in sections.values() for name in names]
+    if unknown := [name for name in options if name not in known]:
+        raise ConfigError(f"{unknown[0]!r} is no option of train; expected {', '.join(known)}, or a key in overrides")
+    given: dict[str, Any] = {
+        section: {name: options[name] for name in names if options.get(name) is not None}
+        for section, names in sections.items()
+    }
+    if data is not None:
+        given["data"]["train"] = data
+    asked = merge(overrides or {}, given)
+    settings = resolve_settings(task, model, preset, asked, config)
+    corpus = load_corpus(settings.data)
+    if preset is None:
+        preset = preset_for(len(corpus.train.pairs))
+        settings = resolve_settings(task, model, preset, asked, config)
+    return start(settings, corpus, out, began)
+
+
+_TRAINING_OPTIONS = ("max_time", "max_steps", "epochs", "device", "precision", "seed")
+
+
+def _read_config(path: Path, config: Mapping[str, Any]) -> tuple[Any, Decoding]:
+    """The model's and the decoding settings of a config.json. Raises CheckpointError."""
+    model = config.get("model")
+    name = model.get("name") if isinstance(model, dict) else None
+    if name not in LINEAGE:
+        raise CheckpointError(f"{path}/config.json: model {name!r} is not known; expected one of {', '.join(LINEAGE)}")
+    schemas = {"model": architecture(name).Config, "decoding": Decoding}
+    try:
+        sections = validate(schemas, {key: config.get(key, {}) for key in schemas}, file=path / "config.json")
+    except ConfigError as error:
+        raise CheckpointError(str(error)) from None
+    return sections["model"], sections["decoding"]
+
+
+def _by_construction(pairs: Sequence[Pair], outputs: Sequence[str]) -> dict[str, Any]:
+    """Exact match among the pairs with each construction, for a corpus that names them."""
+    names = sorted({name for pair in pairs for name in pair.constructions})
+    if not names:
+        return {}
+    matches = {
+        name: [output == pair.target for pair, output in zip(pairs, outputs, strict=True) if name in pair.constructions]
+        for name in names
+    }
+    return {"exact_match_by_construction": {name: sum(hits) / len(hits) for name, hits in matches.items()}}

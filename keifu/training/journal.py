@@ -1,0 +1,57 @@
+"""Training events as lines to read: for train.log, and for whoever watches."""
+
+import time
+
+from keifu.training.loop import Checkpoint, Evaluation, Event, Step
+
+
+class Journal:
+    """Turns events into lines; a line for steps only every `interval` seconds, with the rate since the line before."""
+
+    def __init__(self, max_steps: int, interval: float = 5.0) -> None:
+        self._max_steps, self._interval = max_steps, interval
+        self._last = time.monotonic()
+        self._tokens, self._steps, self._seconds = 0, 0, 0.0
+        self._loss = 0.0
+
+    def line(self, event: Event) -> str | None:
+        """The line for an event, if it is due one."""
+        if isinstance(event, Step):
+            return self._step(event)
+        if isinstance(event, Evaluation):
+            self._last = time.monotonic()
+            metrics = event.metrics
+            scores = f"BLEU {metrics['bleu']:.2f}  chrF {metrics['chrf']:.2f}  exact {metrics['exact_match']:.1%}"
+            return f"step {event.step:,}  valid loss {metrics['loss']:.3f}  {scores}  ({event.seconds:.1f} s)"
+        if isinstance(event, Checkpoint):
+            return f"step {event.step:,}  saved {event.path}{'  (best so far)' if event.best else ''}"
+        return f"step {event.step:,}  {_ENDS[event.reason]}"
+
+    def _step(self, event: Step) -> str | None:
+        self._tokens += event.tokens
+        self._seconds += event.seconds
+        self._steps += 1
+        self._loss += event.loss * event.tokens
+        now = time.monotonic()
+        if now - self._last < self._interval and event.step > 1:
+            return None
+        left = (self._max_steps - event.step) * self._seconds / self._steps
+        line = (
+            f"step {event.step:,}/{self._max_steps:,}  epoch {event.epoch + 1}  loss {self._loss / self._tokens:.3f}  "
+            f"{self._tokens / self._seconds:,.0f} tokens/s  left {clock(left)}"
+        )
+        self._last, self._tokens, self._steps, self._seconds, self._loss = now, 0, 0, 0.0, 0.0
+        return line
+
+
+_ENDS = {"steps": "done", "time": "stopped: the time is up", "interrupted": "stopped as asked; go on with keifu resume"}
+
+
+def clock(seconds: float) -> str:
+    """A duration to read: "45s", "12m05s", "3h07m"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02}m"

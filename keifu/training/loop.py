@@ -1,0 +1,188 @@
+"""The training loop, as a generator of events. It knows no architecture and no task.
+
+A task turns rows of its data into batches and batches into sums of losses; a model turns batches into hidden vectors.
+The loss of a step is a mean over all of its tokens, however many parts it is computed in. The random numbers of a
+step follow from the seed and the step's number alone, so a run that is resumed draws the same ones.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from keifu.data.batches import Sampler
+from keifu.errors import DivergenceError
+from keifu.training.optimiser import learning_rate
+from keifu.training.precision import autocast
+from keifu.training.settings import Training
+
+
+@dataclass(frozen=True)
+class Step:
+    """One update. loss: nats a token before smoothing; tokens: scored ones; norm: of the gradient before clipping."""
+
+    step: int
+    epoch: int
+    loss: float
+    tokens: int
+    learning_rate: float
+    norm: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores on the validation data, and a few (source, reference, output) to read."""
+
+    step: int
+    metrics: dict[str, Any]
+    samples: list[tuple[str, str, str]]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint was written; `best` if it has the best score so far."""
+
+    step: int
+    path: Path
+    best: bool
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The end: "steps" when all were done, "time" at the deadline, "interrupted" when asked to stop."""
+
+    step: int
+    reason: str
+
+
+Event = Step | Evaluation | Checkpoint | Finished
+
+
+@dataclass
+class Learner:
+    """All that changes while training: weights, optimiser, place in the data, step and best score."""
+
+    task: Any
+    model: nn.Module
+    head: nn.Module
+    optimizer: torch.optim.Optimizer
+    peak: float
+    sampler: Sampler
+    data: Any
+    device: torch.device
+    dtype: torch.dtype
+    step: int = 0
+    best: float | None = None
+    network: nn.ModuleDict = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.network = nn.ModuleDict({"model": self.model, "head": self.head})
+
+    def position(self) -> dict[str, Any]:
+        """Plain values that, beside weights and optimiser, say where training stands."""
+        return {
+            "step": self.step,
+            "epoch": self.sampler.epoch,
+            "batch": self.sampler.batch,
+            "best": self.best,
+        }
+
+    def restore(self, position: dict[str, Any]) -> None:
+        """Goes to a place that `position` gave."""
+        self.step, self.best = position["step"], position["best"]
+        self.sampler.go_to(position["epoch"], position["batch"])
+
+
+def train(
+    learner: Learner,
+    settings: Training,
+    evaluate: Callable[[], Evaluation],
+    save: Callable[[bool], Path],
+    should_stop: Callable[[], bool] = lambda: False,
+    deadline: float = math.inf,
+) -> Iterator[Event]:
+    """Trains until `settings.max_steps`; evaluates and saves every `settings.evaluate_every` steps and at the end.
+
+    should_stop: asked before each step; when true, the run saves and ends. deadline: on the clock of time.monotonic,
+    by which the last evaluation and checkpoint are done too, judged by how long the latest took. Raises
+    DivergenceError before an update with a loss or gradient that is not a finite number.
+    """
+    assert settings.max_steps is not None
+    assert settings.evaluate_every is not None
+    ending = 0.0  # seconds that an evaluation and a checkpoint take
+    saved = learner.step
+    reason = "steps"
+    while learner.step < settings.max_steps:
+        if should_stop():
+            reason = "interrupted"
+            break
+        if time.monotonic() + ending * 1.2 > deadline:
+            reason = "time"
+            break
+        yield take_step(learner, settings)
+        if learner.step % settings.evaluate_every == 0 and learner.step < settings.max_steps:
+            began = time.monotonic()
+            yield from _evaluate_and_save(learner, evaluate, save)
+            saved, ending = learner.step, time.monotonic() - began
+    if reason == "interrupted":
+        if saved != learner.step:
+            yield Checkpoint(learner.step, save(False), best=False)
+    elif saved != learner.step:
+        yield from _evaluate_and_save(learner, evaluate, save)
+    yield Finished(learner.step, reason)
+
+
+def _evaluate_and_save(
+    learner: Learner, evaluate: Callable[[], Evaluation], save: Callable[[bool], Path]
+) -> Iterator[Event]:
+    evaluation = evaluate()
+    yield evaluation
+    score = evaluation.metrics[learner.task.selects_by]
+    best = learner.best is None or score > learner.best
+    if best:
+        learner.best = score
+    yield Checkpoint(learner.step, save(best), best)
+
+
+def take_step(learner: Learner, settings: Training) -> Step:
+    """One update from the sampler's next batch."""
+    began = time.perf_counter()
+    step = learner.step + 1
+    torch.manual_seed((settings.seed << 32) + step)
+    rate = learning_rate(step, settings, learner.peak)
+    for group in learner.optimizer.param_groups:
+        group["lr"] = rate
+    learner.network.train()
+    loss, tokens = accumulate_gradients(learner, next(learner.sampler), settings.accumulate)
+    norm = float(nn.utils.clip_grad_norm_(learner.network.parameters(), settings.clip_norm))
+    if not (math.isfinite(norm) and math.isfinite(loss)):
+        raise DivergenceError(
+            f"step {step}: the loss is {loss}, the gradient's norm {norm}; nothing was updated. "
+            "The last checkpoint is good: try a lower training.learning_rate or training.precision=fp32"
+        )
+    learner.optimizer.step()
+    learner.optimizer.zero_grad(set_to_none=True)
+    learner.step = step
+    seconds = time.perf_counter() - began
+    return Step(step, learner.sampler.epoch, loss, tokens, rate, norm, seconds)
+
+
+def accumulate_gradients(learner: Learner, rows: Any, parts: int) -> tuple[float, int]:
+    """Adds the gradient of the mean loss over the tokens of all rows; returns that mean (nats) and the count."""
+    batches = [learner.task.batch(learner.data, part) for part in np.array_split(rows, parts) if len(part)]
+    tokens = sum(learner.task.scored(batch) for batch in batches)
+    surprise = 0.0
+    for batch in batches:
+        with autocast(learner.device, learner.dtype):
+            loss = learner.task.loss(learner.model, learner.head, batch.to(learner.device))
+        (loss.total / tokens).backward()
+        surprise += float(loss.surprise)
+    return surprise / tokens, tokens

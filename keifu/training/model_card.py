@@ -1,0 +1,41 @@
+"""README.md of a run folder: what was trained, on what, how well it does, and how to use it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from keifu.training.settings import Settings
+
+
+def model_card(path: Path, settings: Settings, data: dict[str, Any]) -> str:
+    """The card in Markdown, from the settings, data.json's content and the run's own metrics.jsonl."""
+    source, target = data["languages"]
+    model = settings.model
+    lines = [
+        f"# {path.name}",
+        "",
+        f"A `{model.name}` ({model.n_layers} layers, d_model {model.d_model}) "
+        f"for {settings.training.task}, {source} to {target}.",
+        "",
+        f"- Learned from: `{data['train']['spec']}`, {data['train']['pairs']:,} pairs, "
+        f"SHA-256 `{data['train']['sha256'][:16]}…`",
+        f"- Best checkpoint chosen on: {data['valid']['spec']} ({data['valid']['pairs']:,} pairs)",
+    ]
+    best = best_evaluation(path)
+    if best is not None:
+        scores = best["valid"]
+        lines += [
+            f"- Best at step {best['step']:,} of {settings.training.max_steps:,}: BLEU {scores['bleu']:.2f} "
+            f"(`{scores['bleu_signature']}`, greedy), chrF {scores['chrf']:.2f}, "
+            f"loss {scores['loss']:.3f} nats a token. These are scores on the data that it was chosen on; report others.",
+        ]
+    return "\n".join(
+        [*lines, "", "```", f'keifu translate {path} "..."', f"keifu resume {path} --max-time +20m", "```", ""]
+    )
+
+
+def best_evaluation(path: Path) -> dict[str, Any] | None:
+    """The line of a run's metrics.jsonl with the best score; None before the first evaluation."""
+    lines = (path / "metrics.jsonl").read_text("utf-8").splitlines()
+    evaluations = [json.loads(line) for line in lines if '"valid"' in line]
+    return max(evaluations, key=lambda line: float(line["valid"]["bleu"]), default=None)

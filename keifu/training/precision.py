@@ -1,0 +1,51 @@
+"""Which device, and which number format a model computes in.
+
+The rule for `precision: auto`, from benchmarks/precision.py: on a GPU bfloat16 where it has it. On a CPU bfloat16
+where the processor multiplies bfloat16 matrices in hardware (AMX) and the model is at least 128 wide; float32
+otherwise. Weights and the optimiser's state are always float32: bfloat16 is what the products are computed in
+(torch.autocast).
+"""
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import torch
+
+from keifu.errors import ConfigError
+
+_NARROWEST = 128
+
+
+def choose_device(name: str) -> torch.device:
+    """The device for "auto", "cpu", "cuda", "cuda:1" or "mps". Raises ConfigError where this machine has none such."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"device {name!r} cannot be used here: {reason}; try auto or cpu") from None
+    return device
+
+
+def choose_precision(name: str, device: torch.device, width: int) -> torch.dtype:
+    """The format for "auto", "fp32" or "bf16", for a model `width` wide."""
+    if name != "auto":
+        return {"fp32": torch.float32, "bf16": torch.bfloat16}[name]
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    return torch.bfloat16 if device.type == "cpu" and has_amx() and width >= _NARROWEST else torch.float32
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[None]:
+    """Computes products in `dtype` inside the block."""
+    return torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
+
+
+def has_amx() -> bool:
+    """Whether this processor has bfloat16 matrix instructions. Unknown counts as no."""
+    try:
+        return "amx_bf16" in Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False

@@ -1,0 +1,193 @@
+"""The settings of a training run: what its config.yaml says, and how it comes about."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from keifu.config import Schema, duration, merge, read_yaml, validate
+from keifu.errors import ConfigError
+from keifu.generation.translation import Decoding
+from keifu.models import LINEAGE, architecture
+
+
+class Data(Schema):
+    """What is learned from, and how text becomes tokens."""
+
+    train: str = ""
+    """The data: two aligned files (train.en,train.ja) or a built-in corpus (builtin:enja)."""
+
+    valid: str | None = None
+    """Data on which the best checkpoint is chosen. Empty: the corpus's dev part, or the last 5 % (at most 2,000
+    pairs).
+    """
+
+    source: str | None = None
+    """Language to translate from, as the data names it. Empty: the first of the two."""
+
+    target: str | None = None
+    """Language to translate into."""
+
+    tokenizer: Literal["bpe", "byte-bpe", "word", "character"] = "bpe"
+    """How text is cut: pieces of words with bytes as a last resort, pieces of bytes, words, or characters."""
+
+    vocab_size: int = Field(8000, ge=5)
+    """Most tokens the tokenizer may learn; both languages share them."""
+
+    max_tokens: int = Field(256, ge=1)
+    """Training pairs with more tokens on a side are left out, and counted."""
+
+
+class Training(Schema):
+    """How the model is trained."""
+
+    task: Literal["translation"] = "translation"
+    """What is learned."""
+
+    max_steps: int | None = Field(None, ge=1)
+    """Steps to train for. Computed from max_time or epochs where these are given, and then frozen."""
+
+    max_time: str | None = None
+    """Time to train for (20m, 1.5h), evaluation included. Turned into max_steps at the start."""
+
+    epochs: float | None = Field(None, gt=0)
+    """Passes over the training data. With no limit given at all: 20."""
+
+    batch_tokens: int = Field(4096, ge=1)
+    """Tokens in a step, padding included, on the longer side."""
+
+    accumulate: int = Field(1, ge=1)
+    """Parts in which a step is computed: more need less memory and give the same result."""
+
+    learning_rate: float | None = Field(None, gt=0)
+    """Peak learning rate of AdamW. Empty: 0.001 up to d_model 256, and less in proportion above."""
+
+    warmup: float = Field(0.05, ge=0, lt=1)
+    """Share of the steps over which the learning rate rises from zero."""
+
+    schedule: Literal["linear", "cosine", "inverse-sqrt", "constant"] = "linear"
+    """How the learning rate goes down after the warm-up."""
+
+    weight_decay: float = Field(0.01, ge=0)
+    """Decay of the matrices, as in AdamW. Biases, norms and embeddings are left alone."""
+
+    betas: tuple[float, float] = (0.9, 0.98)
+    """AdamW's rates of forgetting for the mean and the square of the gradients."""
+
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    """Share of the target probability that is spread over all tokens."""
+
+    clip_norm: float = Field(1.0, gt=0)
+    """Gradients longer than this are shortened to it."""
+
+    evaluate_every: int | None = Field(None, ge=1)
+    """Steps between two evaluations, each followed by a checkpoint. Empty: a twentieth of the run."""
+
+    evaluate_on: int = Field(500, ge=1)
+    """Sentences of the validation data that are translated (greedily) at each evaluation."""
+
+    keep: int = Field(2, ge=1)
+    """Newest checkpoints to keep, beside the best."""
+
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1."""
+
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Number format of the matrix products; auto follows the rule in keifu/training/precision.py."""
+
+    seed: int = Field(0, ge=0, lt=2**31)
+    """All that is random follows from it: first weights, order of the data, dropout."""
+
+    @model_validator(mode="after")
+    def _limits_are_sound(self) -> "Training":
+        if self.max_time is not None:
+            duration(self.max_time)
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas {list(self.betas)}: expected two numbers from 0 up to, but not including, 1")
+        return self
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The four sections of config.yaml; `model` is the schema of its architecture."""
+
+    model: Any
+    data: Data
+    training: Training
+    decoding: Decoding
+
+    @property
+    def sections(self) -> dict[str, Schema]:
+        return {"model": self.model, "data": self.data, "training": self.training, "decoding": self.decoding}
+
+    def with_model(self, **values: Any) -> "Settings":
+        return replace(self, model=self.model.model_copy(update=values))
+
+    def with_training(self, **values: Any) -> "Settings":
+        return replace(self, training=self.training.model_copy(update=values))
+
+
+def section_schemas(model: str) -> dict[str, type[Schema]]:
+    """The schema of each section, for a model of the lineage."""
+    return {"model": architecture(model).Config, "data": Data, "training": Training, "decoding": Decoding}
+
+
+def resolve_settings(
+    task: str,
+    model: str | None = None,
+    preset: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    config: str | Path | None = None,
+) -> Settings:
+    """Settings from the model's preset, a YAML file over it, and `overrides` over both.
+
+    Raises ConfigError with all mistakes of the file and the overrides together.
+    """
+    data, lines = read_yaml(config) if config else ({}, {})
+    name = model or _model_name(overrides or {}) or _model_name(data) or default_model(task)
+    check_fits(task, name)
+    presets = architecture(name).PRESETS
+    if preset is not None and preset not in presets:
+        raise ConfigError(f"preset {preset!r} is not known; {name} has {', '.join(presets)}")
+    base = {"model": {"name": name, **(presets[preset] if preset else {})}, "training": {"task": task}}
+    return Settings(**validate(section_schemas(name), merge(base, data), lines, config or "", overrides))
+
+
+def read_settings(path: Path) -> Settings:
+    """The settings of a run's config.yaml. Raises ConfigError."""
+    data, lines = read_yaml(path)
+    name = _model_name(data) or ""
+    if name not in LINEAGE:
+        raise ConfigError(f"{path}: model.name: {name!r} is not known; expected one of {', '.join(LINEAGE)}")
+    return Settings(**validate(section_schemas(name), data, lines, path))
+
+
+def default_model(task: str) -> str:
+    """The model that a task takes when none is named. Raises ConfigError for a task that does not exist."""
+    for ancestor in LINEAGE.values():
+        if task in ancestor.tasks:
+            return ancestor.name
+    tasks = sorted({task for ancestor in LINEAGE.values() for task in ancestor.tasks})
+    raise ConfigError(f"task {task!r} is not known; expected {' or '.join(tasks)}")
+
+
+def check_fits(task: str, model: str) -> None:
+    """Raises ConfigError for a model that does not exist or cannot do the task."""
+    default_model(task)
+    if model not in LINEAGE:
+        raise ConfigError(f"model {model!r} is not known; expected one of {', '.join(LINEAGE)} (see keifu models)")
+    if task not in LINEAGE[model].tasks:
+        raise ConfigError(f"model {model} cannot do {task}; it does {', '.join(LINEAGE[model].tasks)}")
+
+
+def preset_for(pairs: int) -> str:
+    """The size of model that this much data can fill."""
+    return "tiny" if pairs < 20_000 else "small" if pairs < 1_000_000 else "base"
+
+
+def _model_name(data: Mapping[str, Any]) -> str | None:
+    section = data.get("model")
+    name = section.get("name") if isinstance(section, Mapping) else None
+    return name if isinstance(name, str) else None
