@@ -24,6 +24,7 @@ from keifu.models import LINEAGE, architecture
 from keifu.tasks import translation as translation_task
 from keifu.tasks.translation_metrics import score_translations
 from keifu.text import Tokenizer
+from keifu.text.normalisation import Normalisation
 from keifu.trace import Edit, Recorded, Recorder, Trace
 from keifu.training.allocator import keep_freed_memory
 from keifu.training.corpus import load_corpus
@@ -47,6 +48,7 @@ class Model:
         self.path, self.tokenizer = path, tokenizer
         self.languages: tuple[str, str] = tuple(config.get("languages", ("source", "target")))
         self.model_config, self.decoding = _read_config(path, config)
+        self.normalise = _read_normalisation(path, config)
         self.task = translation_task.Translation(tokenizer)
         self.network = make_model(self.model_config)
         self.head = self.task.head(self.network)
@@ -73,7 +75,7 @@ class Model:
         to be used. With n_best above 1, each text gives a list, best first. details=True gives `Translation` objects
         (text, score, tokens, complete) instead of strings.
         """
-        texts = [text] if isinstance(text, str) else list(text)
+        texts = [self.normalise(one) for one in ([text] if isinstance(text, str) else text)]
         settings = self.decoding_with(**decoding)
         found = translate(self.network, self.head, self.tokenizer, texts, settings)
         shaped = [[best if details else best.text for best in bests] for bests in found]
@@ -117,6 +119,7 @@ class Model:
         "predicted" name both. names: patterns of the values to keep. edits: pattern -> function that replaces a
         value, as in {"decoder.0.cross_attention.weights": lambda w: w * 0}.
         """
+        text = self.normalise(text)
         if target is None:
             target = self.translate(text, beam=1, n_best=1)
         encoded = self.task.encode([Pair(text, target)])
@@ -141,10 +144,11 @@ class Model:
         exact match by construction and the alignment error. A corpus without a part is scored on `test`. Says in
         "selected_on" whether the best checkpoint was chosen on this very data.
         """
-        pairs = load_pairs(data, "test", *self._sides(source, target))
+        pairs = self._load_pairs(data, source, target)
         settings = self.decoding_with(**decoding)
         began = time.perf_counter()
-        found = translate(self.network, self.head, self.tokenizer, [pair.source for pair in pairs.pairs], settings)
+        sources = [self.normalise(pair.source) for pair in pairs.pairs]
+        found = translate(self.network, self.head, self.tokenizer, sources, settings)
         seconds = time.perf_counter() - began
         outputs = [bests[0].text for bests in found]
         scores = score_translations(outputs, [pair.target for pair in pairs.pairs])
@@ -155,7 +159,7 @@ class Model:
 
     def alignment_layer(self) -> int:
         """The decoder layer whose attention names the aligned words best, on 500 pairs of builtin:enja:dev."""
-        dev = load_pairs("builtin:enja:dev", None, *self._sides(None, None)).pairs[:_ALIGNMENT_PAIRS]
+        dev = self._load_pairs("builtin:enja:dev").pairs[:_ALIGNMENT_PAIRS]
         errors = alignment_errors(self.network, self.task, dev)
         return min(range(len(errors)), key=lambda layer: errors[layer])
 
@@ -170,11 +174,12 @@ class Model:
             "alignment_layer_chosen_on": "builtin:enja:dev",
         }
 
-    def _sides(self, source: str | None, target: str | None) -> tuple[str | None, str | None]:
-        """The languages to ask of a corpus: the user's, or the model's own where it knows them by name."""
-        if source or target or self.languages == ("source", "target"):
-            return source, target
-        return self.languages
+    def _load_pairs(self, spec: str, source: str | None = None, target: str | None = None) -> PairData:
+        """Pairs in the model's direction, unless another is asked for."""
+        data = load_pairs(spec, "test", source, target)
+        if not (source or target) and data.languages == self.languages[::-1]:
+            return load_pairs(spec, "test", *self.languages)
+        return data
 
     def _selected_on(self, data: PairData) -> bool:
         """Whether the checkpoint belongs to a run whose data.json names this very data as its validation data."""
@@ -296,6 +301,15 @@ def _read_config(path: Path, config: Mapping[str, Any]) -> tuple[Any, Decoding]:
     except ConfigError as error:
         raise CheckpointError(str(error)) from None
     return sections["model"], sections["decoding"]
+
+
+def _read_normalisation(path: Path, config: Mapping[str, Any]) -> Normalisation:
+    """How the training texts were written, as config.json says. Raises CheckpointError."""
+    habits = config.get("normalisation", {})
+    try:
+        return Normalisation(**{name: bool(value) for name, value in habits.items()})
+    except (AttributeError, TypeError):
+        raise CheckpointError(f"{path}/config.json: normalisation: expected names with true or false") from None
 
 
 def _by_construction(pairs: Sequence[Pair], outputs: Sequence[str]) -> dict[str, Any]:

@@ -71,6 +71,8 @@ def _introduction(run: Run) -> str:
         f"training {training.max_steps:,} steps, evaluated every {training.evaluate_every:,}; "
         f"{run.learner.device}, {precision}",
     ]
+    if habits := run.normalisation.describe():
+        lines.append(f"source   is written in {habits}; texts to translate will be rewritten the same way")
     if run.left_out:
         lines.append(
             f"left out {run.left_out:,} pairs with more than {run.settings.data.max_tokens} tokens (data.max_tokens)"

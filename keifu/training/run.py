@@ -20,6 +20,7 @@ from keifu.data.sources import short_name
 from keifu.errors import CheckpointError, ConfigError, DataError
 from keifu.tasks.translation import PairSequences, Translation
 from keifu.text import Tokenizer
+from keifu.text.normalisation import Normalisation, infer
 from keifu.training.allocator import keep_freed_memory
 from keifu.training.budget import EVALUATIONS, steps_within
 from keifu.training.corpus import Corpus, load_corpus
@@ -47,6 +48,7 @@ class Run:
     learner: Learner
     encoded_valid: Any
     left_out: int
+    normalisation: Normalisation
     deadline: float = math.inf
     new: bool = True
 
@@ -95,6 +97,7 @@ class Run:
             "keifu": version("keifu"),
             "task": self.settings.training.task,
             "languages": list(self.corpus.train.languages),
+            "normalisation": self.normalisation._asdict(),
             "model": self.settings.model.model_dump(mode="json"),
             "decoding": self.settings.decoding.model_dump(mode="json"),
         }
@@ -215,7 +218,9 @@ def _assemble(folder: RunFolder, settings: Settings, corpus: Corpus, tokenizer: 
         raise DataError(f"{data.train}: every pair has over {data.max_tokens} tokens; raise data.max_tokens")
     learner = _fresh_learner(settings, task, encoded)
     encoded_valid = task.encode(corpus.valid.pairs)
-    return Run(folder, settings, corpus, task, learner, encoded_valid, len(everything) - len(encoded))
+    normalisation = infer(pair.source for pair in corpus.train.pairs)
+    left_out = len(everything) - len(encoded)
+    return Run(folder, settings, corpus, task, learner, encoded_valid, left_out, normalisation)
 
 
 def _fresh_learner(settings: Settings, task: Translation, data: PairSequences) -> Learner:

@@ -1,0 +1,53 @@
+"""Fused against written-out attention, forward and backward, by shape and number format.
+
+    python benchmarks/attention.py
+
+The rule in keifu/layers/attention.py is read off this table. Times are medians in milliseconds; a ratio above 1 says that the
+written-out form is the faster one.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from keifu.layers.attention import attend, padding_mask, scaled_dot_product
+from keifu.training.allocator import keep_freed_memory
+
+SHAPES = [(256, 16), (128, 32), (64, 64), (32, 128), (16, 256), (8, 512), (4, 1024)]  # batch, length: ~4096 tokens
+HEADS, WIDTH, REPEATS = 8, 32, 9
+
+
+def main() -> None:
+    keep_freed_memory()
+    at = nn.Identity()
+    print(f"{torch.get_num_threads()} threads, {HEADS} heads of {WIDTH}, forward + backward, ms")
+    print(f"{'format':10}{'batch x length':>16}{'fused':>10}{'written out':>13}{'ratio':>8}")
+    for dtype in (torch.float32, torch.bfloat16):
+        for batch, length in SHAPES:
+            query, key, value = (
+                torch.randn(batch, HEADS, length, WIDTH, dtype=dtype, requires_grad=True) for _ in range(3)
+            )
+            mask = padding_mask(torch.ones(batch, length, dtype=torch.bool))
+            fused = median(lambda: F.scaled_dot_product_attention(query, key, value, attn_mask=mask).sum().backward())
+            plain = median(lambda: attend(scaled_dot_product(query, key), value, mask, at)[1].sum().backward())
+            name = str(dtype).removeprefix("torch.")
+            print(f"{name:10}{f'{batch} x {length}':>16}{fused:10.2f}{plain:13.2f}{fused / plain:8.2f}")
+
+
+def median(work: Callable[[], object]) -> float:
+    """Milliseconds of one call, the median of several after a warm-up."""
+    work()
+    times = []
+    for _ in range(REPEATS):
+        began = time.perf_counter()
+        work()
+        times.append(1000 * (time.perf_counter() - began))
+    return statistics.median(times)
+
+
+if __name__ == "__main__":
+    main()
