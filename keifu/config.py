@@ -48,9 +48,11 @@ class Schema(BaseModel):
 
 
 def duration(text: str) -> float:
-    """Seconds from "90s", "20m", "1.5h", "1d" or a bare number of seconds. Raises `ConfigError`."""
-    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([smhd]?)", text.strip())
-    seconds = float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]] if match else 0.0
+    """Seconds from "90s", "20m", "1.5h", "1h30m" or a bare number of seconds. Raises `ConfigError`."""
+    number = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
+    match = re.fullmatch(rf"(?:{number}d)?(?:{number}h)?(?:{number}m)?(?:{number}s?)?", text.replace(" ", ""))
+    parts = zip(match.groups(), (86400, 3600, 60, 1), strict=True) if match else ()
+    seconds = sum(float(amount) * unit for amount, unit in parts if amount)
     if seconds == 0:
         raise ConfigError(f"{_show(text)} is no duration; write for example 90s, 20m or 1.5h")
     return seconds
@@ -454,5 +456,6 @@ def _line(name: str, value: Any) -> str:
 
 
 def _comment(text: str) -> str:
-    lines = [line for part in text.strip().splitlines() for line in textwrap.wrap(part, 100) or [""]]
+    wrapper = textwrap.TextWrapper(100, break_long_words=False, break_on_hyphens=False)  # commands stay whole
+    lines = [line for part in text.strip().splitlines() for line in wrapper.wrap(part) or [""]]
     return "".join(f"# {line}".rstrip() + "\n" for line in lines)

@@ -16,7 +16,7 @@ from keifu.checkpoint import load_model_files, resolve, verify
 from keifu.config import merge, validate
 from keifu.data.batches import from_right_padded, to_right_padded
 from keifu.data.examples import Pair
-from keifu.data.sources import PairData, load_pairs
+from keifu.data.sources import UNNAMED, PairData, load_pairs
 from keifu.errors import CheckpointError, ConfigError
 from keifu.generation.translation import Decoding, translate
 from keifu.interface import PairBatch
@@ -37,6 +37,7 @@ from keifu.training.settings import preset_for, resolve_settings
 from keifu.views.alignment import alignment_errors
 
 _ALIGNMENT_PAIRS = 500  # of the dev part, to choose the layer on
+_DTYPES = {"auto": torch.float32, "fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 class Model:
@@ -46,8 +47,13 @@ class Model:
         self, path: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor], tokenizer: Tokenizer
     ) -> None:
         self.path, self.tokenizer = path, tokenizer
-        self.languages: tuple[str, str] = tuple(config.get("languages", ("source", "target")))
+        self.languages = _read_languages(path, config)
         self.model_config, self.decoding = _read_config(path, config)
+        if self.model_config.vocab_size != tokenizer.vocab_size:
+            raise CheckpointError(
+                f"{path}/config.json: model.vocab_size is {self.model_config.vocab_size}, tokenizer.json has "
+                f"{tokenizer.vocab_size} tokens; copy the whole folder again"
+            )
         self.normalise = _read_normalisation(path, config)
         self.task = translation_task.Translation(tokenizer)
         self.network = make_model(self.model_config)
@@ -58,10 +64,11 @@ class Model:
 
     def to(self, device: str | torch.device = "auto", precision: str = "fp32") -> "Model":
         """Moves the model to a device, its weights to "fp32" or "bf16" ("auto" is fp32). Returns it."""
+        if precision not in _DTYPES:
+            raise ConfigError(f"precision {precision!r} is not known; expected {', '.join(_DTYPES)}")
         target = choose_device(str(device))
-        dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-        self.network.to(device=target, dtype=dtype)
-        self.head.to(device=target, dtype=dtype)
+        self.network.to(device=target, dtype=_DTYPES[precision])
+        self.head.to(device=target, dtype=_DTYPES[precision])
         return self
 
     @property
@@ -84,10 +91,9 @@ class Model:
 
     def decoding_with(self, **values: Any) -> Decoding:
         """The model's decoding settings with some replaced. Raises ConfigError."""
-        asked = {"decoding": {key: value for key, value in values.items() if value is not None}}
-        settings: Decoding = validate(
-            {"decoding": Decoding}, {"decoding": self.decoding.model_dump()}, overrides=asked
-        )["decoding"]
+        asked = {key: value for key, value in values.items() if value is not None}
+        section = {"decoding": self.decoding.model_dump() | asked}
+        settings: Decoding = validate({"decoding": Decoding}, section)["decoding"]
         return settings
 
     @torch.no_grad()
@@ -184,7 +190,7 @@ class Model:
     def _selected_on(self, data: PairData) -> bool:
         """Whether the checkpoint belongs to a run whose data.json names this very data as its validation data."""
         try:
-            report = json.loads((self.path.parent.parent / "data.json").read_text("utf-8"))
+            report = json.loads((self.path.resolve().parent.parent / "data.json").read_text("utf-8"))
             return bool(report["valid"]["sha256"] == data.sha256)
         except (OSError, ValueError, KeyError, TypeError):
             return False
@@ -263,10 +269,13 @@ def prepare(
     preset: str | None = None,
     config: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
+    began: float | None = None,
     **options: Any,
 ) -> Run:
-    """A run that is ready to train, with options as for `train`. Raises ConfigError and DataError."""
-    began = time.monotonic()
+    """A run that is ready to train, with options as for `train`; began: on the clock of time.monotonic, from when
+    max_time counts (default now). Raises ConfigError and DataError.
+    """
+    began = time.monotonic() if began is None else began
     sections = {"data": ("valid", "source", "target"), "training": _TRAINING_OPTIONS}
     known = [name for names in sections.values() for name in names]
     if unknown := [name for name in options if name not in known]:
@@ -277,6 +286,8 @@ def prepare(
     }
     if data is not None:
         given["data"]["train"] = data
+    if any(limit in given["training"] for limit in _LIMITS):  # a limit in the configuration file gives way
+        given["training"] = dict.fromkeys(_LIMITS) | (overrides or {}).get("training", {}) | given["training"]
     asked = merge(overrides or {}, given)
     settings = resolve_settings(task, model, preset, asked, config)
     corpus = load_corpus(settings.data)
@@ -286,14 +297,15 @@ def prepare(
     return start(settings, corpus, out, began)
 
 
-_TRAINING_OPTIONS = ("max_time", "max_steps", "epochs", "device", "precision", "seed")
+_LIMITS = ("max_time", "max_steps", "epochs")
+_TRAINING_OPTIONS = (*_LIMITS, "device", "precision", "seed")
 
 
 def _read_config(path: Path, config: Mapping[str, Any]) -> tuple[Any, Decoding]:
     """The model's and the decoding settings of a config.json. Raises CheckpointError."""
     model = config.get("model")
     name = model.get("name") if isinstance(model, dict) else None
-    if name not in LINEAGE:
+    if not isinstance(name, str) or name not in LINEAGE:
         raise CheckpointError(f"{path}/config.json: model {name!r} is not known; expected one of {', '.join(LINEAGE)}")
     schemas = {"model": architecture(name).Config, "decoding": Decoding}
     try:
@@ -301,6 +313,14 @@ def _read_config(path: Path, config: Mapping[str, Any]) -> tuple[Any, Decoding]:
     except ConfigError as error:
         raise CheckpointError(str(error)) from None
     return sections["model"], sections["decoding"]
+
+
+def _read_languages(path: Path, config: Mapping[str, Any]) -> tuple[str, str]:
+    """The names of the two sides in a config.json. Raises CheckpointError."""
+    match config.get("languages", UNNAMED):
+        case [str(source), str(target)]:
+            return source, target
+    raise CheckpointError(f"{path}/config.json: languages: expected two names")
 
 
 def _read_normalisation(path: Path, config: Mapping[str, Any]) -> Normalisation:

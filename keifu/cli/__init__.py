@@ -14,6 +14,9 @@ def main() -> None:
     except KeifuError as error:
         print(f"keifu: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:  # such as a disk that is full
+        print(f"keifu: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(3)
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise

@@ -5,6 +5,7 @@ The library is imported inside the functions, so that --help does not wait for t
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,10 +35,11 @@ MaxTime = Annotated[
 ]
 MaxSteps = Annotated[str | None, typer.Option(metavar="N", help="Steps to train for.")]
 Epochs = Annotated[str | None, typer.Option(metavar="N", help="Passes over the data to train for.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")]
-Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16.")]
+# Options without a value here leave it to the configuration file, the model or the library to say.
+Device = Annotated[str | None, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1. [default: auto]")]
+Precision = Annotated[str | None, typer.Option(metavar="NAME", help="auto, fp32 or bf16. [default: auto]")]
 BatchSize = Annotated[int | None, typer.Option(metavar="N", help="Sentences computed together.")]
-Seed = Annotated[int, typer.Option(metavar="N", help="All that is random follows from it.")]
+Seed = Annotated[int | None, typer.Option(metavar="N", help="All that is random follows from it. [default: 0]")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print only the result.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, an object a line.")]
 Beam = Annotated[
@@ -74,9 +76,9 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="One setting, such as model.d_model=256; may be repeated."),
     ] = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    seed: Seed = 0,
+    device: Device = None,
+    precision: Precision = None,
+    seed: Seed = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Prepare everything, print the settings, train nothing.")
     ] = False,
@@ -84,17 +86,16 @@ def train(
     json_: Json = False,
 ) -> None:
     """Train a model on your own data."""
+    began = time.monotonic()
     from keifu.cli.watch import watch
     from keifu.config import parse_overrides, to_yaml
     from keifu.session import prepare
 
     limits = _limits(max_time=max_time, max_steps=max_steps, epochs=epochs)
     options: dict[str, Any] = {"valid": valid, "source": source, "target": target, **_numbers(limits)}
-    # Only what was asked for on the command line may override a configuration file.
-    given = {"device": (device, "auto"), "precision": (precision, "auto"), "seed": (seed, 0)}
-    options |= {name: value for name, (value, default) in given.items() if value != default}
+    options |= {"device": device, "precision": precision, "seed": seed}
     overrides = parse_overrides(settings or [])
-    run = prepare(task, data, model, out=out, preset=preset, config=config, overrides=overrides, **options)
+    run = prepare(task, data, model, out=out, preset=preset, config=config, overrides=overrides, began=began, **options)
     if dry_run:
         print(to_yaml(run.settings.sections, comments=False), end="")
         return
@@ -103,7 +104,7 @@ def train(
 
 @app.command()
 def resume(
-    run: RunArgument,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
     max_time: MaxTime = None,
     max_steps: MaxSteps = None,
     epochs: Epochs = None,
@@ -111,11 +112,12 @@ def resume(
     json_: Json = False,
 ) -> None:
     """Go on with a run exactly where it stopped; +N adds to what it was asked for."""
+    began = time.monotonic()
     from keifu.cli.watch import watch
     from keifu.training.run import resume
 
     limits = _limits(max_time=max_time, max_steps=max_steps, epochs=epochs)
-    raise typer.Exit(watch(resume(run, limits), quiet=quiet, as_json=json_))
+    raise typer.Exit(watch(resume(run, limits, began), quiet=quiet, as_json=json_))
 
 
 @app.command()
@@ -126,17 +128,17 @@ def evaluate(
     length_penalty: LengthPenalty = None,
     source: Source = None,
     target: Target = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
+    device: Device = None,
+    precision: Precision = None,
     batch_size: BatchSize = None,
-    seed: Seed = 0,
+    seed: Seed = None,
     json_: Json = False,
 ) -> None:
     """Score a model on held-out data, with every metric of its task."""
     from keifu.cli.report import evaluation_report
     from keifu.session import load
 
-    model = load(run, device, precision)
+    model = load(run, device or "auto", precision or "auto")
     report = model.evaluate(
         data, source=source, target=target, beam=beam, length_penalty=length_penalty, batch_size=batch_size
     )
@@ -147,15 +149,15 @@ def evaluate(
 def translate(
     run: RunArgument,
     text: Annotated[
-        list[str] | None, typer.Argument(metavar="[TEXT ...]", help="Texts; without any, lines of standard input.")
+        list[str] | None, typer.Argument(metavar="TEXT", help="Texts; without any, lines of standard input.")
     ] = None,
     beam: Beam = None,
     n_best: Annotated[int | None, typer.Option(metavar="N", help="Translations of each text, best first.")] = None,
     length_penalty: LengthPenalty = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
+    device: Device = None,
+    precision: Precision = None,
     batch_size: BatchSize = None,
-    seed: Seed = 0,
+    seed: Seed = None,
     json_: Json = False,
 ) -> None:
     """Translate texts: one line out for each line in."""
@@ -163,7 +165,7 @@ def translate(
 
     texts = text or _standard_input()
     options = {"beam": beam, "n_best": n_best, "length_penalty": length_penalty, "batch_size": batch_size}
-    found = load(run, device, precision).translate(texts, details=True, **options)
+    found = load(run, device or "auto", precision or "auto").translate(texts, details=True, **options)
     for source, bests in zip(texts, found, strict=True):
         for best in bests if isinstance(bests, list) else [bests]:
             result = {"source": source, "translation": best.text, "score": best.score, "complete": best.complete}
@@ -237,10 +239,9 @@ def _numbers(limits: dict[str, str]) -> dict[str, Any]:
 
 
 def _standard_input() -> list[str]:
-    try:
-        return [line.rstrip("\r\n") for line in sys.stdin]
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"standard input: not UTF-8 near byte {error.start}; expected a text a line") from None
+    from keifu.data.sources import text_lines
+
+    return text_lines(sys.stdin.buffer.read(), "standard input")
 
 
 def _one_line(text: str) -> str:

@@ -71,6 +71,8 @@ def _introduction(run: Run) -> str:
         f"training {training.max_steps:,} steps, evaluated every {training.evaluate_every:,}; "
         f"{run.learner.device}, {precision}",
     ]
+    if run.history:
+        lines.append(f"resumed  {run.history}")
     if habits := run.normalisation.describe():
         lines.append(f"source   is written in {habits}; texts to translate will be rewritten the same way")
     if run.left_out:

@@ -1,6 +1,7 @@
 """Data as users name it: two aligned files, or a built-in corpus."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +12,8 @@ from keifu.data.examples import Pair
 from keifu.errors import ConfigError, DataError
 
 PARTS = ("train", "dev", "test", "length", "combination")
+UNNAMED = ("source", "target")
+"""The languages of data that does not name them."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,33 @@ def load_pairs(spec: str, part: str | None = None, source: str | None = None, ta
     ConfigError.
     """
     data = _builtin(spec, part) if spec.startswith("builtin:") else _aligned_files(spec)
-    return _directed(data, source, target)
+    return directed(data, source, target)
+
+
+def directed(data: PairData, source: str | None, target: str | None) -> PairData:
+    """The pairs from language `source` to `target` (None: whichever it is), turned round where they stand the other
+    way. Raises ConfigError where the data has no such languages.
+    """
+    wanted = (source or None, target or None)
+    if all(want in (None, have) for want, have in zip(wanted, data.languages, strict=True)):
+        return data
+    if all(want in (None, have) for want, have in zip(wanted, data.languages[::-1], strict=True)):
+        turned = [Pair(pair.target, pair.source, pair.constructions) for pair in data.pairs]
+        return PairData(data.spec, turned, data.languages[::-1])
+    found = " and ".join(data.languages)
+    asked = " and ".join(f"--{side} {want}" for side, want in zip(("source", "target"), wanted, strict=True) if want)
+    raise ConfigError(f"--data {data.spec}: its sides are {found}, asked for {asked}")
+
+
+def text_lines(content: bytes, name: str) -> list[str]:
+    """The lines of UTF-8 text without their ends; `name` says in messages where it stands. Raises DataError."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{name}:{line}: not UTF-8; save the file as UTF-8") from None
+    # Only line feeds end a line: str.splitlines would also cut at U+2028 and others that stand inside sentences.
+    return text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
 
 
 def has_parts(spec: str) -> bool:
@@ -86,30 +115,15 @@ def _aligned_files(spec: str) -> PairData:
         raise DataError(f"{spec}: no line has text on both sides")
     first, second = (Path(name).suffix.removeprefix(".") for name in names)
     distinct = first and second and first != second
-    return PairData(spec, pairs, (first, second) if distinct else ("source", "target"))
+    return PairData(spec, pairs, (first, second) if distinct else UNNAMED)
 
 
 def _lines(path: Path) -> list[str]:
-    if not path.is_file():
-        found = "is a folder" if path.is_dir() else "no such file"
+    if not os.path.isfile(path):  # unlike Path.is_file, also for a name that is too long or not permitted
+        found = "is a folder" if os.path.isdir(path) else "no such file"
         raise DataError(f"{path}: {found}; expected a text file with one sentence a line")
-    content = path.read_bytes()
     try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{path}:{line}: not UTF-8; save the file as UTF-8") from None
-    # Only line feeds end a line: str.splitlines would also cut at U+2028 and others that stand inside sentences.
-    return text.removesuffix("\n").replace("\r\n", "\n").split("\n") if text else []
-
-
-def _directed(data: PairData, source: str | None, target: str | None) -> PairData:
-    wanted = (source or None, target or None)
-    if all(want in (None, have) for want, have in zip(wanted, data.languages, strict=True)):
-        return data
-    if all(want in (None, have) for want, have in zip(wanted, data.languages[::-1], strict=True)):
-        turned = [Pair(pair.target, pair.source, pair.constructions) for pair in data.pairs]
-        return PairData(data.spec, turned, data.languages[::-1])
-    found = " and ".join(data.languages)
-    asked = " and ".join(f"--{side} {want}" for side, want in zip(("source", "target"), wanted, strict=True) if want)
-    raise ConfigError(f"--data {data.spec}: its sides are {found}, asked for {asked}")
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    return text_lines(content, str(path))

@@ -28,9 +28,11 @@ class Hypothesis:
     complete: bool = True
 
 
-def greedy(step: Step, head: Head, state: Any, prompt: Tensor, eos_id: int, limits: Tensor) -> list[Hypothesis]:
+def greedy(
+    step: Step, head: Head, state: Any, prompt: Tensor, eos_id: int, limits: Tensor, length_penalty: float = 1.0
+) -> list[Hypothesis]:
     """Takes the likeliest token at each step. prompt `[B, n]`; limits `[B]`, the most tokens a row may have, [EOS]
-    included.
+    included. length_penalty changes the scores alone.
     """
     count = prompt.shape[0]
     tokens: list[list[int]] = [[] for _ in range(count)]
@@ -50,7 +52,7 @@ def greedy(step: Step, head: Head, state: Any, prompt: Tensor, eos_id: int, limi
         if len(going_on) == 0:
             lengths = [len(row) + done for row, done in zip(tokens, complete, strict=True)]
             return [
-                Hypothesis(row, score / size, done)
+                Hypothesis(row, score / size**length_penalty, done)
                 for row, score, size, done in zip(tokens, scores, lengths, complete, strict=True)
             ]
         if len(going_on) < len(rows):

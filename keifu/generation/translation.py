@@ -10,7 +10,8 @@ from pydantic import Field, model_validator
 from torch import nn
 
 from keifu.config import Schema
-from keifu.data.batches import Sequences, length_mask
+from keifu.data.batches import Indices, Sequences, length_mask
+from keifu.errors import ConfigError
 from keifu.generation.search import Hypothesis, beam_search, greedy
 from keifu.text import Tokenizer
 
@@ -68,7 +69,9 @@ def translate(
         rows = order[begin : begin + decoding.batch_size]
         lengths = sources.lengths[rows]
         source = sources.padded(rows, tokenizer.pad_id).to(device)
-        limits = torch.from_numpy((lengths * decoding.max_ratio).astype(np.int64) + 10).to(device)
+        _refuse_too_long(texts, rows, lengths, model.longest)
+        limits = torch.from_numpy((lengths * decoding.max_ratio).astype(np.int64) + 10)
+        limits = (limits if model.longest is None else limits.clamp(max=model.longest)).to(device)
         state = model.start(source, length_mask(lengths).to(device))
         prompt = torch.full((len(rows), 1), tokenizer.bos_id, device=device)
         found = _search(model, head, tokenizer, state, prompt, limits, decoding)
@@ -81,6 +84,14 @@ def translate(
     return results
 
 
+def _refuse_too_long(texts: Sequence[str], rows: Indices, lengths: Indices, longest: int | None) -> None:
+    if longest is not None and lengths.max() > longest:
+        text = texts[rows[lengths.argmax()]]
+        raise ConfigError(
+            f"text {text[:40]!r}... has {lengths.max()} tokens; this model reads {longest} (model.max_length); split it"
+        )
+
+
 def _search(
     model: Any,
     head: nn.Module,
@@ -91,7 +102,8 @@ def _search(
     decoding: Decoding,
 ) -> list[list[Hypothesis]]:
     if decoding.beam == 1:
-        return [[best] for best in greedy(model.step, head, state, prompt, tokenizer.eos_id, limits)]
+        penalty = decoding.length_penalty
+        return [[best] for best in greedy(model.step, head, state, prompt, tokenizer.eos_id, limits, penalty)]
     return beam_search(
         model.step,
         head,

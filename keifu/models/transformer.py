@@ -198,6 +198,11 @@ class Transformer(nn.Module):
         """The matrix that the vocabulary head shares; None where embeddings are not tied."""
         return self.target_embedding.tokens if self.config.tie_embeddings else None
 
+    @property
+    def longest(self) -> int | None:
+        """The most tokens that it can read on a side; None where there is no bound."""
+        return self.config.max_length if self.config.position == "learned" else None
+
     def _position(self) -> SinusoidalPosition | LearnedPosition:
         if self.config.position == "sinusoidal":
             return SinusoidalPosition(self.config.d_model)

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 
-from keifu.data.sources import PairData, has_parts, load_pairs
+from keifu.data.sources import PairData, directed, has_parts, load_pairs
 from keifu.errors import ConfigError, DataError
 from keifu.training.settings import Data
 
@@ -25,7 +25,10 @@ def load_corpus(data: Data) -> Corpus:
         raise ConfigError("no data to train on; name it with --data, for example --data train.en,train.ja")
     train = load_pairs(data.train, "train", data.source, data.target)
     if data.valid:
-        return Corpus(train, load_pairs(data.valid, "dev", data.source, data.target), data.valid)
+        valid = load_pairs(data.valid, "dev", data.source, data.target)
+        if valid.languages == train.languages[::-1]:
+            valid = directed(valid, *train.languages)
+        return Corpus(train, valid, data.valid)
     if has_parts(data.train):
         return Corpus(train, load_pairs(data.train, "dev", data.source, data.target), f"{data.train}:dev")
     count = min(math.ceil(len(train.pairs) * _HELD_OUT_SHARE), _MOST_HELD_OUT)

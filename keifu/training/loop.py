@@ -63,6 +63,9 @@ class Finished:
     reason: str
 
 
+ENDING = 1.2
+"""Time kept for the last evaluation and checkpoint, as a multiple of what they are known to take."""
+
 Event = Step | Evaluation | Checkpoint | Finished
 
 
@@ -108,23 +111,23 @@ def train(
     save: Callable[[bool], Path],
     should_stop: Callable[[], bool] = lambda: False,
     deadline: float = math.inf,
+    ending: float = 0.0,
 ) -> Iterator[Event]:
     """Trains until `settings.max_steps`; evaluates and saves every `settings.evaluate_every` steps and at the end.
 
     should_stop: asked before each step; when true, the run saves and ends. deadline: on the clock of time.monotonic,
-    by which the last evaluation and checkpoint are done too, judged by how long the latest took. Raises
-    DivergenceError before an update with a loss or gradient that is not a finite number.
+    by which the last evaluation and checkpoint are done too, judged by how long the latest took; ending: how long the
+    first may take. Raises DivergenceError before an update with a loss or gradient that is not a finite number.
     """
     assert settings.max_steps is not None
     assert settings.evaluate_every is not None
-    ending = 0.0  # seconds that an evaluation and a checkpoint take
     saved = learner.step
     reason = "steps"
     while learner.step < settings.max_steps:
         if should_stop():
             reason = "interrupted"
             break
-        if time.monotonic() + ending * 1.2 > deadline:
+        if time.monotonic() + ENDING * ending > deadline:
             reason = "time"
             break
         yield take_step(learner, settings)

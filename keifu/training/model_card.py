@@ -27,7 +27,8 @@ def model_card(path: Path, settings: Settings, data: dict[str, Any]) -> str:
         lines += [
             f"- Best at step {best['step']:,} of {settings.training.max_steps:,}: BLEU {scores['bleu']:.2f} "
             f"(`{scores['bleu_signature']}`, greedy), chrF {scores['chrf']:.2f}, "
-            f"loss {scores['loss']:.3f} nats a token. These are scores on the data that it was chosen on; report others.",
+            f"loss {scores['loss']:.3f} nats a token. These are scores on the data that it was chosen "
+            "on; report others.",
         ]
     return "\n".join(
         [*lines, "", "```", f'keifu translate {path} "..."', f"keifu resume {path} --max-time +20m", "```", ""]

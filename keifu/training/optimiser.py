@@ -9,12 +9,11 @@ from torch import Tensor, nn
 
 from keifu.training.settings import Training
 
-_WIDEST_AT_FULL_RATE = 256
 
 
 def peak_learning_rate(settings: Training, width: int) -> float:
-    """The configured rate, or 0.001 for models up to 256 wide and less in proportion for wider ones."""
-    return settings.learning_rate or 1e-3 * min(1.0, _WIDEST_AT_FULL_RATE / width)
+    """The configured rate, or 0.256 / width and at most 0.002: wider models take smaller steps."""
+    return settings.learning_rate or min(0.256 / width, 2e-3)
 
 
 def make_optimizer(named: Iterable[tuple[str, nn.Parameter]], settings: Training, peak: float) -> torch.optim.AdamW:

@@ -14,12 +14,15 @@ import torch
 from keifu.errors import ConfigError
 
 _NARROWEST = 128
+_DEVICES = ("cpu", "cuda", "mps")
 
 
 def choose_device(name: str) -> torch.device:
     """The device for "auto", "cpu", "cuda", "cuda:1" or "mps". Raises ConfigError where this machine has none such."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name.partition(":")[0] not in _DEVICES:
+        raise ConfigError(f"device {name!r} is not known; expected auto, {', '.join(_DEVICES)}, or one such as cuda:1")
     try:
         device = torch.device(name)
         torch.empty(1, device=device)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -22,7 +23,7 @@ from keifu.tasks.translation import PairSequences, Translation
 from keifu.text import Tokenizer
 from keifu.text.normalisation import Normalisation, infer
 from keifu.training.allocator import keep_freed_memory
-from keifu.training.budget import EVALUATIONS, steps_within
+from keifu.training.budget import EVALUATIONS, Plan, plan
 from keifu.training.corpus import Corpus, load_corpus
 from keifu.training.evaluation import evaluate_translation
 from keifu.training.journal import Journal
@@ -50,7 +51,10 @@ class Run:
     left_out: int
     normalisation: Normalisation
     deadline: float = math.inf
+    ending: float = 0.0
     new: bool = True
+    history: str = ""
+    """Where a resumed run goes on, in words."""
 
     def events(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
         """Trains, writing every event into the run folder before it is yielded."""
@@ -60,10 +64,14 @@ class Run:
         journal = Journal(training.max_steps or 0)
         with (
             self.folder.lock(),
-            (path / "metrics.jsonl").open("a", encoding="utf-8") as metrics,
+            # A line at a time, so that a run that is killed has the lines up to its newest checkpoint.
+            (path / "metrics.jsonl").open("a", encoding="utf-8", buffering=1) as metrics,
             (path / "train.log").open("a", encoding="utf-8", buffering=1) as log,
         ):
-            for event in train(self.learner, training, self.evaluate, self.save, should_stop, self.deadline):
+            if self.history:
+                log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {self.history}\n")
+            limits = (self.deadline, self.ending)
+            for event in train(self.learner, training, self.evaluate, self.save, should_stop, *limits):
                 self._write_down(event, metrics)
                 if line := journal.line(event):
                     log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {line}\n")
@@ -83,7 +91,7 @@ class Run:
             self.model_config(),
             {name: parameter.detach() for name, parameter in named},
             self.task.tokenizer.to_json(),
-            TrainingState(state_tensors(learner.optimizer, named), learner.position()),
+            TrainingState(state_tensors(learner.optimizer, named), learner.position() | {"is_best": best}),
             keep,
         )
         if best:
@@ -135,11 +143,9 @@ class Run:
             metrics.write(json.dumps(line, ensure_ascii=False) + "\n")
             text = "\n\n".join("\n".join(sample) for sample in event.samples)
             write_atomically(self.folder.path / "samples" / f"step-{event.step}.txt", text + "\n")
-        else:
-            metrics.flush()
-            if isinstance(event, Finished):
-                card = model_card(self.folder.path, self.settings, self.data_report())
-                write_atomically(self.folder.path / "README.md", card)
+        elif isinstance(event, Finished):
+            card = model_card(self.folder.path, self.settings, self.data_report())
+            write_atomically(self.folder.path / "README.md", card)
 
 
 def start(settings: Settings, corpus: Corpus, out: str | Path | None = None, began: float | None = None) -> Run:
@@ -156,26 +162,30 @@ def start(settings: Settings, corpus: Corpus, out: str | Path | None = None, beg
     tokenizer = Tokenizer.train(texts, data.tokenizer, data.vocab_size)
     settings = settings.with_model(vocab_size=tokenizer.vocab_size)
     run = _assemble(RunFolder(path), settings, corpus, tokenizer)
-    if settings.training.max_time is not None:
-        run.deadline = began + duration(settings.training.max_time)
-    run.settings = _with_steps(run, run.deadline - time.monotonic())
+    _set_limits(run, began)
     return run
 
 
-def resume(path: str | Path, more: dict[str, str] | None = None) -> Run:
+def resume(path: str | Path, more: dict[str, str] | None = None, began: float | None = None) -> Run:
     """The run in a folder, ready to go on from its newest whole checkpoint.
 
     more: at most one of max_steps, max_time and epochs, "+N" to add to what was asked for before and "N" for a new
-    total (a time always counts from now). Raises CheckpointError, ConfigError and DataError.
+    total (a time always counts from now, or from `began` on the clock of time.monotonic). Raises CheckpointError,
+    ConfigError and DataError.
     """
-    began = time.monotonic()
+    began = time.monotonic() if began is None else began
     keep_freed_memory()
     folder = RunFolder.open(path)
     settings = read_settings(folder.path / "config.yaml")
     with folder.lock():  # first repairs what a killed writer left
         checkpoint = folder.newest_valid()
-    if checkpoint is None:
-        raise CheckpointError(f"{path}: the run has no whole checkpoint to go on from; start it again with keifu train")
+        if checkpoint is None:
+            raise CheckpointError(
+                f"{path}: the run has no whole checkpoint to go on from; start it again with keifu train"
+            )
+        state = load_training_state(checkpoint)
+        if state.values.get("is_best"):  # a killed writer may not have come to point there
+            folder.point("best", state.values["step"])
     _, tensors, tokenizer_path = load_model_files(checkpoint)
     if tokenizer_path is None:
         raise CheckpointError(f"{checkpoint}: tokenizer.json is missing; copy it from another checkpoint of the run")
@@ -183,20 +193,22 @@ def resume(path: str | Path, more: dict[str, str] | None = None) -> Run:
     run = _assemble(folder, settings, corpus, Tokenizer.load(tokenizer_path))
     run.new = False
     _refuse_other_data(run)
-    learner, state = run.learner, load_training_state(checkpoint)
+    learner = run.learner
     named = named_parameters(learner.model, learner.head)
     fill(named, tensors, checkpoint)
     restore_state(learner.optimizer, named, state.tensors)
     learner.restore(state.values)
     if more:
-        run.settings = _extended(run, more, began)
-        if "max_time" in more:
-            run.deadline = began + duration(more["max_time"].removeprefix("+"))
-        run.write_settings()
+        _extend(run, more, began)
     if learner.step >= (run.settings.training.max_steps or 0):
         raise ConfigError(
             f"{path}: all {learner.step:,} steps are done; to go on, add --max-steps +N or --max-time +20m"
         )
+    if more:
+        run.write_settings()
+    run.history = f"goes on from step {learner.step:,}"
+    if damaged := [path.name for path in takewhile(lambda path: path != checkpoint, folder.checkpoints())]:
+        run.history += f"; damaged, so not used: {', '.join(damaged)}"
     _forget_after(folder.path / "metrics.jsonl", learner.step)
     return run
 
@@ -213,9 +225,10 @@ def _assemble(folder: RunFolder, settings: Settings, corpus: Corpus, tokenizer: 
     data = settings.data
     task = Translation(tokenizer, settings.training.label_smoothing)
     everything = task.encode(corpus.train.pairs)
-    encoded = everything.up_to(data.max_tokens)
+    most = min(data.max_tokens, settings.model.max_length)
+    encoded = everything.up_to(most)
     if len(encoded) == 0:
-        raise DataError(f"{data.train}: every pair has over {data.max_tokens} tokens; raise data.max_tokens")
+        raise DataError(f"{data.train}: every pair has over {most} tokens; raise data.max_tokens and model.max_length")
     learner = _fresh_learner(settings, task, encoded)
     encoded_valid = task.encode(corpus.valid.pairs)
     normalisation = infer(pair.source for pair in corpus.train.pairs)
@@ -237,36 +250,50 @@ def _fresh_learner(settings: Settings, task: Translation, data: PairSequences) -
     return Learner(task, model, head, optimizer, peak, sampler, data, device, dtype)
 
 
-def _steps_within(run: Run, seconds: float) -> int:
-    trial = _fresh_learner(run.settings, run.task, run.learner.data)
-    return steps_within(seconds, trial, run.settings.training, run.evaluate)
-
-
-def _with_steps(run: Run, seconds: float) -> Settings:
-    """The settings with the number of steps and of evaluations that their limits come to."""
+def _set_limits(run: Run, began: float) -> None:
+    """Fills in the number of steps and of evaluations that the limits of a new run come to."""
     training = run.settings.training
-    steps = training.max_steps
-    if steps is None and training.max_time is not None:
-        steps = _steps_within(run, seconds)
+    steps, every = training.max_steps, training.evaluate_every
+    if training.max_time is not None:
+        run.deadline = began + duration(training.max_time)
+        if steps is None:
+            within = _plan(run)
+            steps, every = within.steps, within.evaluate_every
     if steps is None:
-        epochs = training.epochs or _DEFAULT_EPOCHS
-        steps = max(1, round(epochs * run.learner.sampler.batches_per_epoch))
-    every = training.evaluate_every or max(1, math.ceil(steps / EVALUATIONS))
-    return run.settings.with_training(max_steps=steps, evaluate_every=every)
+        steps = max(1, round((training.epochs or _DEFAULT_EPOCHS) * run.learner.sampler.batches_per_epoch))
+    every = every or max(1, math.ceil(steps / EVALUATIONS))
+    run.settings = run.settings.with_training(max_steps=steps, evaluate_every=every)
 
 
-def _extended(run: Run, more: dict[str, str], began: float) -> Settings:
+def _extend(run: Run, more: dict[str, str], began: float) -> None:
+    """Moves the end of a resumed run."""
     ((limit, text),) = more.items()
     amount = text.removeprefix("+")
-    before = run.settings.training.max_steps or 0
     if limit == "max_time":
-        left = duration(amount) - (time.monotonic() - began)
-        return run.settings.with_training(max_steps=run.learner.step + _steps_within(run, left))
-    try:
-        steps = int(amount) if limit == "max_steps" else round(float(amount) * run.learner.sampler.batches_per_epoch)
-    except ValueError:
-        raise ConfigError(f"--{limit.replace('_', '-')} {text}: expected a number such as +1000") from None
-    return run.settings.with_training(max_steps=before + steps if text.startswith("+") else steps)
+        run.deadline = began + duration(amount)
+        steps = run.learner.step + _plan(run).steps
+    else:
+        batches = run.learner.sampler.batches_per_epoch
+        try:
+            steps = int(amount) if limit == "max_steps" else round(float(amount) * batches)
+        except (ValueError, OverflowError):
+            raise ConfigError(f"--{limit.replace('_', '-')} {text}: expected a number such as +1000") from None
+        if text.startswith("+"):
+            steps += run.settings.training.max_steps or 0
+    run.settings = run.settings.with_training(max_steps=steps)
+
+
+def _plan(run: Run) -> Plan:
+    """What fits between now and the deadline. Raises ConfigError where there is no time for one step."""
+    trial = _fresh_learner(run.settings, run.task, run.learner.data)
+    within = plan(run.deadline - time.monotonic(), trial, run.settings.training, run.evaluate)
+    if within.steps == 0:
+        raise ConfigError(
+            f"the time is too short for one step and one evaluation, which takes {within.evaluation:.1f} s here; "
+            "give more with --max-time, or less to evaluate with --set training.evaluate_on=N"
+        )
+    run.ending = within.evaluation
+    return within
 
 
 def _refuse_other_data(run: Run) -> None:
@@ -285,8 +312,15 @@ def _refuse_other_data(run: Run) -> None:
 def _forget_after(path: Path, step: int) -> None:
     """Drops the lines of metrics.jsonl that were written after the checkpoint the run goes on from."""
     if path.exists():
-        lines = [line for line in path.read_text("utf-8").splitlines() if line.endswith("}")]
-        write_atomically(path, "".join(f"{line}\n" for line in lines if json.loads(line)["step"] <= step))
+        lines = path.read_text("utf-8").splitlines()
+        write_atomically(path, "".join(f"{line}\n" for line in lines if 0 < _step_of(line) <= step))
+
+
+def _step_of(line: str) -> int:
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):  # cut short
+        return 0
 
 
 def _free_name(settings: Settings) -> Path:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from keifu.config import Schema, duration, merge, read_yaml, validate
 from keifu.errors import ConfigError
@@ -37,7 +37,7 @@ class Data(Schema):
     """Most tokens the tokenizer may learn; both languages share them."""
 
     max_tokens: int = Field(256, ge=1)
-    """Training pairs with more tokens on a side are left out, and counted."""
+    """Training pairs with more tokens on a side (or more than model.max_length) are left out, and counted."""
 
 
 class Training(Schema):
@@ -62,7 +62,7 @@ class Training(Schema):
     """Parts in which a step is computed: more need less memory and give the same result."""
 
     learning_rate: float | None = Field(None, gt=0)
-    """Peak learning rate of AdamW. Empty: 0.001 up to d_model 256, and less in proportion above."""
+    """Peak learning rate of AdamW. Empty: 0.256 / d_model, and at most 0.002."""
 
     warmup: float = Field(0.05, ge=0, lt=1)
     """Share of the steps over which the learning rate rises from zero."""
@@ -100,10 +100,18 @@ class Training(Schema):
     seed: int = Field(0, ge=0, lt=2**31)
     """All that is random follows from it: first weights, order of the data, dropout."""
 
+    @field_validator("max_time")
+    @classmethod
+    def _is_a_duration(cls, text: str | None) -> str | None:
+        try:
+            if text is not None:
+                duration(text)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return text
+
     @model_validator(mode="after")
-    def _limits_are_sound(self) -> "Training":
-        if self.max_time is not None:
-            duration(self.max_time)
+    def _betas_are_rates(self) -> "Training":
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"betas {list(self.betas)}: expected two numbers from 0 up to, but not including, 1")
         return self

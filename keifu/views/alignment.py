@@ -49,7 +49,7 @@ def _misses(weights: Tensor, pair: Pair, alignment: Alignment, tokenizer: Any) -
     right = torch.zeros(len(alignment.target_words), len(alignment.source_words), dtype=torch.bool)
     for target_word, source_word in alignment.links:
         right[target_word, source_word] = True
-    hits = right[torch.tensor(linked)].gather(1, choice[:, linked].T)  # [linked words, L]
+    hits = right[linked].gather(1, choice[:, linked].T)  # [linked words, L]
     return (~hits).sum(0), len(linked)
 
 

@@ -1,0 +1,233 @@
+"""What the property tests know of each entry of the lineage: a later model is one more entry of FAMILIES.
+
+A family names a maker of small random settings, the dependencies between its positions, and the kind of input that it
+reads. A kind (PairInputs) is shared by all models that declare the same `takes`.
+"""
+
+import os
+import random
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from pathlib import Path
+from string import ascii_letters
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from keifu.interface import PairBatch
+from keifu.models import transformer
+from keifu.session import Model
+from keifu.tasks.translation import Translation
+from keifu.text import Tokenizer
+from keifu.trace import Recorded
+from keifu.training.network import make_model, named_parameters
+
+CONFIGURATIONS = int(os.environ.get("KEIFU_CONFIGURATIONS", "3"))
+"""Random configurations a model; tests/long/models.py asks for the full count."""
+
+Example = dict[str, list[int]]  # token ids for each side that a model reads
+Declared = Callable[[int, int], Tensor]  # [T, S], True where output t may depend on input s
+
+
+def full(outputs: int, inputs: int) -> Tensor:
+    return torch.ones(outputs, inputs, dtype=torch.bool)
+
+
+def causal(outputs: int, inputs: int) -> Tensor:
+    return torch.arange(inputs)[None, :] <= torch.arange(outputs)[:, None]
+
+
+class PairInputs:
+    """Reads a source and a target; writes the target step by step."""
+
+    sides = ("source", "target")
+    written = "target"
+    embeddings: Mapping[str, str] = {"source": "source_embedding", "target": "target_embedding"}
+
+    def batch(self, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> PairBatch:
+        return PairBatch(tokens["source"], masks["source"], tokens["target"], masks["target"])
+
+    def outputs(self, model: Any, batch: PairBatch) -> dict[str, Tensor]:
+        """Every sequence of hidden vectors, by the side that it runs over."""
+        return {"source": model.encode(batch.source, batch.source_mask), "target": model(batch).hidden}
+
+    def start(self, model: Any, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor], capacity: int) -> Any:
+        """The state before the first token of the written side."""
+        return model.start(tokens["source"], masks["source"], capacity)
+
+    def logits(self, model: Model, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> Tensor:
+        return model.logits(tokens["source"], tokens["target"], masks["source"], masks["target"])
+
+
+@dataclass(frozen=True)
+class Family:
+    """config: a small random Config. dependencies: for (side of the output, side of the input) which positions may
+    matter; a pair that is not named must not. symmetric: sides whose order cannot matter once positions are zero.
+    attention: patterns of attention modules -> (side that asks, side that answers). sizes: what the axis letters
+    other than B, T and S stand for. wiring: recorded values recomputed from others, as (name, expected).
+    """
+
+    config: Callable[[random.Random], Any]
+    inputs: PairInputs
+    dependencies: Mapping[tuple[str, str], Declared]
+    symmetric: tuple[str, ...]
+    attention: Mapping[str, tuple[str, str]]
+    sizes: Callable[[Any], dict[str, int]]
+    wiring: Callable[[Any, Mapping[str, Recorded]], Iterator[tuple[str, Tensor]]]
+
+
+@dataclass
+class Case:
+    """A family's model with random settings and weights, in float64, and what makes inputs for it."""
+
+    family: Family
+    config: Any
+    model: Any
+    random: random.Random
+
+    @property
+    def inputs(self) -> PairInputs:
+        return self.family.inputs
+
+    def to(self, dtype: torch.dtype) -> "Case":
+        return replace(self, model=deepcopy(self.model).to(dtype))
+
+    def tokens(self, length: int) -> list[int]:
+        return [self.random.randrange(self.config.vocab_size) for _ in range(length)]
+
+    def examples(self, count: int, longest: int = 9) -> list[Example]:
+        """Random sequences of random lengths from 1."""
+        sides = self.inputs.sides
+        return [{side: self.tokens(self.random.randint(1, longest)) for side in sides} for _ in range(count)]
+
+    def padded(self, examples: list[Example], extra: int = 0) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Tokens and masks `[B, T]` of every side, padded on the right with random tokens and `extra` columns."""
+        tokens, masks = {}, {}
+        for side in self.inputs.sides:
+            longest = max(len(example[side]) for example in examples) + extra
+            rows = [example[side] + self.tokens(longest - len(example[side])) for example in examples]
+            tokens[side] = torch.tensor(rows)
+            masks[side] = torch.tensor([[t < len(example[side]) for t in range(longest)] for example in examples])
+        return tokens, masks
+
+    def outputs(self, examples: list[Example], extra: int = 0) -> list[dict[str, Tensor]]:
+        """For each example and side the hidden vectors `[T, D]` at its real tokens, computed in one batch."""
+        tokens, masks = self.padded(examples, extra)
+        with torch.no_grad():
+            found = self.inputs.outputs(self.model, self.inputs.batch(tokens, masks))
+        return [{side: found[side][row][masks[side][row]] for side in found} for row in range(len(examples))]
+
+    def whole(self, examples: list[Example]) -> list[Tensor]:
+        """Hidden vectors `[T, D]` of the written side of each example, read at once."""
+        return [output[self.inputs.written] for output in self.outputs(examples)]
+
+    def start(self, examples: list[Example], capacity: int = 64) -> Any:
+        with torch.no_grad():
+            return self.inputs.start(self.model, *self.padded(examples), capacity)
+
+    def step(self, rows: list[list[int]], state: Any, mask: Tensor | None = None) -> tuple[Tensor, Any]:
+        with torch.no_grad():
+            hidden, state = self.model.step(torch.tensor(rows), state, mask)
+        return hidden, state
+
+    def session(self) -> Model:
+        """The model as a user holds it, in the same precision, with a tokenizer of one character a token."""
+        tokenizer = letters(self.config.vocab_size)
+        head = Translation(tokenizer).head(self.model)
+        tensors = {name: parameter.detach() for name, parameter in named_parameters(self.model, head)}
+        model = Model(Path("test"), {"model": self.config.model_dump()}, tensors, tokenizer)
+        dtype = next(self.model.parameters()).dtype
+        model.network.to(dtype)
+        model.head.to(dtype)
+        for name, parameter in named_parameters(model.network, model.head):
+            parameter.data.copy_(tensors[name])
+        return model
+
+
+def letters(vocab_size: int) -> Tokenizer:
+    """A tokenizer of this many tokens: the special ones and letters."""
+    return Tokenizer.train([ascii_letters[: vocab_size - 4]], "character", vocab_size)
+
+
+def make_case(name: str, seed: int) -> Case:
+    """The same seed gives the same settings, weights and inputs."""
+    rng = random.Random(f"{name} {seed}")
+    family = FAMILIES[name]
+    config = family.config(rng)
+    model = make_model(config).double().eval()
+    scatter(model, rng.randrange(2**31))
+    return Case(family, config, model, rng)
+
+
+def scatter(model: nn.Module, seed: int) -> None:
+    """Moves every weight, so that none is as simple as a fresh bias (0) or gain (1)."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator))
+
+
+def _transformer_config(rng: random.Random) -> transformer.Config:
+    n_heads = rng.choice([1, 2, 3, 4])
+    d_head = rng.choice([None, 3, 5])
+    d_model = n_heads * rng.choice([2, 4, 6]) if d_head is None else rng.randint(4, 17)
+    return transformer.Config(
+        vocab_size=rng.randint(12, 40),
+        max_length=64,
+        d_model=max(d_model, 4),
+        n_layers=rng.randint(1, 3),
+        n_heads=n_heads,
+        d_head=d_head,
+        d_ff=rng.randint(1, 24),
+        position=rng.choice(["sinusoidal", "learned"]),
+        dropout=rng.choice([0.0, 0.3]),
+        norm_eps=rng.choice([1e-6, 1e-5, 1e-3]),
+        tie_embeddings=rng.random() < 0.5,
+    )
+
+
+def _transformer_sizes(config: transformer.Config) -> dict[str, int]:
+    head = config.d_head or config.d_model // config.n_heads
+    return {"D": config.d_model, "H": config.n_heads, "A": head, "F": config.d_ff, "V": config.vocab_size or 0}
+
+
+def _transformer_wiring(model: Any, values: Mapping[str, Recorded]) -> Iterator[tuple[str, Tensor]]:
+    """Figure 1 of the paper: every sublayer's residual sum and norm."""
+
+    def value(name: str) -> Tensor:
+        return values[name].value
+
+    for side, part, sublayers in (
+        ("source", "encoder", ("attention", "feedforward")),
+        ("target", "decoder", ("self_attention", "cross_attention", "feedforward")),
+    ):
+        yield f"{side}_embedding.sum", value(f"{side}_embedding.token") + value(f"{side}_embedding.position")
+        x = value(f"{side}_embedding.sum")
+        for layer, block in enumerate(getattr(model, part)):
+            at = f"{part}.{layer}"
+            for sublayer in sublayers:
+                yield f"{at}.{sublayer}_residual", x + value(f"{at}.{sublayer}.output")
+                norm = getattr(block, f"{sublayer}_norm")
+                yield f"{at}.{sublayer}_normalised", norm(value(f"{at}.{sublayer}_residual"))
+                x = value(f"{at}.{sublayer}_normalised")
+            feedforward = block.feedforward
+            yield f"{at}.feedforward.output", feedforward.contract(value(f"{at}.feedforward.hidden"))
+
+
+FAMILIES: dict[str, Family] = {
+    "transformer": Family(
+        config=_transformer_config,
+        inputs=PairInputs(),
+        dependencies={("source", "source"): full, ("target", "source"): full, ("target", "target"): causal},
+        symmetric=("source",),
+        attention={
+            "encoder.*.attention": ("source", "source"),
+            "decoder.*.self_attention": ("target", "target"),
+            "decoder.*.cross_attention": ("target", "source"),
+        },
+        sizes=_transformer_sizes,
+        wiring=_transformer_wiring,
+    ),
+}

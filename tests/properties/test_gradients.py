@@ -1,0 +1,209 @@
+"""Gradients of every layer and of every model, against finite differences in float64."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from keifu.layers import attention as attention_layer
+from keifu.layers import losses
+from keifu.layers.attention import MultiHeadAttention, attend, attention, causal_mask, padding_mask, scaled_dot_product
+from keifu.layers.embeddings import Embedding, LearnedPosition, SinusoidalPosition, sinusoidal
+from keifu.layers.feedforward import FeedForward
+from keifu.layers.heads import VocabularyHead
+from keifu.models import transformer
+from tests.properties.families import Case, scatter
+
+CPU = torch.device("cpu")
+REAL = torch.arange(4) < torch.tensor([4, 2])[:, None]
+MASKS = {
+    "none": None,
+    "causal": causal_mask(4, 4, CPU),
+    "padding": padding_mask(REAL),
+    "causal and padding": causal_mask(4, 4, CPU) & padding_mask(REAL),
+    "rows full of nothing": padding_mask(torch.arange(4) < torch.tensor([4, 0])[:, None]),
+}
+
+
+def normal(*shape: int) -> Tensor:
+    return torch.randn(shape, dtype=torch.float64, requires_grad=True)
+
+
+def check(module: nn.Module, run: Callable[..., Any], *inputs: Tensor) -> None:
+    """gradcheck of run(module, *inputs) over the inputs that carry a gradient and every weight of the module."""
+    module = module.double()
+    scatter(module, 0)
+    names = [name for name, _ in module.named_parameters()]
+    weights = [parameter.detach().clone().requires_grad_() for parameter in module.parameters()]
+
+    class Call(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = module
+
+        def forward(self, *inputs: Tensor) -> Any:
+            return run(self.module, *inputs)
+
+    call = Call()
+
+    def function(*values: Tensor) -> Any:
+        given = dict(zip((f"module.{name}" for name in names), values[len(inputs) :], strict=True))
+        return functional_call(call, given, values[: len(inputs)])
+
+    assert torch.autograd.gradcheck(function, (*inputs, *weights))
+
+
+@pytest.fixture(params=[True, False], ids=["fused", "written out"])
+def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attention_layer, "_fused_is_faster", lambda query, key: request.param)
+
+
+@pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS.keys())
+def test_attention(form: None, mask: Tensor | None) -> None:
+    query, key, value = normal(2, 2, 4, 3), normal(2, 2, 4, 3), normal(2, 2, 4, 3)
+    assert torch.autograd.gradcheck(lambda *vectors: attention(*vectors, mask, at=nn.Module()), (query, key, value))
+
+
+@pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS.keys())
+def test_attend_gives_weights_and_result(mask: Tensor | None) -> None:
+    def run(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        return attend(scaled_dot_product(query, key), value, mask, at=nn.Module())
+
+    assert torch.autograd.gradcheck(run, (normal(2, 2, 4, 3), normal(2, 2, 4, 3), normal(2, 2, 4, 3)))
+
+
+def test_several_heads(form: None) -> None:
+    def run(layer: Any, x: Tensor, memory: Tensor) -> Any:
+        return layer(x, *layer.keys_values(memory), padding_mask(REAL))
+
+    check(MultiHeadAttention(4, 2, 3), run, normal(2, 3, 4), normal(2, 4, 4))
+
+
+def test_feedforward() -> None:
+    check(FeedForward(3, 5), lambda layer, x: layer(x), normal(2, 3, 3))
+
+
+@pytest.mark.parametrize("position", [SinusoidalPosition(3), LearnedPosition(6, 3)], ids=["sinusoidal", "learned"])
+@pytest.mark.parametrize("first", [None, torch.tensor([0, 3])], ids=["from 0", "from each row's place"])
+def test_embedding(position: Any, first: Tensor | None) -> None:
+    tokens = torch.tensor([[1, 0, 1], [4, 1, 2]])
+    for parameter in position.parameters():
+        nn.init.normal_(parameter)
+    check(Embedding(nn.Parameter(torch.zeros(5, 3)), position), lambda layer: layer(tokens, first))
+
+
+def test_vocabulary_head() -> None:
+    check(VocabularyHead(nn.Parameter(torch.zeros(5, 3))), lambda head, hidden: head(hidden), normal(2, 3, 3))
+
+
+@pytest.mark.parametrize("rows", [1, 3, 7, 512])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.7])
+def test_cross_entropy_in_blocks_of_any_size(monkeypatch: pytest.MonkeyPatch, rows: int, smoothing: float) -> None:
+    monkeypatch.setattr(losses, "_ROWS", rows)
+    hidden, weight, targets = normal(7, 3), normal(6, 3), torch.tensor([0, 5, 2, 2, 4, 1, 0])
+    assert torch.autograd.gradcheck(
+        lambda *given: losses.cross_entropy(*given, targets, smoothing)[0], (hidden, weight)
+    )
+
+    smoothed, plain = losses.cross_entropy(hidden, weight, targets, smoothing)
+    logits = hidden @ weight.T
+    expected = F.cross_entropy(logits, targets, reduction="sum", label_smoothing=smoothing)
+    torch.testing.assert_close(smoothed, expected, rtol=1e-12, atol=0)
+    torch.testing.assert_close(plain, F.cross_entropy(logits, targets, reduction="sum"), rtol=1e-12, atol=0)
+    assert not plain.requires_grad
+    for one, other in zip(
+        torch.autograd.grad(3 * smoothed, (hidden, weight)),
+        torch.autograd.grad(3 * expected, (hidden, weight)),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+
+
+def test_cross_entropy_of_one_input_alone_and_of_none() -> None:
+    hidden, weight, targets = normal(4, 3), normal(6, 3), torch.tensor([0, 5, 2, 2])
+    both = torch.autograd.grad(losses.cross_entropy(hidden, weight, targets)[0], (hidden, weight))
+    [first] = torch.autograd.grad(losses.cross_entropy(hidden, weight.detach(), targets)[0], hidden)
+    [second] = torch.autograd.grad(losses.cross_entropy(hidden.detach(), weight, targets)[0], weight)
+    assert torch.equal(first, both[0])
+    assert torch.equal(second, both[1])
+    assert not losses.cross_entropy(hidden.detach(), weight.detach(), targets)[0].requires_grad
+    assert losses.cross_entropy(hidden[:0], weight, targets[:0])[0] == 0
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("given", ["weights", "autocast"])
+def test_cross_entropy_in_bfloat16_is_close(smoothing: float, given: str) -> None:
+    hidden, weight, targets = normal(600, 8), normal(30, 8), torch.randint(30, (600,))
+    exact = losses.cross_entropy(hidden, weight, targets, smoothing)[0]
+    dtype = torch.bfloat16 if given == "weights" else torch.float32
+    rough = [value.detach().to(dtype).requires_grad_() for value in (hidden, weight)]
+    with torch.autocast("cpu", torch.bfloat16, enabled=given == "autocast"):
+        found = losses.cross_entropy(*rough, targets, smoothing)[0]
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.double(), exact, rtol=1e-2, atol=0)
+    for one, other in zip(torch.autograd.grad(found, rough), torch.autograd.grad(exact, (hidden, weight)), strict=True):
+        assert (one - other).norm() < 2e-2 * other.norm()
+
+
+def _config(**values: Any) -> transformer.Config:
+    return transformer.Config(**{"vocab_size": 5, "d_model": 4, "n_heads": 2, "d_ff": 3, "dropout": 0.0} | values)
+
+
+def test_transformer_encoder_block(form: None) -> None:
+    block = transformer.EncoderBlock(_config())
+    check(block, lambda block, x: block(x, padding_mask(REAL)), normal(2, 4, 4))
+
+
+def test_transformer_decoder_block(form: None) -> None:
+    def run(block: Any, x: Tensor, memory: Tensor) -> Any:
+        return block(x, causal_mask(3, 3, CPU), *block.cross_attention.keys_values(memory), padding_mask(REAL))
+
+    check(transformer.DecoderBlock(_config(n_heads=1, d_head=2)), run, normal(2, 3, 4), normal(2, 4, 4))
+
+
+def test_derivative_of_the_loss_in_any_direction(case: Case) -> None:
+    """The slope along random directions of all weights at once equals the gradient's projection."""
+    session = case.session()
+    tokens, masks = case.padded(case.examples(3))
+    side = case.inputs.written
+    targets = torch.randint(case.config.vocab_size, (int(masks[side].sum()),))
+    parameters = list(nn.ModuleList([session.network, session.head]).parameters())
+
+    def loss() -> Tensor:
+        output = session.network(case.inputs.batch(tokens, masks))
+        total: Tensor = session.head.cross_entropy(output.hidden[masks[side]], targets, 0.1)[0]
+        return sum(output.penalties, total) / len(targets)
+
+    gradients = torch.autograd.grad(loss(), parameters)
+    for _ in range(3):
+        directions = [torch.randn_like(parameter) for parameter in parameters]
+        expected = sum((g * d).sum() for g, d in zip(gradients, directions, strict=True))
+        slopes = []
+        for size in (1e-6, -1e-6):
+            with torch.no_grad():
+                for parameter, direction in zip(parameters, directions, strict=True):
+                    parameter.add_(direction, alpha=size)
+                slopes.append(loss())
+                for parameter, direction in zip(parameters, directions, strict=True):
+                    parameter.sub_(direction, alpha=size)
+        scale = math.sqrt(sum(float(g.square().sum()) for g in gradients))
+        assert abs((slopes[0] - slopes[1]) / 2e-6 - expected) < 1e-6 * scale
+
+
+def test_sinusoidal_positions_are_those_of_the_paper() -> None:
+    for d_model in (1, 2, 5, 8):
+        module = SinusoidalPosition(d_model).double()
+        for longest in (3, 40, 7):  # the table grows, and is not made again for less
+            positions = torch.arange(longest)[None]
+            found = module(positions, longest)[0]
+            assert torch.equal(found, sinusoidal(positions, d_model)[0])
+            for p in range(longest):
+                for i in range(d_model):
+                    angle = p / 10000 ** (2 * (i // 2) / d_model)
+                    expected = math.cos(angle) if i % 2 else math.sin(angle)
+                    assert abs(float(found[p, i]) - expected) < 1e-12

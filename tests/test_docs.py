@@ -1,0 +1,70 @@
+"""Every `keifu` command and every Python block in the documentation runs, on small data and for a few steps."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = [ROOT / "README.md", ROOT / "README.ja.md", *sorted((ROOT / "docs").glob("*.md"))]
+LIMIT = re.compile(r"--(max-time|max-steps|epochs) \S+")
+PYTHON_LIMIT = re.compile(r'(max_time|max_steps|epochs)=[^,)]+')
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", path.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the files that the documents speak of."""
+    words = [("cats", "猫"), ("dogs", "犬"), ("books", "本"), ("birds", "鳥"), ("songs", "歌")]
+    verbs = [("like", "が好きです"), ("see", "を見ます"), ("want", "が欲しいです"), ("know", "を知っています")]
+    pairs = [(f"I {verb} {noun}.", f"私は{word}{end}。") for noun, word in words for verb, end in verbs]
+    for name in ("train", "dev", "test"):
+        (tmp_path / f"{name}.en").write_text("".join(f"{source}\n" for source, _ in pairs), "utf-8")
+        (tmp_path / f"{name}.ja").write_text("".join(f"{target}\n" for _, target in pairs), "utf-8")
+    (tmp_path / "letter.txt").write_text("I like cats.\n\nI see dogs.\n", "utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_the_documents_commands_run(path: Path, folder: Path) -> None:
+    lines = [line for block in blocks(path, "console") for line in block.splitlines() if line.startswith("$ ")]
+    for line in lines:
+        command = line.removeprefix("$ ")
+        if command.startswith(("make", "git", "cd")):
+            continue  # CI runs these
+        assert "keifu" in command, command
+        # A few steps of a small model take the place of minutes of a larger one.
+        if "keifu train" in command:
+            command = LIMIT.sub("", command) + " --max-steps 2 --set model.d_model=16 --set model.d_ff=16"
+        command = LIMIT.sub("--max-steps +1", command) if "keifu resume" in command else command
+        command = re.sub(r"\bkeifu\b(?= )", f"{shlex.quote(sys.executable)} -m keifu", command, count=1)
+        done = subprocess.run(command, shell=True, capture_output=True, text=True, env=os.environ, timeout=120)
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_the_documents_python_runs(path: Path, folder: Path) -> None:
+    code = "\n".join(blocks(path, "python"))
+    small = 'max_steps=2, overrides={"model": {"d_model": 16, "d_ff": 16}}'
+    exec(compile(PYTHON_LIMIT.sub(small, code), str(path), "exec"), {})
+
+
+def test_both_languages_show_the_same_commands() -> None:
+    for english in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        if ".ja." in english.name:
+            continue
+        japanese = english.with_name(english.name.replace(".md", ".ja.md"))
+        assert blocks(english, "python") == blocks(japanese, "python")
+        shown, shown_in_japanese = (
+            [line for block in blocks(path, "console") for line in block.splitlines() if line.startswith("$ ")]
+            for path in (english, japanese)
+        )
+        assert shown == shown_in_japanese

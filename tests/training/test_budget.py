@@ -1,0 +1,104 @@
+"""A time becomes a number of steps that fits into it, evaluations included."""
+
+import math
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keifu.config import read_yaml
+from keifu.errors import ConfigError
+from keifu.training import budget
+from keifu.training.budget import Plan, plan
+from keifu.training.loop import Evaluation
+from keifu.training.run import resume
+from keifu.training.settings import Training
+from tests.tiny import tiny_run
+
+
+def planned(seconds: float, per_step: float, per_evaluation: float, every: int | None = None) -> tuple[Plan, float]:
+    """The plan on a machine with these speeds, and the time that making it took there."""
+    clock = SimpleNamespace(now=0.0)
+
+    def take_step(*_: Any) -> None:
+        clock.now += per_step
+
+    def evaluate(_: Any) -> Evaluation:
+        clock.now += per_evaluation
+        return Evaluation(0, {}, [], per_evaluation)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(budget, "time", SimpleNamespace(monotonic=lambda: clock.now))
+        patch.setattr(budget, "take_step", take_step)
+        found = plan(seconds, SimpleNamespace(), Training(evaluate_every=every), evaluate)
+    return found, clock.now
+
+
+@given(
+    seconds=st.floats(1, 1e4),
+    per_step=st.floats(1e-2, 10),
+    per_evaluation=st.floats(1e-3, 100),
+    every=st.none() | st.integers(1, 10_000),
+)
+def test_what_is_planned_fits_into_the_time_with_every_evaluation(
+    seconds: float, per_step: float, per_evaluation: float, every: int | None
+) -> None:
+    found, spent = planned(seconds, per_step, per_evaluation, every)
+    evaluations = math.ceil(found.steps / found.evaluate_every)
+    if found.steps:
+        assert spent + found.steps * per_step + evaluations * per_evaluation <= seconds
+        assert evaluations <= (20 if every is None else found.steps)
+    if every is not None:
+        assert found.evaluate_every == every
+
+
+def test_nearly_all_of_the_time_is_used_for_steps_where_evaluations_are_quick() -> None:
+    found, _ = planned(600, per_step=0.1, per_evaluation=1.0)
+    assert found.steps * 0.1 > 0.88 * 600
+    assert math.ceil(found.steps / found.evaluate_every) == 20
+    assert found.evaluation == 1.0
+
+
+def test_where_evaluations_are_slow_there_are_fewer_and_half_of_the_time_is_for_steps() -> None:
+    found, _ = planned(600, per_step=0.1, per_evaluation=60.0)
+    evaluations = math.ceil(found.steps / found.evaluate_every)
+    assert 1 < evaluations < 20
+    assert found.steps * 0.1 > 0.35 * 600
+
+
+def test_no_step_is_planned_where_there_is_time_for_none() -> None:
+    assert planned(5, per_step=0.1, per_evaluation=5.0)[0].steps == 0
+
+
+def test_a_run_ends_by_its_time_and_the_steps_are_frozen(corpus: str, tmp_path: Path) -> None:
+    began = time.monotonic()
+    run = tiny_run(corpus, tmp_path / "run", {"max_time": "3s"})
+    events = list(run.events())
+    assert time.monotonic() - began < 3.5  # half a second for other processes of the machine
+    frozen = read_yaml(tmp_path / "run" / "config.yaml")[0]["training"]
+    assert frozen["max_steps"] == run.settings.training.max_steps
+    assert frozen["evaluate_every"] == math.ceil(frozen["max_steps"] / 20)
+    assert events[-1].step <= frozen["max_steps"]
+    assert events[-1].step > 1
+    assert (tmp_path / "run" / "best" / "model.safetensors").exists()
+
+
+def test_an_unfinished_run_with_a_time_limit_goes_on_to_the_frozen_steps(corpus: str, tmp_path: Path) -> None:
+    run = tiny_run(corpus, tmp_path / "run", {"max_time": "3s", "evaluate_every": 10})
+    steps = run.settings.training.max_steps or 0
+    list(run.events(should_stop=lambda: run.learner.step == 5))
+    again = resume(tmp_path / "run")
+    assert again.settings.training.max_steps == steps
+    assert again.deadline == math.inf
+
+
+def test_a_time_that_is_too_short_for_one_step_is_refused_before_anything_is_written(
+    corpus: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="the time is too short for one step and one evaluation"):
+        tiny_run(corpus, tmp_path / "run", {"max_time": "0.001s"})
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,47 @@
+"""Which pairs are learned from, and which the best checkpoint is chosen on."""
+
+from pathlib import Path
+
+import pytest
+
+from keifu.data.examples import Pair
+from keifu.errors import ConfigError, DataError
+from keifu.training.corpus import load_corpus
+from keifu.training.settings import Data
+from tests.tiny import pairs, write
+
+
+@pytest.mark.parametrize(
+    ("count", "held_out"), [(2, 1), (20, 1), (21, 2), (100, 5), (39_999, 2000), (40_000, 2000), (45_000, 2000)]
+)
+def test_the_last_twentieth_is_held_out_and_at_most_two_thousand(count: int, held_out: int, tmp_path: Path) -> None:
+    examples = [Pair(f"sentence {number}", f"文{number}") for number in range(count)]
+    corpus = load_corpus(Data(train=write(tmp_path, examples)))
+    assert list(corpus.train.pairs) == examples[:-held_out]
+    assert list(corpus.valid.pairs) == examples[-held_out:]
+    assert corpus.valid_is == f"the last {held_out:,} pairs of {tmp_path / 'text'}.en,{tmp_path / 'text'}.ja"
+    assert corpus.train.sha256 != corpus.valid.sha256
+
+
+def test_validation_data_of_its_own_leaves_the_training_data_whole(tmp_path: Path) -> None:
+    train, valid = write(tmp_path, pairs(40)), write(tmp_path, pairs(7, seed=1), "valid")
+    corpus = load_corpus(Data(train=train, valid=valid))
+    assert (list(corpus.train.pairs), list(corpus.valid.pairs)) == (pairs(40), pairs(7, seed=1))
+    assert corpus.valid_is == valid
+
+
+def test_validation_data_is_turned_to_the_direction_of_the_training_data(tmp_path: Path) -> None:
+    train, valid = write(tmp_path, pairs(40)), write(tmp_path, pairs(7, seed=1), "valid")
+    turned = ",".join(reversed(valid.split(",")))
+    assert list(load_corpus(Data(train=train, valid=turned)).valid.pairs) == pairs(7, seed=1)
+    backwards = load_corpus(Data(train=train, valid=valid, source="ja"))
+    assert backwards.train.pairs[0] == Pair(pairs(1)[0].target, pairs(1)[0].source)
+    assert backwards.valid.pairs[0].source == pairs(1, seed=1)[0].target
+    assert backwards.train.languages == backwards.valid.languages == ("ja", "en")
+
+
+def test_no_data_and_too_little_data_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no data to train on; name it with --data"):
+        load_corpus(Data())
+    with pytest.raises(DataError, match="only one pair"):
+        load_corpus(Data(train=write(tmp_path, pairs(1))))

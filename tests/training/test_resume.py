@@ -1,0 +1,323 @@
+"""A run that was stopped, anywhere and anyhow, goes on as if it had never been."""
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from keifu.checkpoint import MODEL, OPTIMIZER, RunFolder, load_training_state
+from keifu.config import read_yaml
+from keifu.errors import CheckpointError, ConfigError, DataError
+from keifu.session import load
+from keifu.training.loop import Checkpoint, Evaluation, Finished, Step
+from keifu.training.run import Run, resume
+from tests.tiny import digest, metric_lines, optimiser_state, pairs, tiny_run, weights, write
+
+STEPS, EVERY, PARTS = 16, 5, 3
+TRAINING = {"max_steps": STEPS, "evaluate_every": EVERY, "accumulate": PARTS}
+DROPOUT = {"model": {"dropout": 0.3}}
+
+
+def new_run(spec: str, out: Path) -> Run:
+    return tiny_run(spec, out, TRAINING, **DROPOUT)
+
+
+def fingerprints(run: Run, stop: int | None = None) -> Iterator[tuple[int, dict[str, str]]]:
+    """All that the rest of a run depends on, after every step."""
+    for event in run.events(should_stop=lambda: run.learner.step == stop):
+        if isinstance(event, Step):
+            learner = run.learner
+            following = next(copy.copy(learner.sampler))
+            yield (
+                event.step,
+                {
+                    "weights": weights(run),
+                    "optimiser": optimiser_state(run),
+                    "position": json.dumps(learner.position()),
+                    "random": digest([torch.get_rng_state()]),
+                    "next batch": str(following.tolist()),
+                    "loss": event.loss.hex(),
+                },
+            )
+
+
+class FailsOnce:
+    """A task whose loss, the given time it is asked for, is interrupted like by a second Ctrl-C."""
+
+    def __init__(self, task: Any, call: int) -> None:
+        self._task, self._left = task, call
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._task, name)
+
+    def loss(self, *arguments: Any) -> Any:
+        self._left -= 1
+        if self._left == 0:
+            raise KeyboardInterrupt
+        return self._task.loss(*arguments)
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write(tmp_path_factory.mktemp("data"), pairs(40))
+
+
+@pytest.fixture(scope="module")
+def unbroken(spec: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, dict[int, dict[str, str]]]:
+    run = new_run(spec, tmp_path_factory.mktemp("runs") / "unbroken")
+    return run, dict(fingerprints(run))
+
+
+def assert_ends_equal(path: Path, unbroken: Run) -> None:
+    """The last and the best checkpoint of a run and its metrics are those of the unbroken one, byte for byte."""
+    whole = unbroken.folder.path
+    for link in ("last", "best"):
+        assert (path / link).resolve().name == (whole / link).resolve().name
+        for name in (MODEL, OPTIMIZER, "training.json", "tokenizer.json", "config.json"):
+            assert (path / link / name).read_bytes() == (whole / link / name).read_bytes(), (link, name)
+    assert metric_lines(path) == metric_lines(whole)
+    assert read_yaml(path / "config.yaml") == read_yaml(whole / "config.yaml")
+    steps = [(line["step"], "valid" in line) for line in metric_lines(path)]
+    assert len(steps) == len(set(steps))
+
+
+def moments(batches: int) -> dict[str, int]:
+    """Steps after which to stop. None of them is the last, and the first two are not followed by an evaluation."""
+    found = {"mid-epoch": 3, "end of an epoch": batches, "right after an evaluation": 2 * EVERY}
+    assert found["mid-epoch"] % batches
+    assert batches % EVERY
+    assert max(found.values()) < STEPS
+    return found
+
+
+@pytest.mark.parametrize("moment", ["mid-epoch", "end of an epoch", "right after an evaluation"])
+def test_a_run_that_was_stopped_goes_on_exactly(
+    moment: str, spec: str, unbroken: tuple[Run, dict[int, dict[str, str]]], tmp_path: Path
+) -> None:
+    whole, expected = unbroken
+    first = new_run(spec, tmp_path / "run")
+    stop = moments(first.learner.sampler.batches_per_epoch)[moment]
+    before = dict(fingerprints(first, stop))
+    assert list(before) == list(range(1, stop + 1))
+    after = dict(fingerprints(resume(tmp_path / "run")))
+    assert list(after) == list(range(stop + 1, STEPS + 1))
+    assert before | after == expected
+    assert_ends_equal(tmp_path / "run", whole)
+
+
+@pytest.mark.parametrize("part", [1, 2, 3])
+def test_a_run_that_was_broken_off_mid_accumulation_goes_on_from_its_checkpoint(
+    part: int, spec: str, unbroken: tuple[Run, dict[int, dict[str, str]]], tmp_path: Path
+) -> None:
+    whole, expected = unbroken
+    first = new_run(spec, tmp_path / "run")
+    first.learner.task = FailsOnce(first.learner.task, _loss_calls_before(first, step=EVERY + 3) + part)
+    before: list[int] = []
+    with pytest.raises(KeyboardInterrupt):
+        before += (step for step, _ in fingerprints(first))
+    assert first.learner.step == EVERY + 2
+    after = dict(fingerprints(resume(tmp_path / "run")))
+    assert after == {step: found for step, found in expected.items() if step > EVERY}
+    assert_ends_equal(tmp_path / "run", whole)
+
+
+def _loss_calls_before(run: Run, step: int) -> int:
+    """How often training asks for a loss before a step, one evaluation with a single batch included."""
+    sampler = copy.copy(run.learner.sampler)
+    return sum(min(PARTS, len(next(sampler))) for _ in range(step - 1)) + 1
+
+
+def test_a_run_may_be_stopped_at_every_step(
+    spec: str, unbroken: tuple[Run, dict[int, dict[str, str]]], tmp_path: Path
+) -> None:
+    run = new_run(spec, tmp_path / "run")
+    found: dict[int, dict[str, str]] = {}
+    for stop in range(1, STEPS + 1):
+        found |= dict(fingerprints(run, stop))
+        if stop < STEPS:
+            run = resume(tmp_path / "run")
+    assert found == unbroken[1]
+    assert_ends_equal(tmp_path / "run", unbroken[0])
+
+
+def test_a_stopped_run_saves_once_and_says_that_it_was_interrupted(spec: str, tmp_path: Path) -> None:
+    run = new_run(spec, tmp_path / "run")
+    events = list(run.events(should_stop=lambda: run.learner.step == 3))
+    assert [type(event) for event in events] == [Step, Step, Step, Checkpoint, Finished]
+    assert events[-1] == Finished(3, "interrupted")
+    again = resume(tmp_path / "run")
+    events = list(again.events(should_stop=lambda: True))
+    assert events == [Finished(3, "interrupted")]  # nothing was learned, so nothing is to be saved
+
+
+def test_a_run_killed_between_saving_its_best_and_pointing_there_points_there_when_resumed(
+    spec: str, unbroken: tuple[Run, dict[int, dict[str, str]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point = RunFolder.point
+
+    def killed(self: RunFolder, name: str, step: int) -> None:
+        if name == "best":
+            raise KeyboardInterrupt
+        point(self, name, step)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(RunFolder, "point", killed)
+        list(new_run(spec, tmp_path / "run").events())
+    assert not (tmp_path / "run" / "best").exists()
+    run = resume(tmp_path / "run")
+    assert (tmp_path / "run" / "best").resolve().name == f"step-{EVERY}"
+    list(run.events())
+    assert_ends_equal(tmp_path / "run", unbroken[0])
+
+
+def test_the_metrics_are_on_the_disk_when_their_checkpoint_is(spec: str, tmp_path: Path) -> None:
+    run = new_run(spec, tmp_path / "run")
+    for event in run.events():
+        if isinstance(event, Evaluation):
+            assert metric_lines(run.folder.path)[-1] == {"step": event.step, "valid": event.metrics}
+
+
+def test_a_line_of_metrics_that_was_cut_short_is_dropped(spec: str, tmp_path: Path) -> None:
+    run = new_run(spec, tmp_path / "run")
+    list(run.events(should_stop=lambda: run.learner.step == EVERY))
+    expected = metric_lines(tmp_path / "run")
+    with (tmp_path / "run" / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 6, "valid": {"loss": 1.0}')
+    resume(tmp_path / "run")
+    assert metric_lines(tmp_path / "run") == expected
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_named(
+    spec: str, unbroken: tuple[Run, dict[int, dict[str, str]]], tmp_path: Path
+) -> None:
+    run = new_run(spec, tmp_path / "run")
+    list(run.events(should_stop=lambda: run.learner.step == EVERY + 2))
+    file = tmp_path / "run" / "checkpoints" / f"step-{EVERY + 2}" / OPTIMIZER
+    file.write_bytes(file.read_bytes()[:-1])
+    again = resume(tmp_path / "run")
+    assert again.history == f"goes on from step {EVERY}; damaged, so not used: step-{EVERY + 2}"
+    list(again.events())
+    assert again.history in (tmp_path / "run" / "train.log").read_text()
+    assert_ends_equal(tmp_path / "run", unbroken[0])
+
+
+# ---- going further than was asked for ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def finished(spec: str, tmp_path: Path) -> Run:
+    run = tiny_run(spec, tmp_path / "run", {"max_steps": 4, "evaluate_every": 2})
+    list(run.events())
+    return run
+
+
+def frozen_steps(path: Path) -> int:
+    return int(read_yaml(path / "config.yaml")[0]["training"]["max_steps"])
+
+
+def test_a_finished_run_needs_to_be_told_how_far_to_go(finished: Run) -> None:
+    with pytest.raises(ConfigError, match=r"all 4 steps are done; to go on, add --max-steps \+N"):
+        resume(finished.folder.path)
+
+
+@pytest.mark.parametrize(
+    ("limit", "text", "epochs", "steps"),
+    [
+        ("max_steps", "+3", 0, 4 + 3),
+        ("max_steps", "6", 0, 6),
+        ("epochs", "+2", 2, 4),
+        ("epochs", "+0.5", 0.5, 4),
+        ("epochs", "3", 3, 0),
+    ],
+)
+def test_a_plus_adds_to_what_was_asked_for_and_a_bare_number_is_a_new_total(
+    limit: str, text: str, epochs: float, steps: int, finished: Run
+) -> None:
+    path = finished.folder.path
+    run = resume(path, {limit: text})
+    total = steps + round(epochs * run.learner.sampler.batches_per_epoch)
+    assert frozen_steps(path) == total
+    events = list(run.events())
+    assert events[-1] == Finished(total, "steps")
+    assert [event.step for event in events if isinstance(event, Step)] == list(range(5, total + 1))
+    assert load_training_state(path / "last").values["step"] == total
+
+
+def test_a_run_given_more_time_ends_by_then(finished: Run) -> None:
+    path = finished.folder.path
+    run = resume(path, {"max_time": "+2s"})
+    steps = frozen_steps(path)
+    assert steps > 4
+    assert run.settings.training.max_steps == steps
+    seconds = [event.seconds for event in run.events() if isinstance(event, Step | Evaluation)]
+    assert sum(seconds) < 2.5
+    assert load_training_state(path / "last").values["step"] <= steps
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"max_steps": "+many"}, r"--max-steps \+many: expected a number such as \+1000"),
+        ({"max_steps": "1.5"}, "--max-steps 1.5: expected a number"),
+        ({"epochs": "inf"}, "--epochs inf: expected a number"),
+        ({"epochs": "+nan"}, r"--epochs \+nan: expected a number"),
+        ({"max_steps": "3"}, "all 4 steps are done"),
+        ({"max_steps": "-3"}, "all 4 steps are done"),
+        ({"max_steps": "+0"}, "all 4 steps are done"),
+        ({"max_time": "soon"}, "'soon' is no duration"),
+        ({"max_time": "0.001s"}, "the time is too short"),
+    ],
+)
+def test_a_limit_that_makes_no_sense_is_refused_and_leaves_the_run_as_it_was(
+    more: dict[str, str], message: str, finished: Run
+) -> None:
+    path = finished.folder.path
+    before = {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
+    with pytest.raises(ConfigError, match=message):
+        resume(path, more)
+    assert {file: file.read_bytes() for file in path.rglob("*") if file.is_file()} == before
+    assert resume(path, {"max_steps": "+1"}).settings.training.max_steps == 5
+
+
+def test_other_data_is_refused(tmp_path: Path) -> None:
+    spec = write(tmp_path, pairs(20))
+    run = tiny_run(spec, tmp_path / "run", {"max_steps": 2})
+    list(run.events())
+    write(tmp_path, pairs(20, seed=1))
+    with pytest.raises(DataError, match="not the text that the run began with"):
+        resume(tmp_path / "run", {"max_steps": "+2"})
+
+
+def test_what_is_no_run_is_refused(spec: str, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no such folder; expected a run folder"):
+        resume(tmp_path / "nowhere")
+    run = tiny_run(spec, tmp_path / "run", {"max_steps": 4})
+    events = run.events()
+    next(events)
+    events.close()
+    with pytest.raises(CheckpointError, match="the run has no whole checkpoint to go on from"):
+        resume(tmp_path / "run")
+
+
+def test_a_missing_report_on_the_data_is_named(finished: Run) -> None:
+    (finished.folder.path / "data.json").unlink()
+    with pytest.raises(CheckpointError, match=r"data\.json: missing or damaged"):
+        resume(finished.folder.path, {"max_steps": "+1"})
+
+
+def test_a_run_that_is_going_on_is_not_resumed_a_second_time(spec: str, tmp_path: Path) -> None:
+    run = tiny_run(spec, tmp_path / "run", {"max_steps": 4, "evaluate_every": 1})
+    events = run.events()
+    next(events)
+    with pytest.raises(ConfigError, match="is writing to this run"):
+        resume(tmp_path / "run")
+    assert events.close() is None
+
+
+def test_the_resumed_run_can_be_loaded_and_used(finished: Run) -> None:
+    list(resume(finished.folder.path, {"max_steps": "+2"}).events())
+    assert isinstance(load(finished.folder.path, "cpu").translate("I see cats."), str)
