@@ -4,7 +4,6 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models are fastest so, and other processes disturb them less
 
-from pathlib import Path
 
 import hypothesis
 import pytest

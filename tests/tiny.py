@@ -47,7 +47,8 @@ def pairs(count: int, seed: int = 0) -> list[Pair]:
         subject, verb = draw.choice(SUBJECTS), draw.choice(VERBS)
         nouns = draw.choices(NOUNS, k=draw.randint(1, 4))
         english = f"{subject} {verb} {' and '.join(nouns)}."
-        made[english] = Pair(english, f"{JAPANESE[subject]}は{'と'.join(JAPANESE[n] for n in nouns)}を{JAPANESE[verb]}。")
+        objects = "と".join(JAPANESE[noun] for noun in nouns)
+        made[english] = Pair(english, f"{JAPANESE[subject]}は{objects}を{JAPANESE[verb]}。")
     return list(made.values())
 
 

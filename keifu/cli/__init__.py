@@ -10,7 +10,7 @@ def main() -> None:
     from keifu.cli.commands import app
 
     try:
-        app()
+        app(prog_name="keifu")
     except KeifuError as error:
         print(f"keifu: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

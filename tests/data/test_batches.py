@@ -1,6 +1,7 @@
 """Every example once an epoch, in batches of similar length, and on from anywhere."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -77,7 +78,7 @@ def test_a_batch_is_cut_only_where_the_next_example_does_not_fit(sizes: list[tup
     order = np.argsort(longest)
     batches = cut(order, longest, budget)
     assert np.concatenate(batches).tolist() == order.tolist()
-    for batch, following in zip(batches, batches[1:], strict=False):
+    for batch, following in pairwise(batches):
         with_one_more = max(*longest[batch], longest[following[0]]) * (len(batch) + 1)
         assert with_one_more > budget
 

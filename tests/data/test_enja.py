@@ -1,4 +1,4 @@
-"""The built-in English-Japanese corpus: its parts, its alignments, and that each English sentence has one Japanese one."""
+"""The built-in English-Japanese corpus: its parts, its alignments, and one Japanese sentence for each English one."""
 
 import random
 import re
@@ -10,13 +10,14 @@ from itertools import islice
 
 import pytest
 
-from keifu.data.enja import SIZES, counts, demonstrations, generate, held_out, simple
+from keifu.data.enja import SIZES, counts, demonstrations, generate, held_out, statements
 from keifu.data.enja.adjectives import ADJECTIVES
 from keifu.data.enja.corpus import LABELS, LONGEST, derivations, draws, finished
+from keifu.data.enja.draws import Draw, Reject
 from keifu.data.enja.english import comparative, ing, participle, past, plural, superlative, third
 from keifu.data.enja.japanese import inflect, stem
 from keifu.data.enja.nouns import NAMES, NOUNS
-from keifu.data.enja.phrases import Draw, Reject, person
+from keifu.data.enja.people import person
 from keifu.data.enja.verbs import VERBS
 from keifu.data.examples import Pair
 from keifu.errors import DataError
@@ -49,14 +50,16 @@ def test_all_sentences_of_all_parts_differ(parts: dict[str, Derived]) -> None:
 
 
 def test_generate_gives_the_same_in_another_process(parts: dict[str, Derived]) -> None:
-    script = "from keifu.data.enja import generate; print(hash(tuple(p.target for p in generate('dev'))) * 0, generate('dev')[-1].source)"
+    script = "from keifu.data.enja import generate; print(generate('dev'))"
     outputs = {
         subprocess.run(
             [sys.executable, "-c", script], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
         ).stdout
         for seed in ("1", "2")
     }
-    assert outputs == {f"0 {parts['dev'][-1][0].source}\n"}
+    # Frozen sets print in an order of their own, so the links are left out here.
+    shown = {re.sub(r"frozenset\([^)]*\)", "", re.sub(r"\(\d+, \d+\)", "", output)) for output in outputs}
+    assert len(shown) == 1
     assert generate("dev") == [pair for pair, _ in parts["dev"]]
 
 
@@ -156,7 +159,7 @@ def test_there_are_more_than_a_million_sentences() -> None:
     """What is said of a name in the past can be said of every name, relative and role: they are drawn apart."""
     subjects: set[str] = set()
     predicates: set[str] = set()
-    for (english, _, _), _ in islice(draws(8, [simple.past]), 30_000):
+    for (english, _, _), _ in islice(draws(8, [statements.past]), 30_000):
         source = " ".join(word if isinstance(word, str) else word.text for word in english)
         for name, _, _ in NAMES:
             if source.startswith(f"{name} ") and not re.search(r" (his|her) ", source):
@@ -197,8 +200,9 @@ def test_alignments_cover_both_texts(parts: dict[str, Derived]) -> None:
 
 
 def test_content_words_are_linked(parts: dict[str, Derived]) -> None:
-    grammar = set("は が を に で と の か です な だ のです".split())
-    unlinked = set("a an the that who it of to do does did and is are was were am will he she they i we you".split())
+    grammar = {"は", "が", "を", "に", "で", "と", "の", "か", "です", "な", "だ", "のです"}
+    silent = re.compile("an?|the|that|who|it|of|to|do|does|did|and|is|are|was|were|am|will|he|she|they|i|we|you")
+    own = re.compile("my|your|his|her|our|their")
     for pair, _ in parts["test"]:
         alignment = pair.alignment
         assert alignment is not None
@@ -208,8 +212,7 @@ def test_content_words_are_linked(parts: dict[str, Derived]) -> None:
         sources = {source for _, source in alignment.links}
         for index, (start, end) in enumerate(alignment.source_words):
             word = pair.source[start:end].lower()
-            own = word in ("my", "your", "his", "her", "our", "their")
-            assert index in sources or word in unlinked or own, (pair, word)
+            assert index in sources or silent.fullmatch(word) or own.fullmatch(word), (pair, word)
 
 
 def linked(pair: Pair) -> list[tuple[str, set[str]]]:
@@ -254,10 +257,10 @@ def test_alignment_of_reading_in_the_library() -> None:
 @pytest.mark.parametrize(
     ("pattern", "expected"),
     [
-        (r"I did not go to the \w+ yesterday\.", ("行きませんでした", {"did", "not", "go"})),
-        (r"I did not go to the \w+ yesterday\.", ("に", {"to"})),
+        (r"I did not go to the .*", ("行きませんでした", {"did", "not", "go"})),
+        (r"I did not go to the .*", ("に", {"to"})),
         (r"The \w+ (is|are) not expensive\.", ("高く", {"expensive"})),
-        (r"I met \w+ at the station.*", ("で", {"at"})),
+        (r"\w+ met \w+ at the \w+.*", ("で", {"at"})),
         (r"\w+ bought three \w+ yesterday\.", None),
         (r"Because it was raining, .*", ("ので", {"Because"})),
         (r"I have never been to \w+\.", ("ことがありません", {"have", "never"})),
@@ -296,16 +299,24 @@ def test_stems(word: str, group: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("word", "group", "tense", "negative", "style", "expected"),
     [
-        ("読む", "5", "past", True, "polite", "読みませんでした"), ("読む", "5", "was", False, "polite", "読んでいました"),
-        ("読む", "5", "want", True, "polite", "読みたくありません"), ("読む", "5", "must", False, "polite", "読まなければなりません"),
-        ("買う", "5", "past", True, "plain", "買わなかった"), ("ある", "5", "present", True, "plain", "ない"),
-        ("高い", "i", "past", True, "polite", "高くありませんでした"), ("いい", "i", "past", False, "polite", "よかったです"),
-        ("静か", "na", "past", False, "polite", "静かでした"), ("静か", "na", "present", False, "noun", "静かな"),
-        ("病気", "no", "present", False, "noun", "病気の"), ("病気", "no", "present", False, "node", "病気な"),
-        ("知る", "5", "state", True, "polite", "知りません"), ("知る", "5", "state", False, "polite", "知っています"),
-        ("行く", "5", "going", False, "polite", "行くつもりです"), ("見る", "1", "ever", True, "polite", "見たことがありません"),
+        ("読む", "5", "past", True, "polite", "読みませんでした"),
+        ("読む", "5", "was", False, "polite", "読んでいました"),
+        ("読む", "5", "want", True, "polite", "読みたくありません"),
+        ("読む", "5", "must", False, "polite", "読まなければなりません"),
+        ("買う", "5", "past", True, "plain", "買わなかった"),
+        ("ある", "5", "present", True, "plain", "ない"),
+        ("高い", "i", "past", True, "polite", "高くありませんでした"),
+        ("いい", "i", "past", False, "polite", "よかったです"),
+        ("静か", "na", "past", False, "polite", "静かでした"),
+        ("静か", "na", "present", False, "noun", "静かな"),
+        ("病気", "no", "present", False, "noun", "病気の"),
+        ("病気", "no", "present", False, "node", "病気な"),
+        ("知る", "5", "state", True, "polite", "知りません"),
+        ("知る", "5", "state", False, "polite", "知っています"),
+        ("行く", "5", "going", False, "polite", "行くつもりです"),
+        ("見る", "1", "ever", True, "polite", "見たことがありません"),
     ],
-)  # fmt: skip
+)
 def test_inflection(word: str, group: str, tense: str, negative: bool, style: str, expected: str) -> None:
     assert "".join(inflect(word, group, tense, negative, style)) == expected
 
@@ -314,8 +325,20 @@ def test_english_forms() -> None:
     assert [ing(verb) for verb in ("make", "run", "swim", "study", "sit", "see")] == [
         "making", "running", "swimming", "studying", "sitting", "seeing",
     ]  # fmt: skip
-    assert [past(verb) for verb in ("carry", "play", "stop", "buy", "like")] == ["carried", "played", "stopped", "bought", "liked"]
-    assert [third(verb) for verb in ("carry", "play", "watch", "go", "have")] == ["carries", "plays", "watches", "goes", "has"]
+    assert [past(verb) for verb in ("carry", "play", "stop", "buy", "like")] == [
+        "carried",
+        "played",
+        "stopped",
+        "bought",
+        "liked",
+    ]
+    assert [third(verb) for verb in ("carry", "play", "watch", "go", "have")] == [
+        "carries",
+        "plays",
+        "watches",
+        "goes",
+        "has",
+    ]
     assert [plural(noun) for noun in ("police officer", "child", "box", "knife", "sheep", "old woman")] == [
         "police officers", "children", "boxes", "knives", "sheep", "old women",
     ]  # fmt: skip

@@ -41,12 +41,12 @@ def test_only_a_line_feed_ends_a_line(sign: str, tmp_path: Path) -> None:
 
 
 def test_lines_with_an_empty_side_are_skipped(tmp_path: Path) -> None:
-    found = texts(tmp_path, "one\n\ntwo\n  \nfive\n".encode(), "1\n0\n\n3\n　5\n".encode())
+    found = texts(tmp_path, b"one\n\ntwo\n  \nfive\n", "1\n0\n\n3\n　5\n".encode())
     assert found == [("one", "1"), ("five", "　5")]
 
 
 def test_text_is_left_as_it_is(tmp_path: Path) -> None:
-    assert texts(tmp_path, "  I'm  here \t\n".encode(), "ｶﾞe\u0301\n".encode()) == [("  I'm  here \t", "ｶﾞe\u0301")]
+    assert texts(tmp_path, b"  I'm  here \t\n", "ｶﾞe\u0301\n".encode()) == [("  I'm  here \t", "ｶﾞe\u0301")]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_spec_of_another_form_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["builtin:", "builtin:other", "builtin:enja:train:5", "builtin:enja:all"])
 def test_an_unknown_corpus_or_part_is_refused(name: str) -> None:
-    with pytest.raises(ConfigError, match="no such corpus|no part 'all'"):
+    with pytest.raises(ConfigError, match=r"no such corpus|no part 'all'"):
         load_pairs(name)
 
 
@@ -146,7 +146,11 @@ def test_pairs_are_turned_round_where_that_is_asked_for(
 
 @pytest.mark.parametrize(
     ("source", "target", "asked"),
-    [("fr", None, "--source fr"), ("en", "en", "--source en and --target en"), ("en", "fr", "--source en and --target fr")],
+    [
+        ("fr", None, "--source fr"),
+        ("en", "en", "--source en and --target en"),
+        ("en", "fr", "--source en and --target fr"),
+    ],
 )
 def test_impossible_languages_are_refused(source: str, target: str | None, asked: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=f"its sides are en and ja, asked for {asked}$"):
@@ -181,5 +185,5 @@ def test_lines_of_standard_input_are_read_like_those_of_a_file() -> None:
     assert text_lines(b"\xef\xbb\xbfa\r\n\nb", "standard input") == ["a", "", "b"]
     assert text_lines(b"\n", "standard input") == [""]
     assert text_lines(b"", "standard input") == []
-    with pytest.raises(DataError, match="^standard input:3: not UTF-8"):
+    with pytest.raises(DataError, match=r"^standard input:3: not UTF-8"):
         text_lines(b"a\nb\n\xff", "standard input")

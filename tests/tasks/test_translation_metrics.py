@@ -73,5 +73,5 @@ def test_the_script_of_most_references_decides(references: list[str], by_charact
 
 
 def test_as_many_outputs_as_references_are_needed() -> None:
-    with pytest.raises(ValueError, match="zip|argument"):
+    with pytest.raises(ValueError, match="zip"):
         score_translations(ENGLISH[:2], ENGLISH)

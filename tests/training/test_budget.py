@@ -81,7 +81,7 @@ def test_a_run_ends_by_its_time_and_the_steps_are_frozen(corpus: str, tmp_path: 
     assert time.monotonic() - began < 3.5  # half a second for other processes of the machine
     frozen = read_yaml(tmp_path / "run" / "config.yaml")[0]["training"]
     assert frozen["max_steps"] == run.settings.training.max_steps
-    assert frozen["evaluate_every"] == math.ceil(frozen["max_steps"] / 20)
+    assert 1 <= math.ceil(frozen["max_steps"] / frozen["evaluate_every"]) <= 20
     assert events[-1].step <= frozen["max_steps"]
     assert events[-1].step > 1
     assert (tmp_path / "run" / "best" / "model.safetensors").exists()

@@ -166,9 +166,9 @@ def test_a_loss_that_is_no_number_stops_training_before_the_update(
     evaluations = 1  # of one batch, after step 2
     run.learner.task = Poisoned(run.learner.task, 3 * 2 + evaluations + part, poison)
     before: dict[int, tuple[str, str]] = {}
+    steps = ((event.step, (weights(run), optimiser_state(run))) for event in run.events())
     with pytest.raises(DivergenceError, match=r"^step 4: the loss is .*; nothing was updated\. The last checkpoint"):
-        for event in run.events():
-            before[event.step] = (weights(run), optimiser_state(run))
+        before.update(steps)
     assert run.learner.step == 3
     assert (weights(run), optimiser_state(run)) == before[3]
     assert load(run.folder.path, "cpu").path.name == "step-2"

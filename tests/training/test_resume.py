@@ -164,9 +164,11 @@ def test_a_run_killed_between_saving_its_best_and_pointing_there_points_there_wh
             raise KeyboardInterrupt
         point(self, name, step)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(RunFolder, "point", killed)
-        list(new_run(spec, tmp_path / "run").events())
+    first = new_run(spec, tmp_path / "run")
+    monkeypatch.setattr(RunFolder, "point", killed)
+    with pytest.raises(KeyboardInterrupt):
+        list(first.events())
+    monkeypatch.undo()
     assert not (tmp_path / "run" / "best").exists()
     run = resume(tmp_path / "run")
     assert (tmp_path / "run" / "best").resolve().name == f"step-{EVERY}"

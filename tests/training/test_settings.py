@@ -138,5 +138,5 @@ def test_with_no_limit_at_all_a_run_has_twenty_epochs(corpus: str, tmp_path: Pat
 
 
 def test_an_unknown_option_is_a_mistake(corpus: str) -> None:
-    with pytest.raises(ConfigError, match="'max_step' is no option of train; expected .*max_steps"):
+    with pytest.raises(ConfigError, match=r"'max_step' is no option of train; expected .*max_steps"):
         prepare("translation", corpus, overrides=TINY, max_step=3)

@@ -48,9 +48,7 @@ def spans(words: list[str], text: str) -> tuple[tuple[int, int], ...]:
 
 
 def pair(source: str, target: str, source_words: str, target_words: str, links: set[tuple[int, int]]) -> Pair:
-    alignment = Alignment(
-        spans(source_words.split(), source), spans(target_words.split(), target), frozenset(links)
-    )
+    alignment = Alignment(spans(source_words.split(), source), spans(target_words.split(), target), frozenset(links))
     return Pair(source, target, (), alignment)
 
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from keifu.data.enja.draws import Nominal, Phrase
 from keifu.data.enja.english import verb_complex
 from keifu.data.enja.japanese import inflect
-from keifu.data.enja.draws import Nominal, Phrase
 from keifu.data.enja.verbs import Verb, plain_verb
 from keifu.data.enja.words import Chunk, English, Word
 

@@ -1,5 +1,8 @@
 """Sentences with be: how things, people and the weather are, what they are, where they are, how they compare."""
 
+from dataclasses import replace
+from functools import cache
+
 from keifu.data.enja import frames, people, phrases
 from keifu.data.enja.adjectives import OF_PEOPLE, OF_THINGS, TRAITS, WEATHER, Adjective
 from keifu.data.enja.clauses import COPULA, Clause
@@ -124,6 +127,12 @@ def weather_verb(name: str) -> Verb:
     return _FALLING[name]
 
 
+@cache
+def turning(verb: Verb) -> Verb:
+    """The weather to come: it will be sunny is 晴れるでしょう, not 晴れている."""
+    return replace(verb, flags=frozenset())
+
+
 def weather(draw: Draw) -> Sentence:
     """It is cold today: 今日は寒いです; it rained in Tokyo yesterday: 東京では昨日雨が降りました."""
     falls = draw.chance(0.4)
@@ -137,7 +146,7 @@ def weather(draw: Draw) -> Sentence:
         draw.tags.add("tense")
     if negated:
         draw.tags.add("negation")
-    clause = Clause(people.weather_it(), verb, tense, negated)
+    clause = Clause(people.weather_it(), turning(verb) if tense == "future" else verb, tense, negated)
     topic: list[Chunk] = []
     if draw.chance(0.5):
         draw.tags.add("place")

@@ -7,7 +7,7 @@ NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight
 _PLURALS = {
     "child": "children", "man": "men", "woman": "women", "mouse": "mice", "sheep": "sheep", "deer": "deer",
     "fish": "fish", "goldfish": "goldfish", "knife": "knives", "leaf": "leaves", "wolf": "wolves",
-    "potato": "potatoes", "tomato": "tomatoes", "scarf": "scarves", "shelf": "shelves",
+    "potato": "potatoes", "tomato": "tomatoes", "scarf": "scarves", "bookshelf": "bookshelves",
 }  # fmt: skip
 
 _PAST = {  # base -> past, participle where it differs
@@ -107,8 +107,8 @@ def _spelled(adjective: str, ending: str) -> str:
         return adjective + ending[1:]
     if adjective.endswith("y"):
         return adjective[:-1] + "i" + ending
-    a, b, c = adjective[-3:]
-    doubled = len(adjective) <= 4 and a not in "aeiou" and b in "aeiou" and c not in "wyx"
+    short = len(adjective) <= 4 and adjective[-3] not in "aeiou" and adjective[-2] in "aeiou"
+    doubled = short and adjective[-1] not in "wyx"
     return adjective + (adjective[-1] if doubled else "") + ending
 
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from keifu.data.enja import people, phrases
 from keifu.data.enja.clauses import Clause, recipient
+from keifu.data.enja.draws import Draw, Nominal, Phrase, Reject
 from keifu.data.enja.english import POSSESSIVE
 from keifu.data.enja.nouns import Noun, tagged
-from keifu.data.enja.draws import Draw, Nominal, Phrase, Reject
 from keifu.data.enja.verbs import VERBS, Verb
 from keifu.data.enja.words import listed
 
@@ -41,7 +41,7 @@ def _eventful(without: str) -> tuple[Verb, ...]:
 POOLS: dict[str, tuple[Verb, ...]] = {
     "past": _eventful(""),
     "future": _eventful("P"),
-    "going": tuple(verb for verb in _eventful("PT") if "w" in verb.flags or "l" in verb.flags),
+    "going": tuple(verb for verb in _eventful("PT") if "w" in verb.flags or "g" in verb.flags),
     "progressive": tuple(verb for verb in _with("p") if verb.subjects == ("person",)),
     "habit": _with("h"),
     "bare": _with("b"),
@@ -52,7 +52,6 @@ POOLS: dict[str, tuple[Verb, ...]] = {
     "ever": _with("e"),
     "shall": _with("k"),
     "gerund": _with("g"),
-    "leisure": _with("l"),
     "routine": _with("u"),
 }
 POOLS["was"] = POOLS["progressive"]
@@ -75,6 +74,8 @@ def suits(verb: Verb, subject: Nominal) -> bool:
         return noun is None or "young" not in noun.tags
     if "Y" in verb.flags and subject.person not in ("pronoun", "name"):
         return subject.key.endswith(_PUPILS) or (noun is not None and noun.english in _PUPILS)
+    if verb.key == "marry" and subject.person == "kin":
+        return not subject.key.endswith(("wife", "husband", "father", "mother"))
     return verb.key != "win" or noun is None or not noun.english.startswith("old")
 
 
@@ -112,8 +113,10 @@ def complement(
     letter = draw.pick(allowed)
     if verb.lemma == "wear" and subject.who == "he" and noun.english in ("skirt", "dress"):
         raise Reject
-    if letter == "a" and verb.lemma in ("wear", "become") and subject.who in ("we", "they"):
+    if letter == "a" and verb.lemma == "wear" and subject.who in ("we", "they"):
         letter = "s"
+    if verb.lemma == "become" and subject.who in ("we", "they"):
+        raise Reject
     if letter == "n" and verb.lemma == "buy" and noun.measure in ("glass", "cup"):
         letter = "a"
     return phrases.thing(draw, noun, letter, subject, 0.0 if verb.people or calm else 0.16)
@@ -131,10 +134,9 @@ def place_for(draw: Draw, verb: Verb, object: Nominal | None, probability: float
         return found
     else:
         spec = draw.pick(verb.places)
-    if object is not None and object.noun is not None and "sport" in object.noun.tags:
-        # Ball games in a hall, and those that need a field
-        if ("court" in object.noun.tags) != (spec[1].english == "gym"):
-            return None
+    tags = object.noun.tags if object is not None and object.noun is not None else frozenset()
+    if "sport" in tags and ("court" in tags) != (spec[1].english == "gym"):
+        return None  # some ball games are played in a hall, others need a field
     draw.tags.add("place")
     return phrases.place(spec, "に" if "L" in verb.flags else "で")
 
@@ -220,7 +222,7 @@ def habit(draw: Draw, question: bool = False, subject: Nominal | None = None) ->
     object = complement(draw, verb, subject, calm=True)
     clause = Clause(subject, verb, "present", False, object)
     clause.place = place_for(draw, verb, object, 0.9 if verb.key in _PLACED else 0.25)
-    if verb.key in phrases.CLOCK and draw.chance(0.5):
+    if verb.key == "get up" or (verb.key in phrases.CLOCK and draw.chance(0.5)):
         clause.time = phrases.clock(draw, draw.pick(phrases.CLOCK[verb.key]))
     elif draw.chance(0.55):
         name = object.noun.english if object and object.noun else ""

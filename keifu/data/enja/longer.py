@@ -45,7 +45,8 @@ def opinion(draw: Draw) -> Sentence:
 
 
 _SEQUENCE = listed(
-    "do, finish, eat#meal, study, practice, attend, clean, cook#meal, exercise, write, wash, wash#body, water, take a walk"
+    "do, finish, eat#meal, study, practice, attend, clean, cook#meal, exercise, write, wash, wash#body, water,"
+    "take a walk"
 )
 
 

@@ -70,7 +70,7 @@ small goods; count; toy おもちゃ つ +play +collect +coloured, doll 人形 �
   cup カップ つ +breakable +washable +coloured, plate 皿 枚 +breakable +washable, bottle 瓶 本 +breakable,
   vase 花瓶 つ +breakable +coloured, mirror 鏡 枚 +breakable, candle ろうそく 本,
   box 箱 つ +heavy +container +coloured -goods, present プレゼント つ -goods +sendable, basket かご つ +container
-paper goods; mass; paper 紙 sheet枚 +stationery
+paper goods; mass; paper 紙 +stationery
 furniture goods heavy; count; chair 椅子 つ +coloured +sit, table テーブル つ +top, desk 机 つ +top, bed ベッド つ,
   sofa ソファー つ +sit +coloured, bookshelf 本棚 つ +top, lamp ランプ つ +device -heavy,
   bench ベンチ つ +sit -goods, refrigerator 冷蔵庫 台 +container +device, blanket 毛布 枚 +washable +warm +coloured

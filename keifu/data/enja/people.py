@@ -66,6 +66,8 @@ def kin(draw: Draw, besides: str = "", own: str = "", adult: bool = False) -> No
         who = "he"  # a cousin may be either: never taken up by a pronoun (see `taken_up`)
     noun = words(english)
     if own:
+        if _unsaid(own, english):
+            raise Reject
         word = Word(POSSESSIVE[own])
         return Nominal([word, *noun], [(ours, (word, *noun))], who, person="kin", key=english)
     if draw.chance(0.6) and besides not in ("I", "we"):
@@ -151,7 +153,7 @@ def person_object(draw: Draw, verb: Verb, subject: Nominal) -> Nominal:
         if subject.who not in POSSESSIVE:
             raise Reject
         found = kin(draw, own=subject.who)
-        if subject.person == "kin":
+        if subject.person == "kin" or (verb.lemma == "look like" and found.key in ("husband", "wife")):
             raise Reject
         return found
     die = draw.random()

@@ -13,8 +13,9 @@ from keifu.data.enja.words import Word, listed, words
 # What people do to things that are then spoken of.
 _DOING = listed(
     "buy, buy, buy, buy#grocery, make#craft, make, bake, cook, write, write, read, watch, borrow, choose, draw, paint,"
-    "sing, find, use, eat, eat#dish, drink, visit#place, look for, build, drive, live in, answer, order, wear, wear#head,"
-    "wear#legs, wear#neck, carry, rent, see, take a picture of, plant, ride, climb, borrow#library, stay at, translate"
+    "sing, find, use, eat, eat#dish, drink, visit#place, look for, build, drive, live in, answer, order, wear,"
+    "wear#head, wear#legs, wear#neck, carry, rent, see, take a picture of, plant, ride, climb,"
+    "borrow#library, stay at, translate"
 )
 _GONE = listed("eat, drink, order, bake, cook, answer, stay at")  # such things are past with the action
 _NOW = listed("wear, carry, look for")
@@ -106,7 +107,7 @@ def use(draw: Draw, full: bool = False) -> Clause:
     subject = people.person(draw, adult="A" in outer.flags)
     object, _ = that_someone(draw, inner, noun, besides=subject, full=full)
     tense = "past"
-    if "b" in outer.flags:
+    if "b" in outer.flags and outer.lemma != "drive":
         tense = "present"
     elif outer.lemma == "wear" or ("p" in outer.flags and (outer.main in events.AMBIGUOUS or draw.chance(0.3))):
         tense = "progressive"

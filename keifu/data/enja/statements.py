@@ -60,7 +60,9 @@ def negative(draw: Draw) -> Sentence:
         return statement(events.event(draw, tense, negative=True, verb=verb))
     if die < 0.8:
         return statement(events.state(draw, negative=True))
-    return statement(events.event(draw, draw.pick(("want", "can")), negative=True))
+    tense = draw.pick(("want", "can"))
+    draw.tags.add("desire" if tense == "want" else "ability")
+    return statement(events.event(draw, tense, negative=True, place=0.0))
 
 
 _ACTORS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -74,7 +76,7 @@ _ACTORS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 _FODDER = {
     "dog": tagged("=meat", "=bread"), "cat": tagged("=fish"), "monkey": tagged("=banana", "=apple"),
-    "bear": tagged("=fish", "=apple"), "panda": tagged("=apple"), "elephant": tagged("=banana", "=apple", "=watermelon"),
+    "bear": tagged("=fish", "=apple"), "panda": tagged("=apple"), "elephant": tagged("=banana", "=watermelon"),
 }  # fmt: skip
 
 
@@ -89,7 +91,7 @@ def animal(draw: Draw) -> Sentence:
         tense = draw.pick(("progressive", "progressive", "past", "was"))
     draw.tags.add("tense")
     fodder = _FODDER[noun.english] if key == "eat" else ()
-    object = events.complement(draw, BY_KEY["eat#dish"] if noun.english == "cat" and fodder else verb, subject, among=fodder)
+    object = events.complement(draw, verb, subject, among=fodder)
     clause = Clause(subject, verb, tense, False, object)
     if key != "eat" and noun.english != "baby":
         clause.place = events.place_for(draw, verb, object, 0.6 if subject.definite else 1.0)
@@ -141,7 +143,7 @@ def wish(draw: Draw) -> Sentence:
 
 def ability(draw: Draw) -> Sentence:
     draw.tags.add("ability")
-    return statement(events.event(draw, "can", place=0.1))
+    return statement(events.event(draw, "can", place=0.0))
 
 
 def duty(draw: Draw) -> Sentence:
@@ -157,9 +159,7 @@ def experience(draw: Draw) -> Sentence:
     return statement(clause)
 
 
-_FORBIDDEN = tuple(
-    BY_KEY[key] for key in listed("open, close, turn on, turn off, touch, read, look at, sit on, carry")
-)
+_FORBIDDEN = tuple(BY_KEY[key] for key in listed("open, close, turn on, turn off, touch, read, look at, sit on, carry"))
 
 
 def request(draw: Draw) -> Sentence:

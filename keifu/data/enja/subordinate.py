@@ -3,7 +3,7 @@
 from keifu.data.enja import events, frames, people, phrases
 from keifu.data.enja.adjectives import MOODS, OF_THINGS, WEATHER, Adjective
 from keifu.data.enja.clauses import Clause
-from keifu.data.enja.descriptions import described, weather_verb
+from keifu.data.enja.descriptions import described, turning, weather_verb
 from keifu.data.enja.draws import Draw, Nominal, Reject
 from keifu.data.enja.nouns import BY_NAME, Noun
 from keifu.data.enja.statements import Sentence
@@ -146,6 +146,7 @@ def condition(draw: Draw) -> Sentence:
         cause = Clause(people.weather_it(), weather_verb(name), "present")
     else:
         cause = weather(draw, name, "present")
+        cause.verb = turning(cause.verb)
     if outside or name in ("busy", "free", "sick", "tired"):
         cause.time = phrases.time(draw, "evening", "future")
     effect = act(draw, action, subject if outside else people.again(subject), "future")
@@ -261,14 +262,14 @@ def ambition(draw: Draw) -> Sentence:
     """She studies French every day because she wants to live in France."""
     draw.tags.update(("subordinate", "desire"))
     first = people.taken_up(draw)
-    abroad = draw.chance(0.6)
+    abroad = draw.chance(0.6) or first.who in ("we", "they")
     subject, goals = draw.pick(frames.ABROAD if abroad else frames.CAREERS)
     study = BY_KEY["study"]
     object = phrases.thing(draw, draw.noun(study, [BY_NAME[subject]]), "a")
     wanted = BY_KEY[draw.pick(("live in", "go to#far", "travel around")) if abroad else "become"]
     goal = draw.noun(wanted, [BY_NAME[draw.pick(listed(goals))]])
     aim = Clause(people.again(first), wanted, "want")
-    aim.object = phrases.thing(draw, goal, "t" if abroad else "s" if first.who in ("we", "they") else "a")
+    aim.object = phrases.thing(draw, goal, "t" if abroad else "a")
     effect = Clause(first, study, draw.pick(("present", "present", "progressive")), False, object)
     if effect.tense == "present":
         effect.time = phrases.time(draw, "day", "habit")

@@ -12,7 +12,7 @@ from keifu.data.enja.nouns import Noun, tagged
 
 # Columns: English; Japanese; objects; determiners; places; times; flags; subjects. A line may go on after a space.
 #
-# English: ">" before a preposition that translates the particle ("go >to", に); otherwise the verb decides the particle.
+# English: ">" before a preposition that translates the particle ("go >to", に); otherwise the verb decides it.
 # Japanese: particle of the object, further words, the verb and its group (see japanese.py).
 # Objects: tags of nouns or "=noun"; "@known", "@anyone", "@kin" are people; "-" for none.
 # Determiners: a (a, or none before a mass noun), s (bare plural), t (the), d (this, that), n (number), o (the
@@ -20,36 +20,36 @@ from keifu.data.enja.nouns import Noun, tagged
 # Places: tags, with "from:", "to:", "by:" before another preposition than the noun's own; "shop" sells the object.
 # Times: day, week, month, year (how often it happens), meal, night, morning, "-" never with a time.
 # Flags: p progressive, h habit, b simple present without adverb, w want to, m have to, r please, c can, e experience,
-# k shall we, g gerund, l leisure, u routine at home, S always a state (ている), P only past, T with a recipient,
+# k shall we, g gerund, u routine at home, S always a state (ている), P only past, T with a recipient,
 # N subject takes には, A only adults, Y only the young, L place takes に.
 _TABLE = """
-eat; を 食べる:1; food -dish -order; a n t/s; =kitchen =park home; day; p h w c g l
-eat#dish; を 食べる:1; dish order -drink -alcohol; a t; eatery home; day; p h w c e g l
+eat; を 食べる:1; food -dish -order; a n t/s; =kitchen =park home; day; p h w c g
+eat#dish; を 食べる:1; dish order -drink -alcohol; a t/s; eatery home; day; p h w c e g
 eat#meal; を 食べる:1; meal; a; =park home eatery; meal; p h w m k u
-drink; を 飲む:5; drink; a n/a; =living_room eatery home; day; p h w l
+drink; を 飲む:5; drink; a n/a; =living_room eatery home; day; p h w
 drink#alcohol; を 飲む:5; alcohol; a n/a; =restaurant home; night; p h w A
 take#medicine; を 飲む:5; medicine; a d/a; -; day; p h m r u
-read; を 読む:5; readable; a t d n q/s; =library =park =cafe =living_room home; day; p h w m r e g l
+read; を 読む:5; readable; a t d n q/s; =library =park =cafe =living_room home; day; p h w m r e g
 write; を 書く:5; written; a n/s; =library =cafe home; week; p h w m g
 buy#grocery; を 買う:5; grocery alcohol; a n/s; shop; day; h w m r
 buy; を 買う:5; goods; a n t d; shop; month; w m
 buy#medicine; を 買う:5; medicine; a; -; day; only
 sell; を 売る:5; wheels instrument furniture =camera =computer =house =ring; t o d; -; month; w A
-watch; を 見る:1; movie match show news; a/s; =living_room home; day; p h w g l k
-watch#stadium; を 見る:1; match; a; =stadium; week; p w e g l
+watch; を 見る:1; movie match show news; a/s; =living_room home; day; p h w g k
+watch#stadium; を 見る:1; match; a; =stadium; week; p w e g
 see#zoo; を 見る:1; zoo; a n s; =zoo; week; w e
-see#wild; を 見る:1; forest; a n; =forest; month; e
-see; を 見る:1; =rainbow =whale =dolphin; a; -; week; w e
+see#wild; を 見る:1; forest; a n; =forest; month; e P
+see; を 見る:1; =rainbow =whale =dolphin; a; -; week; w e P
 look at; を 見る:1; look =mountain =lake =moon =sea =sky; t d; -; day; p r
 watch#cinema; を 見る:1; movie; a; =movie_theater; week; w
-see#lake; を 見る:1; =swan =duck; a n; =lake; week; w e
-look at#stars; を 見る:1; =star =flower =rose =tulip; T; -; night; p w g l
-listen to; を 聞く:5; sound radio song; a/s; =living_room =cafe home; day; p h w r g l
+see#lake; を 見る:1; =swan =duck; a n; at:lake,park; week; w e
+look at#stars; を 見る:1; =star =flower =rose =tulip; T; -; night; p w g
+listen to; を 聞く:5; sound radio song; a/s; =living_room =cafe home; day; p h w r g
 make; を 作る:5; makeable; a n/s; =kitchen home; day; p w m g e
-make#craft; を 作る:5; =doll =chair =table =bookshelf =box =toy =candle =basket; a n/s; home; week; p w g l
+make#craft; を 作る:5; =doll =chair =table =bookshelf =box =toy =candle =basket; a n/s; home; week; p w g
 cook; を 作る:5; =curry =soup =ramen =spaghetti =tempura =stew =fried_rice =udon; a; =kitchen home; day; p h w m g c
 cook#meal; を 作る:5; meal; a; =kitchen home; meal; p h m w u
-bake; を 焼く:5; baked; a n/s; =kitchen home; week; p h w g l
+bake; を 焼く:5; baked; a n/s; =kitchen home; week; p h w g
 order; を 注文する:s; order alcohol; a n/s; eatery; day; w
 cut; を 切る:5; vegetable paper =cake =pizza =bread =meat =rope =watermelon =melon; t a; =kitchen; day; p r m
 wash; を 洗う:5; washable dishes clothes; t o/t o; -; day; p m r u
@@ -58,8 +58,8 @@ brush; を 磨く:5; teeth; o; =bathroom; day; p h m r u
 clean; を 掃除する:s; homeroom =garden =classroom =room =window; t o; -; day; p h m r u
 open; を 開ける:1; opening =box =bag =envelope =suitcase; t; -; day; r m
 close; を 閉める:1; opening; t; -; day; r m h u
-draw; を 描く:5; draw pet =flower; a n/s; =park =school home; week; p h w g l c
-paint; を 描く:5; =picture scenery =flower =rose =tulip =sunflower =lily; a/s; =park home; week; p w g l
+draw; を 描く:5; draw pet =flower; a n/s; =park =school home; week; p h w g c
+paint; を 描く:5; =picture scenery =flower =rose =tulip =sunflower =lily; a/s; =park home; week; p w g
 learn; を 習う:5; language instrument drill; a; -; week; p h w e g
 study; を 勉強する:s; language subject; a; =library home; day; p h w m g
 study#alone; 勉強する:s; -; -; =library home; day; p h m w u
@@ -85,7 +85,7 @@ send; を 送る:5; sendable money; a n; -; week; T w m h
 show; を 見せる:1; look =letter =passport =report =toy =ring; t o; -; day; T r
 bring; を 持ってくる:k; snack -fresh alcohol =camera =umbrella =dictionary =map =flower =guitar =present =textbook
   =passport =paper; a n; to:party,school,office; day; m r
-carry; を 運ぶ:5; =box furniture =suitcase =bag; t d n; -; day; p m c r A
+carry; を 運ぶ:5; =box furniture =suitcase =bag; t d n; -; day; p m r A
 hold; を 持つ:5; =flower =rose =umbrella =bag =box =doll =ball =candle =map =camera =cup; a; -; -; only
 have; を 持つ:5; wheels device lendable furniture; a n/a; -; -; S b
 have#pet; を 飼う:5; pet =horse =goat =chicken =pig =duck; a n/a; -; -; S b w
@@ -105,18 +105,18 @@ break; を 割る:5; breakable =window; t a q; =kitchen; day; P
 break#device; を 壊す:5; device =toy =chair =umbrella; t q; -; day; P
 repair; を 直す:5; device wheels =chair =umbrella =toy =bicycle =motorcycle =door; t q o; -; day; p m c
 drive; を 運転する:s; =car =truck =bus =taxi; a t; -; day; b c w p A
-ride; に 乗る:5; straddle; a t; =park =farm; week; p c w e g l
+ride; に 乗る:5; straddle; a t; =park =farm; week; p c w e g
 take#transit; に 乗る:5; =bus =train =subway; t; -; day; h m w
 take#taxi; に 乗る:5; =taxi =boat =airplane; a; -; week; w e
 get on; に 乗る:5; =bus =train =boat =airplane; t; =station =airport; day; P
 get off; を 降りる:1; =bus =train =boat =airplane =taxi; t; =station =airport; day; P
 miss; に 乗り遅れる:1; =bus =train =airplane =boat; t; -; day; P
 wait for; を 待つ:5; transit @known; t a; =station =bus_stop =airport; day; p m
-play; を する:s; sport; a; =park =gym =stadium; day; p h w m g l c k e
-play#game; を する:s; game; a; =library home; day; p h w g l k
-play#strings; を 弾く:5; strings; t; home =school =church; day; p h w c g l
-play#winds; を 吹く:5; winds; t; =park home =school; day; p h w c g l
-play#drums; を 叩く:5; drums; t; =park home =school; day; p w c g l
+play; を する:s; sport; a; =park =gym =stadium; day; p h w m g c k e
+play#game; を する:s; game; a; =library home; day; p h w g k
+play#strings; を 弾く:5; strings; t; home =school =church; day; p h w c g
+play#winds; を 吹く:5; winds; t; =park home =school; day; p h w c g
+play#drums; を 叩く:5; drums; t; =park home =school; day; p w c g
 practice; を 練習する:s; instrument drill sport; a; =school; day; p h m w
 sing; を 歌う:5; song; a n t d; =park =church =school home; day; p w g c
 kick; を 蹴る:5; =ball =stone; a t; =park =street; day; P
@@ -126,7 +126,7 @@ turn on; を つける:1; appliance radio =lamp; t; -; day; r m
 turn off; を 消す:5; appliance radio =lamp; t; -; day; r m u
 choose; を 選ぶ:5; on legs head neck feet =ring =necklace =present =curtain; a t d; shop; week; w
 pay; を 払う:5; bill; t; -; month; m
-collect; を 集める:1; collect; s; -; -; S b g l
+collect; を 集める:1; collect; s; -; -; S b g
 hide; を 隠す:5; =present =letter =key =ring =coin =wallet money; t o; -; day; P
 plant; を 植える:1; plant; a n/s; =garden =park; week; p w L
 grow; を 育てる:1; crop flower; s; =garden =farm; year; S b w
@@ -146,9 +146,9 @@ arrive >at; に 着く:5; =station =airport =hotel =school =hospital =theater =o
 leave; を 出る:1; =station =hotel =school =hospital =office =restaurant =library =classroom =factory; t; -; day; P
 enter; に 入る:5; =room =classroom =kitchen =living_room =museum =bank =cafe =theater; t; -; day; P
 walk >to; まで 歩く:5; =school =station =park =library =office =supermarket =post_office; t; -; day; h m w
-walk >in; を 歩く:5; =park =forest =town =village =garden =market; t; -; day; p w g l
+walk >in; を 歩く:5; =park =forest =town =village =garden =market; t; -; day; p w g
 live >in; に 住む:5; country city =village =town; t; -; year; S b w
-travel around; を 旅行する:s; country; t; -; year; w g l
+travel around; を 旅行する:s; country; t; -; year; w g
 move >to; に 引っ越す:5; country city; t; -; year; w m
 stay >at; に 泊まる:5; =hotel; t d; -; week; w
 stay at home; 家 に いる:1; -; -; -; day; m w
@@ -156,9 +156,9 @@ come home; 帰ってくる:k; -; -; -; -; only
 go home; 家 に 帰る:5; -; -; -; night; w m
 work; 働く:5; -; -; =bank =hospital =factory =supermarket =bookstore =restaurant =hotel =airport =post_office =farm
   =school =bakery =flower_shop =drugstore =museum; year; S b w A
-swim; 泳ぐ:5; -; -; =pool =sea =river =lake; week; p h w c g l
-run; 走る:5; -; -; =park =beach =stadium =street; day; p h w g l
-dance; 踊る:5; -; -; =gym =theater; week; p w c g l
+swim; 泳ぐ:5; -; -; =pool =sea =river =lake; week; p h w c g
+run; 走る:5; -; -; =park =beach =stadium =street; day; p h w g
+dance; 踊る:5; -; -; =gym =theater; week; p w c g
 sleep; 寝る:1; -; -; =bedroom =sofa =living_room; day; p w h; person baby pet
 go to bed; 寝る:1; -; -; -; night; h m u
 get up; 起きる:1; -; -; -; morning; h m
@@ -187,7 +187,7 @@ become; に なる:5; job; a; -; year; w P
 look like; に 似る:1; @kin; o; -; -; S b
 touch; に 触る:5; look pet =vase =doll; t d; -; day; P r
 cross; を 渡る:5; =bridge =street =river; t; -; day; m p
-climb; に 登る:5; =mountain =tree; a t; -; week; w e g l
+climb; に 登る:5; =mountain =tree; a t; -; week; w e g
 explain; を 説明する:s; idea =rule =problem; t o; =office =classroom; day; p m
 check; を 確認する:s; =schedule =address =phone_number =ticket =report =e-mail =password; t; -; day; m r u
 change; を 変える:1; =plan =rule =password =schedule =address =phone_number; t; -; week; m
@@ -202,14 +202,14 @@ wake; を 起こす:5; @kin =baby =child; t; -; morning; m h
 park; を 止める:1; =car =truck =motorcycle =bicycle; o t; by:station,house,library; day; P m
 rent; を 借りる:1; =car =house =room =bicycle =boat; a; -; month; w
 build; を 建てる:1; =house; a; -; year; w P A
-take a walk; 散歩 を する:s; -; -; =park =beach =forest; day; p h w g l k u
+take a walk; 散歩 を する:s; -; -; =park =beach =forest; day; p h w g k u
 take a bath; お風呂 に 入る:5; -; -; -; night; p h w m u
-take a picture of; の 写真 を 撮る:5; scenery pet zoo flower =temple =shrine; a t/s; -; week; p w l
+take a picture of; の 写真 を 撮る:5; scenery pet zoo flower =temple =shrine; a t/s; -; week; p w
 go shopping; 買い物 に 行く:5; -; -; -; week; h w m k
 go fishing; 釣り に 行く:5; -; -; -; week; h w k
 go camping; キャンプ に 行く:5; -; -; -; month; w k e
 go skiing; スキー に 行く:5; -; -; -; month; w k e
-exercise; 運動する:s; -; -; =gym =park home; day; p h m g l u
+exercise; 運動する:s; -; -; =gym =park home; day; p h m g u
 rest; 休む:5; -; -; home; day; m w
 bark; 吠える:1; -; -; =garden =street =park; day; p; =dog =puppy
 fly >in; を 飛ぶ:5; =sky; t; -; -; p; bird
