@@ -2,8 +2,8 @@
 
     python benchmarks/attention.py
 
-The rule in keifu/layers/attention.py is read off this table. Times are medians in milliseconds; a ratio above 1 says that the
-written-out form is the faster one.
+The rule in keifu/layers/attention.py is read off this table. Times are medians in milliseconds; a ratio above 1 says
+that the written-out form is the faster one.
 """
 
 import statistics
@@ -12,41 +12,45 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from keifu.layers.attention import attend, padding_mask, scaled_dot_product
 from keifu.training.allocator import keep_freed_memory
 
 SHAPES = [(256, 16), (128, 32), (64, 64), (32, 128), (16, 256), (8, 512), (4, 1024)]  # batch, length: ~4096 tokens
 HEADS, WIDTH, REPEATS = 8, 32, 9
+NOBODY = nn.Identity()  # records nothing
 
 
 def main() -> None:
     keep_freed_memory()
-    at = nn.Identity()
     print(f"{torch.get_num_threads()} threads, {HEADS} heads of {WIDTH}, forward + backward, ms")
     print(f"{'format':10}{'batch x length':>16}{'fused':>10}{'written out':>13}{'ratio':>8}")
     for dtype in (torch.float32, torch.bfloat16):
         for batch, length in SHAPES:
-            query, key, value = (
-                torch.randn(batch, HEADS, length, WIDTH, dtype=dtype, requires_grad=True) for _ in range(3)
-            )
-            mask = padding_mask(torch.ones(batch, length, dtype=torch.bool))
-            fused = median(lambda: F.scaled_dot_product_attention(query, key, value, attn_mask=mask).sum().backward())
-            plain = median(lambda: attend(scaled_dot_product(query, key), value, mask, at)[1].sum().backward())
+            fused, plain = (median(run, batch, length, dtype) for run in (run_fused, run_written_out))
             name = str(dtype).removeprefix("torch.")
             print(f"{name:10}{f'{batch} x {length}':>16}{fused:10.2f}{plain:13.2f}{fused / plain:8.2f}")
 
 
-def median(work: Callable[[], object]) -> float:
-    """Milliseconds of one call, the median of several after a warm-up."""
-    work()
+def run_fused(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+
+
+def run_written_out(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
+    return attend(scaled_dot_product(query, key), value, mask, at=NOBODY)[1]
+
+
+def median(run: Callable[..., Tensor], batch: int, length: int, dtype: torch.dtype) -> float:
+    """Milliseconds of one forward and backward pass, the median of several after a warm-up."""
+    inputs = [torch.randn(batch, HEADS, length, WIDTH, dtype=dtype, requires_grad=True) for _ in range(3)]
+    mask = padding_mask(torch.ones(batch, length, dtype=torch.bool))
     times = []
-    for _ in range(REPEATS):
+    for _ in range(REPEATS + 1):
         began = time.perf_counter()
-        work()
+        run(*inputs, mask).sum().backward()
         times.append(1000 * (time.perf_counter() - began))
-    return statistics.median(times)
+    return statistics.median(times[1:])
 
 
 if __name__ == "__main__":

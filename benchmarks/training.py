@@ -2,9 +2,10 @@
 
     python benchmarks/training.py [--preset small] [--steps 8]
 
-Random sentences of 6 to 18 tokens, about 4,100 real target tokens a step, 8,000 tokens in the vocabulary, dropout 0.1, AdamW.
-Every row is a process of its own; rows take turns, three times round; the figure is the median of all their steps, in real
-target tokens a second, and its ratio to the best row of the peer. Rows of keifu show what each choice brings.
+Random sentences of 6 to 18 tokens, about 4,100 real target tokens a step, 8,000 tokens in the vocabulary, dropout
+0.1, AdamW. Every row is a process of its own; rows take turns, three times round; the figure is the median of all
+their steps, in real target tokens a second, and its ratio to the best row of the peer. Rows of keifu show what each
+choice brings.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 
 ROWS = {
     "keifu, bf16": ("keifu", "bf16", "keep"),
@@ -37,12 +39,14 @@ def main() -> None:
     options = arguments.parse_args()
     if options.row:
         engine, precision, _ = ROWS[options.row]
-        print(json.dumps(measure({"keifu": keifu_step, "marian": marian_step}[engine](options.preset, precision), options.steps)))
+        step = {"keifu": keifu_step, "marian": marian_step}[engine](options.preset, precision)
+        print(json.dumps(measure(step, options.steps)))
         return
     rates: dict[str, list[float]] = {name: [] for name in ROWS}
     for _ in range(ROUNDS):
         for name, (_, _, allocator) in ROWS.items():
-            command = [sys.executable, __file__, "--row", name, "--preset", options.preset, "--steps", str(options.steps)]
+            command = [sys.executable, __file__, "--row", name]
+            command += ["--preset", options.preset, "--steps", str(options.steps)]
             environment = {**os.environ, "KEIFU_ALLOCATOR": allocator}
             rates[name] += json.loads(subprocess.check_output(command, env=environment).splitlines()[-1])
     medians = {name: statistics.median(values) for name, values in rates.items()}
@@ -107,7 +111,7 @@ def keifu_step(preset: str, precision: str) -> Callable[[int], int]:
     torch.manual_seed(0)
     batches = sentences()
     bounds = np.cumsum([0, *(len(batch) for batch in batches)])
-    rows = [np.arange(begin, end) for begin, end in zip(bounds[:-1], bounds[1:], strict=True)]
+    rows = [np.arange(begin, end) for begin, end in pairwise(bounds)]
     pairs = [pair for batch in batches for pair in batch]
     data = PairSequences(Sequences([s for s, _ in pairs]), Sequences([t for _, t in pairs]))
     task = Translation(Ids(), 0.0)  # type: ignore[arg-type]
@@ -134,12 +138,10 @@ def marian_step(preset: str, precision: str) -> Callable[[int], int]:
 
     size = PRESETS[preset]
     torch.manual_seed(0)
-    sides = {
-        f"{side}_{name}": value
-        for side in ("encoder", "decoder")
-        for name, value in (("layers", size["n_layers"]), ("attention_heads", size["n_heads"]), ("ffn_dim", size["d_ff"]))
-    }
-    ids = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3, "decoder_start_token_id": 2, "forced_eos_token_id": None}
+    one_side = {"layers": size["n_layers"], "attention_heads": size["n_heads"], "ffn_dim": size["d_ff"]}
+    sides = {f"{side}_{name}": value for side in ("encoder", "decoder") for name, value in one_side.items()}
+    ids = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3, "decoder_start_token_id": 2}
+    ids["forced_eos_token_id"] = None
     config = MarianConfig(
         vocab_size=VOCABULARY, d_model=size["d_model"], **sides, **ids, dropout=0.1, scale_embedding=True,
         activation_function="relu", max_position_embeddings=256, use_cache=False,

@@ -35,8 +35,12 @@ def main() -> None:
     options = arguments.parse_args()
     out = options.out or free_folder()
 
-    keys = " ".join(f"--set {section}.{key}={value}" for section, keys in SETTINGS.items() for key, value in keys.items())
-    print(f"$ keifu train translation --data builtin:enja --preset tiny {keys} --max-time {options.max_time} --out {out}")
+    keys = [f"--set {section}.{key}={value}" for section, keys in SETTINGS.items() for key, value in keys.items()]
+    print(
+        "$ keifu train translation --data builtin:enja --preset tiny",
+        *keys,
+        f"--max-time {options.max_time} --out {out}",
+    )
     began = time.monotonic()
     run = keifu.train(
         "translation",

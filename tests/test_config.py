@@ -88,7 +88,8 @@ def mistakes(text: str, tmp_path: Path, overrides: list[str] | None = None) -> l
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("20m", 1200), ("90s", 90), ("1.5h", 5400), ("1d", 86400), ("7", 7), (" 2 m ", 120), ("1h30m", 5400)]
+    ("text", "seconds"),
+    [("20m", 1200), ("90s", 90), ("1.5h", 5400), ("1d", 86400), ("7", 7), (" 2 m ", 120), ("1h30m", 5400)],
 )
 def test_durations_are_seconds(text: str, seconds: float) -> None:
     assert duration(text) == seconds

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "README.ja.md", *sorted((ROOT / "docs").glob("*.md"))]
 LIMIT = re.compile(r"--(max-time|max-steps|epochs) \S+")
-PYTHON_LIMIT = re.compile(r'(max_time|max_steps|epochs)=[^,)]+')
+PYTHON_LIMIT = re.compile(r"(max_time|max_steps|epochs)=[^,)]+")
 
 
 def blocks(path: Path, language: str) -> list[str]:

@@ -1,7 +1,8 @@
 """How the source texts of a training set are written, so that what a user types can be written the same way.
 
-A model that was trained on "i like cats ." has never seen "I like cats.". The habits are inferred from the training text, kept
-with the model, and applied to every text that is to be translated. Text that has the habits already is left as it is.
+A model that was trained on "i like cats ." has never seen "I like cats.". The habits are inferred from the training
+text, kept with the model, and applied to every text that is to be translated. Text that has the habits already is
+left as it is.
 """
 
 import re

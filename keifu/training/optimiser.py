@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from keifu.training.settings import Training
 
 
-
 def peak_learning_rate(settings: Training, width: int) -> float:
     """The configured rate, or 0.256 / width and at most 0.002: wider models take smaller steps."""
     return settings.learning_rate or min(0.256 / width, 2e-3)
