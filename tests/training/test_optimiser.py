@@ -1,6 +1,7 @@
 """The learning rate goes up and down as it should; only matrices decay; the optimiser's memory can be put back."""
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -48,7 +49,7 @@ def test_no_rate_is_above_the_peak_or_nothing_and_after_the_warm_up_none_rises(
     found = rates(schedule, steps, warmup, peak)
     assert all(0 < rate <= peak * (1 + 1e-12) for rate in found)
     way_down = found[max(1, round(warmup * steps)) - 1 :]
-    assert way_down == sorted(way_down, reverse=True)
+    assert all(later <= rate * (1 + 1e-12) for rate, later in pairwise(way_down))
 
 
 @pytest.mark.parametrize(("width", "rate"), [(16, 2e-3), (128, 2e-3), (256, 1e-3), (512, 5e-4)])

@@ -183,6 +183,19 @@ def test_the_metrics_are_on_the_disk_when_their_checkpoint_is(spec: str, tmp_pat
             assert metric_lines(run.folder.path)[-1] == {"step": event.step, "valid": event.metrics}
 
 
+def test_a_run_killed_between_an_evaluation_and_its_checkpoint_has_no_line_of_metrics_twice(
+    spec: str, unbroken: tuple[Run, dict[int, dict[str, str]]], tmp_path: Path
+) -> None:
+    events = new_run(spec, tmp_path / "run").events()
+    assert any(isinstance(event, Evaluation) and event.step == 2 * EVERY for event in events)
+    events.close()
+    assert [line["step"] for line in metric_lines(tmp_path / "run")] == [1, EVERY, 2 * EVERY, 2 * EVERY]
+    again = resume(tmp_path / "run")
+    assert again.learner.step == EVERY
+    list(again.events())
+    assert_ends_equal(tmp_path / "run", unbroken[0])
+
+
 def test_a_line_of_metrics_that_was_cut_short_is_dropped(spec: str, tmp_path: Path) -> None:
     run = new_run(spec, tmp_path / "run")
     list(run.events(should_stop=lambda: run.learner.step == EVERY))

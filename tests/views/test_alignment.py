@@ -96,7 +96,7 @@ def test_rows_of_the_pieces_of_a_target_word_are_taken_together() -> None:
 def test_heads_are_averaged() -> None:
     strong = rows([0, 0, 0, 1, 0], [0, 0, 0, 1, 0], [1, 0, 0, 0, 0], [0, 0, 0, 0, 1])
     weak = rows(*[[0.3, 0.3, 0, 0.4, 0]] * 2, [0.2, 0.2, 0, 0.6, 0], [0, 0, 0, 0, 1])
-    assert errors([[strong, weak], [weak, weak]]) == [0.0, 1.0]
+    assert errors([[strong, weak], [weak, strong], [weak, weak]]) == [0.0, 0.0, 1.0]
 
 
 def test_row_t_is_the_step_that_predicts_token_t_and_eos_is_no_word() -> None:
