@@ -5,6 +5,7 @@ Run by `make demo`. The same can be done with the commands that it prints.
 
 import argparse
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import keifu
@@ -75,8 +76,8 @@ def free_folder() -> Path:
     return out
 
 
-def printer() -> "object":
-    journal = Journal(max_steps=0, interval=10)
+def printer() -> Callable[[Event], None]:
+    journal = Journal(interval=10)
 
     def show(event: Event) -> None:
         if line := journal.line(event):

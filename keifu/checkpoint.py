@@ -45,7 +45,7 @@ class TrainingState:
     """What a run needs beyond the model to go on exactly as if it had never stopped."""
 
     tensors: dict[str, Tensor]
-    """Moments of the optimiser, states of the random generators."""
+    """Moments of the optimiser."""
     values: dict[str, Any]
     """Plain JSON values: the step, the sampler's position, the best metric."""
 

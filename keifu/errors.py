@@ -27,12 +27,6 @@ class CheckpointError(KeifuError):
     exit_code = 3
 
 
-class OutOfMemoryError(KeifuError):
-    """More memory was asked for than there is. Exit code 4."""
-
-    exit_code = 4
-
-
 class DivergenceError(KeifuError):
     """Training met a loss or a gradient that is not a finite number. Exit code 3: the last checkpoint is good."""
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from keifu.checkpoint import load_model_files, resolve, verify
-from keifu.config import merge, validate
+from keifu.config import validate
 from keifu.data.batches import from_right_padded, to_right_padded
 from keifu.data.examples import Pair
 from keifu.data.sources import UNNAMED, PairData, load_pairs
@@ -27,17 +27,15 @@ from keifu.text import Tokenizer
 from keifu.text.normalisation import Normalisation
 from keifu.trace import Edit, Recorded, Recorder, Trace
 from keifu.training.allocator import keep_freed_memory
-from keifu.training.corpus import load_corpus
 from keifu.training.loop import Event
 from keifu.training.model_card import best_evaluation
 from keifu.training.network import fill, make_model, named_parameters
-from keifu.training.precision import choose_device
-from keifu.training.run import Run, start
-from keifu.training.settings import preset_for, resolve_settings
+from keifu.training.precision import DTYPES, choose_device
+from keifu.training.start import prepare
 from keifu.views.alignment import alignment_errors
 
 _ALIGNMENT_PAIRS = 500  # of the dev part, to choose the layer on
-_DTYPES = {"auto": torch.float32, "fp32": torch.float32, "bf16": torch.bfloat16}
+_DTYPES = {"auto": torch.float32, **DTYPES}
 
 
 class Model:
@@ -79,7 +77,7 @@ class Model:
         """The translation of a text; of a list of texts, a list.
 
         decoding: beam, n_best, length_penalty, max_ratio, batch_size; what is not given is as the model was trained
-        to be used. With n_best above 1, each text gives a list, best first. details=True gives `Translation` objects
+        to be used. With n_best above 1, each text gives a list, best first. details=True gives `Translated` objects
         (text, score, tokens, complete) instead of strings.
         """
         texts = [self.normalise(one) for one in ([text] if isinstance(text, str) else text)]
@@ -122,8 +120,9 @@ class Model:
         """What the model computes while it reads `text` and writes `target` (default: its own greedy translation).
 
         Row t of the decoder has read target tokens up to t and predicts the next: the sequences "target" and
-        "predicted" name both. names: patterns of the values to keep. edits: pattern -> function that replaces a
-        value, as in {"decoder.0.cross_attention.weights": lambda w: w * 0}.
+        "predicted" name both. names: patterns of the values to keep, beside the logits, which are always there.
+        edits: pattern -> function that replaces a value, as in {"decoder.0.cross_attention.weights": lambda w: w *
+        0}.
         """
         text = self.normalise(text)
         if target is None:
@@ -133,7 +132,7 @@ class Model:
         with Recorder(self.network, names, edits) as recorder:
             hidden = self.network(batch.inputs).hidden
         values = recorder.values()
-        values["logits"] = Recorded("logits", "B T V", self.head(hidden))
+        values["logits"] = Recorded("logits", "B T V", self.head(hidden), {"T": "target"})
         sequences = {
             "source": self._tokens(batch.inputs.source[0]),
             "target": self._tokens(batch.inputs.target[0]),
@@ -163,22 +162,18 @@ class Model:
         report |= self._alignment(pairs)
         return report | {"selected_on": self._selected_on(pairs), "sentences_per_second": len(outputs) / seconds}
 
-    def alignment_layer(self) -> int:
-        """The decoder layer whose attention names the aligned words best, on 500 pairs of builtin:enja:dev."""
-        dev = self._load_pairs("builtin:enja:dev").pairs[:_ALIGNMENT_PAIRS]
-        errors = alignment_errors(self.network, self.task, dev)
-        return min(range(len(errors)), key=lambda layer: errors[layer])
-
     def _alignment(self, data: PairData) -> dict[str, Any]:
-        if data.pairs[0].alignment is None:
+        """The alignment error of the decoder layer that has the smallest on 500 pairs of builtin:enja:dev.
+
+        Empty where the words' alignment is not known, or where the model reads the texts in another form.
+        """
+        if any(pair.alignment is None or self.normalise(pair.source) != pair.source for pair in data.pairs):
             return {}
-        layer = self.alignment_layer()
-        errors = alignment_errors(self.network, self.task, data.pairs)
-        return {
-            "alignment_error": errors[layer],
-            "alignment_layer": layer,
-            "alignment_layer_chosen_on": "builtin:enja:dev",
-        }
+        dev = load_pairs("builtin:enja:dev", None, *data.languages).pairs[:_ALIGNMENT_PAIRS]
+        on_dev = alignment_errors(self.network, self.task, dev)
+        layer = min(range(len(on_dev)), key=lambda layer: on_dev[layer])
+        error = alignment_errors(self.network, self.task, data.pairs)[layer]
+        return {"alignment_error": error, "alignment_layer": layer, "alignment_layer_chosen_on": "builtin:enja:dev"}
 
     def _load_pairs(self, spec: str, source: str | None = None, target: str | None = None) -> PairData:
         """Pairs in the model's direction, unless another is asked for."""
@@ -258,47 +253,6 @@ def train(
         on_event(event)
     best = best_evaluation(run.folder.path) or {}
     return TrainedRun(run.folder.path, {"step": best.get("step"), **best.get("valid", {})})
-
-
-def prepare(
-    task: str,
-    data: str | None = None,
-    model: str | None = None,
-    *,
-    out: str | Path | None = None,
-    preset: str | None = None,
-    config: str | Path | None = None,
-    overrides: Mapping[str, Any] | None = None,
-    began: float | None = None,
-    **options: Any,
-) -> Run:
-    """A run that is ready to train, with options as for `train`; began: on the clock of time.monotonic, from when
-    max_time counts (default now). Raises ConfigError and DataError.
-    """
-    began = time.monotonic() if began is None else began
-    sections = {"data": ("valid", "source", "target"), "training": _TRAINING_OPTIONS}
-    known = [name for names in sections.values() for name in names]
-    if unknown := [name for name in options if name not in known]:
-        raise ConfigError(f"{unknown[0]!r} is no option of train; expected {', '.join(known)}, or a key in overrides")
-    given: dict[str, Any] = {
-        section: {name: options[name] for name in names if options.get(name) is not None}
-        for section, names in sections.items()
-    }
-    if data is not None:
-        given["data"]["train"] = data
-    if any(limit in given["training"] for limit in _LIMITS):  # a limit in the configuration file gives way
-        given["training"] = dict.fromkeys(_LIMITS) | (overrides or {}).get("training", {}) | given["training"]
-    asked = merge(overrides or {}, given)
-    settings = resolve_settings(task, model, preset, asked, config)
-    corpus = load_corpus(settings.data)
-    if preset is None:
-        preset = preset_for(len(corpus.train.pairs))
-        settings = resolve_settings(task, model, preset, asked, config)
-    return start(settings, corpus, out, began)
-
-
-_LIMITS = ("max_time", "max_steps", "epochs")
-_TRAINING_OPTIONS = (*_LIMITS, "device", "precision", "seed")
 
 
 def _read_config(path: Path, config: Mapping[str, Any]) -> tuple[Any, Decoding]:

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 import keifu
 from keifu.errors import CheckpointError, ConfigError, DataError
-from keifu.generation.translation import Translation
+from keifu.generation.translation import Translated
 from keifu.interface import PairBatch
 from keifu.session import Model, TrainedRun, load
 from keifu.tasks.translation_metrics import score_translations
@@ -83,7 +83,7 @@ def test_several_translations_come_best_first(model: Model) -> None:
 
 def test_details_are_text_score_tokens_and_completeness(model: Model) -> None:
     one = model.translate(TEXTS[0], beam=1, details=True)
-    assert isinstance(one, Translation)
+    assert isinstance(one, Translated)
     assert one.complete
     assert model.tokenizer.decode(one.tokens) == one.text
     source = torch.tensor([[*model.tokenizer.encode(TEXTS[0]), 3]])
@@ -98,7 +98,7 @@ def test_details_are_text_score_tokens_and_completeness(model: Model) -> None:
 def test_texts_without_words_have_empty_translations(model: Model) -> None:
     assert model.translate(["", " ", "\t", "　"]) == [""] * 4
     assert model.translate(["", TEXTS[0], " "])[1] == model.translate(TEXTS[0])
-    assert model.translate("", details=True) == Translation("", 0.0, [], True)
+    assert model.translate("", details=True) == Translated("", 0.0, [], True)
 
 
 def test_a_text_far_longer_than_any_that_was_learned_is_translated(model: Model) -> None:

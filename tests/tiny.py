@@ -11,10 +11,10 @@ import torch
 
 from keifu.config import merge
 from keifu.data.examples import Pair
-from keifu.session import prepare
 from keifu.training.network import named_parameters
 from keifu.training.optimiser import state_tensors
 from keifu.training.run import Run
+from keifu.training.start import prepare
 
 JAPANESE = {
     "I": "私",

@@ -89,7 +89,7 @@ def train(
     began = time.monotonic()
     from keifu.cli.watch import watch
     from keifu.config import parse_overrides, to_yaml
-    from keifu.session import prepare
+    from keifu.training.start import prepare
 
     limits = _limits(max_time=max_time, max_steps=max_steps, epochs=epochs)
     options: dict[str, Any] = {"valid": valid, "source": source, "target": target, **_numbers(limits)}
@@ -114,7 +114,7 @@ def resume(
     """Go on with a run exactly where it stopped; +N adds to what it was asked for."""
     began = time.monotonic()
     from keifu.cli.watch import watch
-    from keifu.training.run import resume
+    from keifu.training.start import resume
 
     limits = _limits(max_time=max_time, max_steps=max_steps, epochs=epochs)
     raise typer.Exit(watch(resume(run, limits, began), quiet=quiet, as_json=json_))

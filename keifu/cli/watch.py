@@ -22,7 +22,7 @@ def watch(run: Run, quiet: bool, as_json: bool) -> int:
     if not quiet and not as_json:
         print(_introduction(run), flush=True)
     terminal = sys.stdout.isatty()
-    journal = Journal(run.settings.training.max_steps or 0, _TERMINAL_INTERVAL if terminal else _PLAIN_INTERVAL)
+    journal = Journal(run.settings.training.max_steps, _TERMINAL_INTERVAL if terminal else _PLAIN_INTERVAL)
     reason = ""
     with stop_requests() as requests:
         for event in run.events(should_stop=lambda: bool(requests)):

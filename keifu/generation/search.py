@@ -1,5 +1,8 @@
 """Greedy and beam search, written once over the step protocol: they ask nothing about the model.
 
+Vaswani et al. 2017 (section 6.1) search with a beam of 4, divide by ((5 + length) / 6)^0.6 (Wu et al. 2016, equation
+14) and stop at the source's length + 50; here the divisor is length^penalty.
+
 A step reads tokens `[B, n]` after a state and returns hidden `[B, n, D]` and the new state; a head turns hidden
 vectors into scores over the vocabulary.
 """
@@ -93,7 +96,8 @@ def beam_search(
 
     prompt `[B, n]`; limits `[B]`, the most tokens an output may have, [EOS] included. A finished output's score is
     its log-probability divided by length^length_penalty. A sentence is done when it has `beam` finished outputs and
-    its best unfinished one, scored at its present length, is no better than the worst of them.
+    its best unfinished one, scored at its present length, is no better than the worst of them. An end counts only
+    among the `beam` best candidates of a step; a sentence at its limit counts its unfinished outputs as finished.
     """
     assert 1 <= n_best <= beam
     count, device = prompt.shape[0], prompt.device

@@ -26,7 +26,8 @@ class Decoding(Schema):
     """Translations returned for each text, best first; at most `beam`."""
 
     length_penalty: float = Field(1.0, ge=0, le=10)
-    """Scores are log-probability / length^penalty: more favours longer outputs, 0 the shortest."""
+    """Scores are log-probability / length^penalty: more favours longer outputs; 0 compares plain log-probabilities,
+    which favours short ones."""
 
     max_ratio: float = Field(3.0, gt=0)
     """An output may have this many tokens for each source token, and 10 more."""
@@ -42,7 +43,7 @@ class Decoding(Schema):
 
 
 @dataclass(frozen=True)
-class Translation:
+class Translated:
     """One translation: its text, its score (log-probability / length^penalty), and its token ids without [EOS].
 
     complete: False where the output was cut off at its length limit.
@@ -57,13 +58,13 @@ class Translation:
 @torch.no_grad()
 def translate(
     model: Any, head: nn.Module, tokenizer: Tokenizer, texts: Sequence[str], decoding: Decoding
-) -> list[list[Translation]]:
+) -> list[list[Translated]]:
     """The `decoding.n_best` translations of each text. A text without words gives one empty translation."""
     device = next(model.parameters()).device
     ids = [row if text.strip() else [] for text, row in zip(texts, tokenizer.encode_batch(texts), strict=True)]
     sources = Sequences([*row, tokenizer.eos_id] for row in ids)
     order = np.argsort(sources.lengths, kind="stable")
-    results = [[Translation("", 0.0, [], True)] for _ in texts]
+    results = [[Translated("", 0.0, [], True)] for _ in texts]
     order = order[sources.lengths[order] > 1]
     for begin in range(0, len(order), decoding.batch_size):
         rows = order[begin : begin + decoding.batch_size]
@@ -78,7 +79,7 @@ def translate(
         for row, hypotheses in zip(rows.tolist(), found, strict=True):
             decoded = tokenizer.decode_batch([hypothesis.tokens for hypothesis in hypotheses])
             results[row] = [
-                Translation(text, hypothesis.score, hypothesis.tokens, hypothesis.complete)
+                Translated(text, hypothesis.score, hypothesis.tokens, hypothesis.complete)
                 for text, hypothesis in zip(decoded, hypotheses, strict=True)
             ]
     return results

@@ -37,8 +37,8 @@ class SinusoidalPosition(nn.Module):
     def forward(self, positions: Tensor, longest: int) -> Tensor:
         """Vectors `[B, T, D]` for positions `[B, T]`, all of them below `longest`."""
         if self.table.shape[0] < longest:
-            rows = torch.arange(max(longest, 2 * self.table.shape[0]), device=self.table.device)
-            self.table = sinusoidal(rows, self.d_model).to(self.table.dtype)
+            rows = torch.arange(max(longest, 2 * self.table.shape[0]))
+            self.table = sinusoidal(rows, self.d_model).to(self.table)
         return self.table[positions]
 
 

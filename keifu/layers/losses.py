@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 _ROWS = 512
-"""Positions whose scores are held at a time: 512 rows of 8,000 scores stay in a processor's cache."""
+"""Positions whose scores are held at a time."""
 
 
 def cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor, smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
@@ -19,17 +19,20 @@ def cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor, smoothing: fl
     if torch.is_autocast_enabled(hidden.device.type):
         dtype = torch.get_autocast_dtype(hidden.device.type)
         hidden, weight = hidden.to(dtype), weight.to(dtype)
-    smoothed, plain = _CrossEntropy.apply(hidden, weight, targets, smoothing)  # type: ignore[no-untyped-call]
+    # Inside the function nobody can tell any more whether a gradient will be asked for.
+    wants_gradient = torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad)
+    smoothed, plain = _CrossEntropy.apply(hidden, weight, targets, smoothing, wants_gradient)  # type: ignore[no-untyped-call]
     return smoothed, plain
 
 
 class _CrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, smoothing: float, wants_gradient: bool
+    ) -> tuple[Tensor, Tensor]:
         exact = torch.float64 if hidden.dtype == torch.float64 else torch.float32
         smoothed = torch.zeros((), dtype=exact, device=hidden.device)
         plain = torch.zeros_like(smoothed)
-        wants_gradient = any(ctx.needs_input_grad[:2])
         hidden_gradients = []
         weight_gradient = torch.zeros_like(weight, dtype=exact) if wants_gradient else None
         with torch.autocast(hidden.device.type, enabled=False):
@@ -46,20 +49,16 @@ class _CrossEntropy(torch.autograd.Function):
                     hidden_gradients.append(gradient @ weight)
                     weight_gradient += gradient.T @ rows
         if weight_gradient is not None:
-            ctx.save_for_backward(torch.cat(hidden_gradients), weight_gradient.to(weight.dtype))
+            ctx.save_for_backward(torch.cat(hidden_gradients), weight_gradient)
+            ctx.dtype = weight.dtype
         ctx.mark_non_differentiable(plain)
         return smoothed, plain
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         hidden_gradient, weight_gradient = ctx.saved_tensors
         scale = gradients[0]
-        return (
-            hidden_gradient * scale.to(hidden_gradient.dtype),
-            weight_gradient * scale.to(weight_gradient.dtype),
-            None,
-            None,
-        )
+        return hidden_gradient * scale, (weight_gradient * scale).to(ctx.dtype), None, None, None
 
 
 def _score_gradient(logits: Tensor, normaliser: Tensor, target: Tensor, smoothing: float) -> Tensor:

@@ -4,8 +4,10 @@ Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser and Polosukhin 2017, "
 arXiv:1706.03762. Each sublayer is LayerNorm(x + Dropout(Sublayer(x))) (section 5.4): the norm comes after the
 addition.
 
-Departures from the paper: projections have biases (as in its authors' later code and every public re-implementation),
-and embeddings are drawn with standard deviation D^-0.5.
+Departure from the paper: projections have biases (as in its authors' later code and every public re-implementation).
+What it leaves open: embeddings and learned positions are drawn with standard deviation D^-0.5, other matrices by
+Glorot's uniform rule; LayerNorm adds 1e-5 to the variance. How training departs stands in training/optimiser.py, how
+search does in generation/search.py.
 
 The walk of shapes
 
@@ -188,7 +190,7 @@ class Transformer(nn.Module):
             self_mask = causal_mask(tokens.shape[1], cache.columns, tokens.device)
             if cache.real is not None:
                 self_mask = self_mask & padding_mask(cache.real)
-        x = self.target_embedding(tokens, first=state.cache.lengths)
+        x = self.dropout(self.target_embedding(tokens, first=state.cache.lengths))
         for layer, block in enumerate(self.decoder):
             x = block(x, self_mask, *state.memory[layer], state.memory_mask, (cache, layer))
         return x, replace(state, cache=cache)
@@ -271,7 +273,8 @@ class DecoderBlock(nn.Module):
         x = record(self, "self_attention_residual", x + self.dropout(attended), "B T D")
         x = record(self, "self_attention_normalised", self.self_attention_norm(x), "B T D")
         # Rows that read one sentence stand together, so a beam's rows become further queries to the same memory.
-        queries = x.reshape(memory_key.shape[0], -1, x.shape[-1])
+        sentences = memory_key.shape[0]
+        queries = x.reshape(sentences, x.shape[0] // max(sentences, 1) * x.shape[1], x.shape[2])
         attended = self.cross_attention(queries, memory_key, memory_value, memory_mask).view_as(x)
         x = record(self, "cross_attention_residual", x + self.dropout(attended), "B T D")
         x = record(self, "cross_attention_normalised", self.cross_attention_norm(x), "B T D")

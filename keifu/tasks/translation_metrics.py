@@ -20,15 +20,16 @@ def score_translations(hypotheses: Sequence[str], references: Sequence[str]) -> 
     hypotheses, references = list(hypotheses), list(references)
     scores: dict[str, Any] = {}
     if _by_characters(references):
-        joined = [[text.replace(" ", "") for text in texts] for texts in (hypotheses, references)]
-        scores |= _metric("bleu", sacrebleu.BLEU(tokenize="char"), *joined)
+        scores |= _metric("bleu", sacrebleu.BLEU(tokenize="char"), hypotheses, references)
         scores["bleu_note"] = (
             "counted by characters: the references are Japanese or Chinese, which has no spaces between words"
         )
         if _mostly(references, lambda text: " " in text.strip()):
             scores |= _metric("bleu_as_given", sacrebleu.BLEU(tokenize="none", force=True), hypotheses, references)
     else:
-        scores |= _metric("bleu", sacrebleu.BLEU(tokenize="13a"), hypotheses, references)
+        scores |= _metric("bleu", sacrebleu.BLEU(tokenize="13a", force=True), hypotheses, references)
+        if _mostly(references, lambda text: text.endswith((" .", " ?", " !"))):
+            scores["bleu_note"] = "the references are tokenised: not comparable with BLEU on plain text"
     scores |= _metric("chrf", sacrebleu.CHRF(), hypotheses, references)
     matches = sum(hypothesis == reference for hypothesis, reference in zip(hypotheses, references, strict=True))
     return scores | {"exact_match": matches / len(references)}

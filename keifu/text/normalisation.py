@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 _ENOUGH = 0.995  # of the lines must agree; a few odd ones stand in every collection
+_EVIDENCE = 0.1  # of the lines must show what is inferred
 _CASED = re.compile(r"[a-z]", re.IGNORECASE)
 _END = re.compile(r"\S\s*[.?!]$")
 # Signs that never stand inside a word, and those that do in "3,000", "12:30" and "p.m.".
@@ -52,16 +53,17 @@ _SPLITS = (
 
 def infer(texts: Iterable[str]) -> Normalisation:
     """The habits that nearly all of the texts share."""
-    cased = lower = ended = apart = 0
+    lines = cased = lower = ended = apart = 0
     for text in texts:
+        lines += 1
         if _CASED.search(text):
             cased += 1
             lower += text == text.lower()
         if end := _END.search(text):
             ended += 1
             apart += end[0][1].isspace()
-    return Normalisation(_nearly_all(lower, cased), _nearly_all(apart, ended))
+    return Normalisation(_nearly_all(lower, cased, lines), _nearly_all(apart, ended, lines))
 
 
-def _nearly_all(count: int, total: int) -> bool:
-    return total > 0 and count >= _ENOUGH * total
+def _nearly_all(count: int, total: int, lines: int) -> bool:
+    return total > _EVIDENCE * lines and count >= _ENOUGH * total

@@ -1,7 +1,7 @@
 """Memory that stays with the process.
 
 glibc gives a large block back to the kernel as soon as it is freed and asks for it again, page by page, on the next
-training step. Keeping it made translation training 1.2 to 1.4 times as fast (benchmarks/allocator.py).
+training step. Keeping it made translation training 1.2 to 1.4 times as fast (benchmarks/training.py).
 KEIFU_ALLOCATOR=system leaves the C library as it is.
 """
 

@@ -8,7 +8,7 @@ from keifu.training.loop import Checkpoint, Evaluation, Event, Step
 class Journal:
     """Turns events into lines; a line for steps only every `interval` seconds, with the rate since the line before."""
 
-    def __init__(self, max_steps: int, interval: float = 5.0) -> None:
+    def __init__(self, max_steps: int | None = None, interval: float = 5.0) -> None:
         self._max_steps, self._interval = max_steps, interval
         self._last = time.monotonic()
         self._tokens, self._steps, self._seconds = 0, 0, 0.0
@@ -35,10 +35,13 @@ class Journal:
         now = time.monotonic()
         if now - self._last < self._interval and event.step > 1:
             return None
-        left = (self._max_steps - event.step) * self._seconds / self._steps
+        of = left = ""
+        if self._max_steps is not None:
+            of = f"/{self._max_steps:,}"
+            left = f"  left {clock((self._max_steps - event.step) * self._seconds / self._steps)}"
         line = (
-            f"step {event.step:,}/{self._max_steps:,}  epoch {event.epoch + 1}  loss {self._loss / self._tokens:.3f}  "
-            f"{self._tokens / self._seconds:,.0f} tokens/s  left {clock(left)}"
+            f"step {event.step:,}{of}  epoch {event.epoch + 1}  loss {self._loss / self._tokens:.3f}  "
+            f"{self._tokens / self._seconds:,.0f} tokens/s{left}"
         )
         self._last, self._tokens, self._steps, self._seconds, self._loss = now, 0, 0, 0.0, 0.0
         return line

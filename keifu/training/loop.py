@@ -74,8 +74,8 @@ class Learner:
     """All that changes while training: weights, optimiser, place in the data, step and best score."""
 
     task: Any
-    model: nn.Module
-    head: nn.Module
+    model: Any
+    head: Any
     optimizer: torch.optim.Optimizer
     peak: float
     sampler: Sampler
@@ -121,7 +121,7 @@ def train(
     """
     assert settings.max_steps is not None
     assert settings.evaluate_every is not None
-    saved = learner.step
+    saved = learner.step or -1  # a run that is stopped before its first step can be resumed too
     reason = "steps"
     while learner.step < settings.max_steps:
         if should_stop():
@@ -169,7 +169,7 @@ def take_step(learner: Learner, settings: Training) -> Step:
     if not (math.isfinite(norm) and math.isfinite(loss)):
         raise DivergenceError(
             f"step {step}: the loss is {loss}, the gradient's norm {norm}; nothing was updated. "
-            "The last checkpoint is good: try a lower training.learning_rate or training.precision=fp32"
+            "Checkpoints written before are good: try a lower training.learning_rate or training.precision=fp32"
         )
     learner.optimizer.step()
     learner.optimizer.zero_grad(set_to_none=True)

@@ -1,6 +1,6 @@
 """Which device, and which number format a model computes in.
 
-The rule for `precision: auto`, from benchmarks/precision.py: on a GPU bfloat16 where it has it. On a CPU bfloat16
+The rule for `precision: auto`, from benchmarks/training.py: on a GPU bfloat16 where it has it. On a CPU bfloat16
 where the processor multiplies bfloat16 matrices in hardware (AMX) and the model is at least 128 wide; float32
 otherwise. Weights and the optimiser's state are always float32: bfloat16 is what the products are computed in
 (torch.autocast).
@@ -12,6 +12,9 @@ from pathlib import Path
 import torch
 
 from keifu.errors import ConfigError
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 _NARROWEST = 128
 _DEVICES = ("cpu", "cuda", "mps")
@@ -35,7 +38,7 @@ def choose_device(name: str) -> torch.device:
 def choose_precision(name: str, device: torch.device, width: int) -> torch.dtype:
     """The format for "auto", "fp32" or "bf16", for a model `width` wide."""
     if name != "auto":
-        return {"fp32": torch.float32, "bf16": torch.bfloat16}[name]
+        return DTYPES[name]
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
     return torch.bfloat16 if device.type == "cpu" and has_amx() and width >= _NARROWEST else torch.float32

@@ -1,52 +1,46 @@
-"""A run: from settings to a folder that holds everything, and on from there exactly where it stopped."""
+"""A run: its folder, its settings, its data and its learner, and what it writes down while it trains."""
 
 import json
 import math
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from itertools import takewhile
 from pathlib import Path
 from typing import Any, TextIO
 
 import torch
 
-from keifu.checkpoint import RunFolder, TrainingState, load_model_files, load_training_state, write_atomically
-from keifu.config import duration, to_yaml
-from keifu.data.batches import Sampler
-from keifu.data.sources import short_name
-from keifu.errors import CheckpointError, ConfigError, DataError
-from keifu.tasks.translation import PairSequences, Translation
-from keifu.text import Tokenizer
-from keifu.text.normalisation import Normalisation, infer
-from keifu.training.allocator import keep_freed_memory
-from keifu.training.budget import EVALUATIONS, Plan, plan
-from keifu.training.corpus import Corpus, load_corpus
+from keifu.checkpoint import RunFolder, TrainingState, write_atomically
+from keifu.config import to_yaml
+from keifu.data.examples import Pair
+from keifu.tasks.translation import Translation
+from keifu.text.normalisation import Normalisation
+from keifu.training.corpus import Corpus
 from keifu.training.evaluation import evaluate_translation
 from keifu.training.journal import Journal
 from keifu.training.loop import Evaluation, Event, Finished, Learner, Step, train
 from keifu.training.model_card import model_card
-from keifu.training.network import fill, make_model, named_parameters
-from keifu.training.optimiser import make_optimizer, peak_learning_rate, restore_state, state_tensors
-from keifu.training.precision import choose_device, choose_precision
-from keifu.training.settings import Settings, read_settings
+from keifu.training.network import named_parameters
+from keifu.training.optimiser import state_tensors
+from keifu.training.precision import NAMES
+from keifu.training.settings import Settings
 
-_DEFAULT_EPOCHS = 20
 _LOG_EVERY = 10  # steps between two lines of metrics.jsonl
 
 
 @dataclass
 class Run:
-    """Everything that a training run consists of. Made by `start` and `resume`; the folder of a new one by `events`."""
+    """Everything that a training run consists of. Made by training/start.py; `events` makes the folder of a new one."""
 
     folder: RunFolder
     settings: Settings
     corpus: Corpus
     task: Translation
     learner: Learner
+    valid: Sequence[Pair]
     encoded_valid: Any
     left_out: int
     normalisation: Normalisation
@@ -61,7 +55,7 @@ class Run:
         training, path = self.settings.training, self.folder.path
         if self.new:
             self._create_folder()
-        journal = Journal(training.max_steps or 0)
+        journal = Journal(training.max_steps)
         with (
             self.folder.lock(),
             # A line at a time, so that a run that is killed has the lines up to its newest checkpoint.
@@ -79,8 +73,8 @@ class Run:
 
     def evaluate(self, learner: Learner | None = None) -> Evaluation:
         greedy = self.settings.decoding.model_copy(update={"beam": 1, "n_best": 1})
-        pairs, first = self.corpus.valid.pairs, self.settings.training.evaluate_on
-        return evaluate_translation(learner or self.learner, pairs, self.encoded_valid, greedy, first)
+        first = self.settings.training.evaluate_on
+        return evaluate_translation(learner or self.learner, self.valid, self.encoded_valid, greedy, first)
 
     def save(self, best: bool) -> Path:
         """Writes a checkpoint of the present state and points `best` to it if it is the best."""
@@ -122,6 +116,11 @@ class Run:
             "tokens": {"source": int(sizes[:, 0].sum()), "target": int(sizes[:, 1].sum())},
         }
 
+    def environment(self) -> dict[str, Any]:
+        """env.json: versions, the machine, and what this run computes on and in."""
+        learner = self.learner
+        return environment() | {"device": str(learner.device), "precision": NAMES[learner.dtype]}
+
     def write_settings(self) -> None:
         """config.yaml, as it now stands."""
         header = f"The settings of this run, complete. Go on with it by: keifu resume {self.folder.path}"
@@ -131,7 +130,7 @@ class Run:
         path = RunFolder.create(self.folder.path).path
         self.write_settings()
         write_atomically(path / "data.json", json.dumps(self.data_report(), ensure_ascii=False, indent=2) + "\n")
-        write_atomically(path / "env.json", json.dumps(environment(), indent=2) + "\n")
+        write_atomically(path / "env.json", json.dumps(self.environment(), indent=2) + "\n")
         self.new = False
 
     def _write_down(self, event: Event, metrics: TextIO) -> None:
@@ -148,184 +147,9 @@ class Run:
             write_atomically(self.folder.path / "README.md", card)
 
 
-def start(settings: Settings, corpus: Corpus, out: str | Path | None = None, began: float | None = None) -> Run:
-    """A new run for the folder `out`, ready to train; nothing is written yet. Raises ConfigError and DataError.
-
-    began: on the clock of time.monotonic, from when `training.max_time` counts (default now).
-    """
-    began = time.monotonic() if began is None else began
-    keep_freed_memory()
-    path = Path(out) if out else _free_name(settings)
-    RunFolder.refuse_used(path)
-    data = settings.data
-    texts = [text for pair in corpus.train.pairs for text in (pair.source, pair.target)]
-    tokenizer = Tokenizer.train(texts, data.tokenizer, data.vocab_size)
-    settings = settings.with_model(vocab_size=tokenizer.vocab_size)
-    run = _assemble(RunFolder(path), settings, corpus, tokenizer)
-    _set_limits(run, began)
-    return run
-
-
-def resume(path: str | Path, more: dict[str, str] | None = None, began: float | None = None) -> Run:
-    """The run in a folder, ready to go on from its newest whole checkpoint.
-
-    more: at most one of max_steps, max_time and epochs, "+N" to add to what was asked for before and "N" for a new
-    total (a time always counts from now, or from `began` on the clock of time.monotonic). Raises CheckpointError,
-    ConfigError and DataError.
-    """
-    began = time.monotonic() if began is None else began
-    keep_freed_memory()
-    folder = RunFolder.open(path)
-    settings = read_settings(folder.path / "config.yaml")
-    with folder.lock():  # first repairs what a killed writer left
-        checkpoint = folder.newest_valid()
-        if checkpoint is None:
-            raise CheckpointError(
-                f"{path}: the run has no whole checkpoint to go on from; start it again with keifu train"
-            )
-        state = load_training_state(checkpoint)
-        if state.values.get("is_best"):  # a killed writer may not have come to point there
-            folder.point("best", state.values["step"])
-    _, tensors, tokenizer_path = load_model_files(checkpoint)
-    if tokenizer_path is None:
-        raise CheckpointError(f"{checkpoint}: tokenizer.json is missing; copy it from another checkpoint of the run")
-    corpus = load_corpus(settings.data)
-    run = _assemble(folder, settings, corpus, Tokenizer.load(tokenizer_path))
-    run.new = False
-    _refuse_other_data(run)
-    learner = run.learner
-    named = named_parameters(learner.model, learner.head)
-    fill(named, tensors, checkpoint)
-    restore_state(learner.optimizer, named, state.tensors)
-    learner.restore(state.values)
-    if more:
-        _extend(run, more, began)
-    if learner.step >= (run.settings.training.max_steps or 0):
-        raise ConfigError(
-            f"{path}: all {learner.step:,} steps are done; to go on, add --max-steps +N or --max-time +20m"
-        )
-    if more:
-        run.write_settings()
-    run.history = f"goes on from step {learner.step:,}"
-    if damaged := [path.name for path in takewhile(lambda path: path != checkpoint, folder.checkpoints())]:
-        run.history += f"; damaged, so not used: {', '.join(damaged)}"
-    _forget_after(folder.path / "metrics.jsonl", learner.step)
-    return run
-
-
 def environment() -> dict[str, Any]:
-    """env.json: versions and the machine."""
+    """Versions and the machine."""
     packages = {name: version(name) for name in ("keifu", "torch", "numpy", "tokenizers", "sacrebleu")}
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     machine = {"system": platform.platform(), "cores": os.cpu_count(), "threads": torch.get_num_threads(), "gpu": gpu}
     return {"python": platform.python_version(), "packages": packages, **machine}
-
-
-def _assemble(folder: RunFolder, settings: Settings, corpus: Corpus, tokenizer: Tokenizer) -> Run:
-    data = settings.data
-    task = Translation(tokenizer, settings.training.label_smoothing)
-    everything = task.encode(corpus.train.pairs)
-    most = min(data.max_tokens, settings.model.max_length)
-    encoded = everything.up_to(most)
-    if len(encoded) == 0:
-        raise DataError(f"{data.train}: every pair has over {most} tokens; raise data.max_tokens and model.max_length")
-    learner = _fresh_learner(settings, task, encoded)
-    encoded_valid = task.encode(corpus.valid.pairs)
-    normalisation = infer(pair.source for pair in corpus.train.pairs)
-    left_out = len(everything) - len(encoded)
-    return Run(folder, settings, corpus, task, learner, encoded_valid, left_out, normalisation)
-
-
-def _fresh_learner(settings: Settings, task: Translation, data: PairSequences) -> Learner:
-    """A learner before its first step; the same settings give the same weights."""
-    training, width = settings.training, settings.model.d_model
-    device = choose_device(training.device)
-    torch.manual_seed(training.seed)
-    model = make_model(settings.model).to(device)
-    head = task.head(model).to(device)
-    peak = peak_learning_rate(training, width)
-    optimizer = make_optimizer(named_parameters(model, head), training, peak)
-    sampler = Sampler(data.sizes, training.batch_tokens, training.seed)
-    dtype = choose_precision(training.precision, device, width)
-    return Learner(task, model, head, optimizer, peak, sampler, data, device, dtype)
-
-
-def _set_limits(run: Run, began: float) -> None:
-    """Fills in the number of steps and of evaluations that the limits of a new run come to."""
-    training = run.settings.training
-    steps, every = training.max_steps, training.evaluate_every
-    if training.max_time is not None:
-        run.deadline = began + duration(training.max_time)
-        if steps is None:
-            within = _plan(run)
-            steps, every = within.steps, within.evaluate_every
-    if steps is None:
-        steps = max(1, round((training.epochs or _DEFAULT_EPOCHS) * run.learner.sampler.batches_per_epoch))
-    every = every or max(1, math.ceil(steps / EVALUATIONS))
-    run.settings = run.settings.with_training(max_steps=steps, evaluate_every=every)
-
-
-def _extend(run: Run, more: dict[str, str], began: float) -> None:
-    """Moves the end of a resumed run."""
-    ((limit, text),) = more.items()
-    amount = text.removeprefix("+")
-    if limit == "max_time":
-        run.deadline = began + duration(amount)
-        steps = run.learner.step + _plan(run).steps
-    else:
-        batches = run.learner.sampler.batches_per_epoch
-        try:
-            steps = int(amount) if limit == "max_steps" else round(float(amount) * batches)
-        except (ValueError, OverflowError):
-            raise ConfigError(f"--{limit.replace('_', '-')} {text}: expected a number such as +1000") from None
-        if text.startswith("+"):
-            steps += run.settings.training.max_steps or 0
-    run.settings = run.settings.with_training(max_steps=steps)
-
-
-def _plan(run: Run) -> Plan:
-    """What fits between now and the deadline. Raises ConfigError where there is no time for one step."""
-    trial = _fresh_learner(run.settings, run.task, run.learner.data)
-    within = plan(run.deadline - time.monotonic(), trial, run.settings.training, run.evaluate)
-    if within.steps == 0:
-        raise ConfigError(
-            f"the time is too short for one step and one evaluation, which takes {within.evaluation:.1f} s here; "
-            "give more with --max-time, or less to evaluate with --set training.evaluate_on=N"
-        )
-    run.ending = within.evaluation
-    return within
-
-
-def _refuse_other_data(run: Run) -> None:
-    path = run.folder.path / "data.json"
-    try:
-        recorded = json.loads(path.read_text("utf-8"))["train"]["sha256"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise CheckpointError(f"{path}: missing or damaged; expected the report that keifu train wrote") from None
-    if recorded != run.corpus.train.sha256:
-        raise DataError(
-            f"{run.settings.data.train}: not the text that the run began with (its SHA-256 differs); "
-            "put the old files back, or start a new run"
-        )
-
-
-def _forget_after(path: Path, step: int) -> None:
-    """Drops the lines of metrics.jsonl that were written after the checkpoint the run goes on from."""
-    if path.exists():
-        lines = path.read_text("utf-8").splitlines()
-        write_atomically(path, "".join(f"{line}\n" for line in lines if 0 < _step_of(line) <= step))
-
-
-def _step_of(line: str) -> int:
-    try:
-        return int(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):  # cut short
-        return 0
-
-
-def _free_name(settings: Settings) -> Path:
-    stem = f"{short_name(settings.data.train)}-{settings.model.name}"
-    number = 1
-    while (path := Path("runs") / f"{stem}-{number}").exists():
-        number += 1
-    return path

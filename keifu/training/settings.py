@@ -59,7 +59,7 @@ class Training(Schema):
     """Tokens in a step, padding included, on the longer side."""
 
     accumulate: int = Field(1, ge=1)
-    """Parts in which a step is computed: more need less memory and give the same result."""
+    """Parts in which a step is computed: more need less memory and, without dropout, give the same result."""
 
     learning_rate: float | None = Field(None, gt=0)
     """Peak learning rate of AdamW. Empty: 0.256 / d_model, and at most 0.002."""
@@ -83,7 +83,7 @@ class Training(Schema):
     """Gradients longer than this are shortened to it."""
 
     evaluate_every: int | None = Field(None, ge=1)
-    """Steps between two evaluations, each followed by a checkpoint. Empty: a twentieth of the run."""
+    """Steps between two evaluations, each followed by a checkpoint. Empty: as many as make at most 20 evaluations."""
 
     evaluate_on: int = Field(500, ge=1)
     """Sentences of the validation data that are translated (greedily) at each evaluation."""

@@ -18,7 +18,8 @@ def alignment_errors(model: nn.Module, task: Any, pairs: Sequence[Pair]) -> list
 
     The references are read with teacher forcing. A layer's weights are averaged over its heads; row t is the step
     that predicts target token t; weights of the pieces of a source word are summed, rows of the pieces of a target
-    word averaged. Target words without a link are not scored.
+    word averaged. Target words without a link are not scored, and attention on [EOS] and on pieces outside every
+    word is not counted. This is not the alignment error rate of Och and Ney (2003).
     """
     wrong: Tensor | None = None
     scored = 0

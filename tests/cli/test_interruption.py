@@ -17,7 +17,7 @@ from keifu.checkpoint import verify
 from keifu.cli.watch import stop_requests
 from keifu.config import merge
 from keifu.session import load
-from keifu.training.run import resume
+from keifu.training.start import resume
 from tests.cli.conftest import Command
 from tests.tiny import TINY, metric_lines, set_arguments, tiny_run
 
@@ -123,7 +123,7 @@ def test_ctrl_c_before_training_leaves_no_folder_and_no_traceback(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("keifu.session.load_corpus", interrupted)
+    monkeypatch.setattr("keifu.training.start.load_corpus", interrupted)
     result = keifu("train", "translation", "--data", corpus, "--out", tmp_path / "run")
     assert result.code == 130
     assert result.out == ""

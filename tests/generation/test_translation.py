@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from keifu.errors import ConfigError
-from keifu.generation.translation import Decoding, Translation, translate
+from keifu.generation.translation import Decoding, Translated, translate
 from keifu.models.transformer import Config, Transformer
 from keifu.tasks.translation import Translation as Task
 from tests.properties.families import letters, scatter
@@ -33,7 +33,7 @@ class Translator:
         self.model.double().eval()
         self.head.double()
 
-    def __call__(self, texts: list[str], **decoding: Any) -> list[list[Translation]]:
+    def __call__(self, texts: list[str], **decoding: Any) -> list[list[Translated]]:
         return translate(self.model, self.head, self.tokenizer, texts, Decoding(**decoding))
 
 
@@ -45,7 +45,7 @@ def translator() -> Translator:
 SEARCHES = [{"beam": 1}, {"beam": 2, "n_best": 2}, {"beam": 4, "n_best": 3, "length_penalty": 0.5}]
 
 
-def assert_same(found: list[list[Translation]], expected: list[list[Translation]]) -> None:
+def assert_same(found: list[list[Translated]], expected: list[list[Translated]]) -> None:
     for one, other in zip(found, expected, strict=True):
         assert [replace(best, score=0) for best in one] == [replace(best, score=0) for best in other]
         assert [best.score for best in one] == pytest.approx([best.score for best in other], abs=1e-5)
@@ -102,7 +102,7 @@ def test_the_score_is_that_of_the_tokens(translator: Translator) -> None:
 
 
 def test_a_text_without_words_gives_one_empty_translation(translator: Translator) -> None:
-    nothing = Translation("", 0.0, [], True)
+    nothing = Translated("", 0.0, [], True)
     assert translator(["", " \t"], beam=4, n_best=3) == [[nothing], [nothing]]
     assert translator([]) == []
 

@@ -15,8 +15,8 @@ from keifu.errors import ConfigError
 from keifu.training import budget
 from keifu.training.budget import Plan, plan
 from keifu.training.loop import Evaluation
-from keifu.training.run import resume
 from keifu.training.settings import Training
+from keifu.training.start import resume
 from tests.tiny import tiny_run
 
 

@@ -167,7 +167,9 @@ def test_a_loss_that_is_no_number_stops_training_before_the_update(
     run.learner.task = Poisoned(run.learner.task, 3 * 2 + evaluations + part, poison)
     before: dict[int, tuple[str, str]] = {}
     steps = ((event.step, (weights(run), optimiser_state(run))) for event in run.events())
-    with pytest.raises(DivergenceError, match=r"^step 4: the loss is .*; nothing was updated\. The last checkpoint"):
+    with pytest.raises(
+        DivergenceError, match=r"^step 4: the loss is .*; nothing was updated\. Checkpoints written before are good"
+    ):
         before.update(steps)
     assert run.learner.step == 3
     assert (weights(run), optimiser_state(run)) == before[3]
@@ -267,7 +269,7 @@ def test_a_stop_saves_without_an_evaluation(clock: Clock, monkeypatch: pytest.Mo
 
     assert kinds(events(clock, monkeypatch, should_stop=stops_after(2))) == "1 2 C interrupted"
     assert kinds(events(clock, monkeypatch, should_stop=stops_after(4))) == "1 2 3 4 E B interrupted"
-    assert kinds(events(clock, monkeypatch, should_stop=stops_after(0))) == "interrupted"
+    assert kinds(events(clock, monkeypatch, should_stop=stops_after(0))) == "C interrupted"
 
 
 # ---- the real thing ----------------------------------------------------------------------------------------

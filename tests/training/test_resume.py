@@ -14,7 +14,8 @@ from keifu.config import read_yaml
 from keifu.errors import CheckpointError, ConfigError, DataError
 from keifu.session import load
 from keifu.training.loop import Checkpoint, Evaluation, Finished, Step
-from keifu.training.run import Run, resume
+from keifu.training.run import Run
+from keifu.training.start import resume
 from tests.tiny import digest, metric_lines, optimiser_state, pairs, tiny_run, weights, write
 
 STEPS, EVERY, PARTS = 16, 5, 3
@@ -314,7 +315,7 @@ def test_what_is_no_run_is_refused(spec: str, tmp_path: Path) -> None:
     events = run.events()
     next(events)
     events.close()
-    with pytest.raises(CheckpointError, match="the run has no whole checkpoint to go on from"):
+    with pytest.raises(CheckpointError, match="no whole checkpoint to go on from"):
         resume(tmp_path / "run")
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from keifu.config import to_yaml
 from keifu.errors import ConfigError
-from keifu.session import prepare
 from keifu.training.settings import default_model, preset_for, read_settings, resolve_settings, section_schemas
+from keifu.training.start import prepare
 from tests.tiny import TINY, tiny_run
 
 

@@ -34,13 +34,13 @@ old; 古い:i; =temple =shrine =church =bridge =house =camera =coin =book =map =
 interesting; 面白い:i; =story =poem =article =movie =idea =lesson =book =novel =comic_book =magazine =picture_book; C
 boring; つまらない:i; =movie =book =novel =lesson =meeting =article =magazine =story =party =comic_book; C X
 difficult; 難しい:i; hard subject language; C X
-easy; 簡単:na; =question =problem =exam =homework; C
+easy; 簡単:na; =question =problem =exam =homework; C X
 useful; 便利:na; useful =knife =car =bicycle =bag; C
-beautiful; 美しい:i; beautiful =mountain =lake =sea =garden =island =sky =vase =town =rainbow; C
+beautiful; 美しい:i; beautiful =star =mountain =lake =sea =garden =island =sky =vase =town =rainbow; C
 famous; 有名:na; famousthing famous =picture =poem; C
 quiet; 静か:na; quiet =park =village =room =town =hotel; C
 clean; きれい:na; =room =kitchen =bathroom =classroom =river =towel =shirt =plate =park =hotel =window =beach =shoes
-  =lake; C
+  =lake; C X
 dirty; 汚い:i; =room =kitchen =bathroom =river =towel =shirt =plate =shoes =car =window =socks =hands =face; C X
 spacious; 広い:i; =room =garden =kitchen =park =house =classroom =living_room =farm =gym =bathroom
 narrow; 狭い:i; =street =room =bathroom =bedroom =garden =bridge =kitchen =living_room =classroom; X
@@ -50,7 +50,7 @@ light; 軽い:i; =bag =suitcase =computer =camera =bicycle =chair =umbrella =box
 hot; 熱い:i; hot =soup =ramen =stew
 cold; 冷たい:i; cold =soup =hands
 warm; 暖かい:i; warm =room =bed =boots =socks; C
-delicious; おいしい:i; food drink alcohol -water; C
+delicious; おいしい:i; food drink alcohol -water; C X
 sweet; 甘い:i; sweet =tomato; C
 spicy; 辛い:i; spicy; C
 bitter; 苦い:i; bitter; X
@@ -62,7 +62,7 @@ fast; 速い:i; =car =train =motorcycle =horse =subway =airplane; C
 slow; 遅い:i; =bus =turtle =computer =boat; X
 red; 赤い:i; coloured =apple
 blue; 青い:i; coloured =suit =sea =sky -flower =bird
-white; 白い:i; coloured colour =goat =swan
+white; 白い:i; coloured colour =goat
 black; 黒い:i; coloured colour =coat =suit -flower
 yellow; 黄色い:i; coloured =butterfly -wheels
 green; 緑色:no; =curtain =sofa =bag =frog =scarf =sweater =car =door =parrot =shirt =T-shirt =hat
@@ -92,8 +92,8 @@ honest; 正直:na; ; P
 brave; 勇敢:na; ; P C
 cheerful; 明るい:i; ; P
 polite; 礼儀正しい:i; ; P
-rich; 金持ち:no; ; P C
-healthy; 元気:na; ; P
+rich; お金持ち:no; ; P C
+healthy; 健康:na; ; P
 serious; 真面目:na; ; P
 shy; 内気:na; ; P
 happy; 幸せ:na; ; P B M
@@ -115,7 +115,7 @@ cool; 涼しい:i; ; W
 windy; 風 が 強い:i; ; W
 sunny; 晴れる:1; ; W S
 cloudy; 曇る:5; ; W S
-foggy; 霧 が 深い:i; ; W
+foggy; 霧 が 出る:1; ; W S
 humid; 蒸し暑い:i; ; W
 """
 

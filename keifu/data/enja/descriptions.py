@@ -25,6 +25,8 @@ def _being(draw: Draw, subject: Nominal, verb: Verb, past: bool, negated: bool, 
 
 def described(draw: Draw, noun: Noun, that: bool = True) -> Nominal:
     """A thing to say something of; without `that` it is not "that", where "that that" would result."""
+    if "role" in noun.tags:
+        raise Reject  # 医者は有名です would be said of all doctors
     letters = "ttdq" if noun.tags & {"goods", "pet"} and noun.kind == "count" else "td"
     if noun.kind == "mass" or not noun.marked:
         letters = "d" if "place" in noun.tags and noun.kind == "count" else "t"
@@ -51,6 +53,8 @@ def description(draw: Draw) -> Sentence:
     subject = people.person(draw)
     if subject.who in ("I", "we") and adjective in TRAITS and adjective.english not in _MODEST:
         raise Reject
+    if subject.who not in ("I", "we") and adjective.english in ("sad", "sleepy"):
+        raise Reject  # 悲しい and 眠い are said of oneself; others look so
     mood = "M" in adjective.flags
     clause = _being(draw, subject, adjective.verb, past and mood, negated)
     if adjective.english in ("busy", "free", "tired", "sick") and draw.chance(0.4):
@@ -150,13 +154,18 @@ def weather(draw: Draw) -> Sentence:
     topic: list[Chunk] = []
     if draw.chance(0.5):
         draw.tags.add("place")
-        clause.place = phrases.place(("", draw.pick(_CITIES)), particle="では" if falls else "は")
+        clause.place = phrases.place(("", draw.pick(_CITIES)), particle="では" if verb.prefix else "は")
         topic, clause.place.japanese = clause.place.japanese, []
     if tense not in ("progressive", "was") or draw.chance(0.5):
         draw.tags.add("time")
-        clause.time = phrases.adverbial(draw.pick(_WEATHER_DAYS[tense]))
+        day = draw.pick(_WEATHER_DAYS[tense])
+        clause.time = phrases.adverbial(day)
         if not topic and tense != "progressive":
             clause.time.japanese.append(("は", ()))
+        elif day[0] == "last Sunday":
+            if not falls:
+                raise Reject  # 日曜日に is said of what happened, not of how it was
+            clause.time.japanese.append(("に", ()))
     english = clause.english()
     japanese = _probably(clause) if tense == "future" else clause.japanese()
     return english, ".", [*topic, *japanese]
@@ -261,8 +270,8 @@ def comparison(draw: Draw) -> Sentence:
         adjective = draw.pick(_PERSONAL)
         subject = somebody(draw, ("he", "she", "I"))
         other = people.name(draw) if draw.chance(0.5) else people.kin(draw)
-        if subject.key == other.key or other.who == subject.key:
-            raise Reject
+        if subject.key == other.key or other.who == subject.key or other.key.startswith(subject.who):
+            raise Reject  # "he is taller than his father" would be 父, without 彼の
     elif die < 0.65:
         name, order = draw.pick(_ORDERS)
         adjective = _BY_NAME[name]
@@ -272,7 +281,7 @@ def comparison(draw: Draw) -> Sentence:
     else:
         adjective = draw.pick(_COMPARABLE)
         noun = draw.pick(adjective.nouns)
-        if noun.kind not in ("count", "pair") or noun.tags & {"role", "someone"}:
+        if noun.kind not in ("count", "pair") or noun.tags & {"role", "someone"} or noun.english == "rainbow":
             raise Reject
         subject, other = this_and_that(noun)
     found, than, is_word = words(comparative(adjective.english)), Word("than"), Word(be(subject.who, False))
@@ -293,7 +302,7 @@ def most(draw: Draw) -> Sentence:
         raise Reject
     subject = people.name(draw) if draw.chance(0.6) else people.pronoun(draw.pick(("he", "she", "I")))
     top = words("the " + superlative(adjective.english))
-    into, where = Word("in"), words(group)
+    into, where = Word("on" if group == "team" else "in"), words(group)
     is_word = Word(be(subject.who, False))
     english: English = [*subject.english, is_word, *top, into, Word("the"), *where]
     chunks: list[Chunk] = [*subject.japanese, ("は", ()), (japanese, where), ("で", (into,)), ("一番", top)]

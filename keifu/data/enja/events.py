@@ -70,8 +70,8 @@ _PUPILS = listed("son, daughter, brother, sister, cousin, friend, classmate, stu
 def suits(verb: Verb, subject: Nominal) -> bool:
     """Whether the subject is old enough for the verb, or young enough."""
     noun = subject.noun
-    if "A" in verb.flags:
-        return noun is None or "young" not in noun.tags
+    if "A" in verb.flags and people.childish(subject):
+        return False
     if "Y" in verb.flags and subject.person not in ("pronoun", "name"):
         return subject.key.endswith(_PUPILS) or (noun is not None and noun.english in _PUPILS)
     if verb.key == "marry" and subject.person == "kin":
@@ -101,6 +101,8 @@ def complement(
     if verb.people and not among and (not verb.nouns or draw.chance(0.5)):
         return people.person_object(draw, verb, subject)
     noun = draw.noun(verb, among or None)
+    if people.childish(subject) and (noun.english == "office" or "alcohol" in noun.tags):
+        raise Reject
     if noun.tags & {"role", "someone"} and "a" not in verb.determiners and verb.lemma != "have":
         return people.the_person(draw, noun)
     allowed = determiners or (verb.calm if calm else verb.determiners)
@@ -113,13 +115,23 @@ def complement(
     letter = draw.pick(allowed)
     if verb.lemma == "wear" and subject.who == "he" and noun.english in ("skirt", "dress"):
         raise Reject
-    if letter == "a" and verb.lemma == "wear" and subject.who in ("we", "they"):
+    together = {"wear": "atd", "eat": "a", "ride": "a"}.get(verb.lemma, "")  # each has one
+    if letter in together and subject.who in ("we", "they"):
         letter = "s"
     if verb.lemma == "become" and subject.who in ("we", "they"):
         raise Reject
+    if letter == "o" and noun.english == "dishes":
+        letter = "t"
     if letter == "n" and verb.lemma == "buy" and noun.measure in ("glass", "cup"):
         letter = "a"
     return phrases.thing(draw, noun, letter, subject, 0.0 if verb.people or calm else 0.16)
+
+
+# Where one waits for it, gets on and off.
+_STOPS = {
+    "bus": ("bus stop", "station"), "train": ("station",), "subway": ("station",), "taxi": ("station", "airport"),
+    "boat": (), "airplane": ("airport",),
+}  # fmt: skip
 
 
 def place_for(draw: Draw, verb: Verb, object: Nominal | None, probability: float) -> Phrase | None:
@@ -133,8 +145,17 @@ def place_for(draw: Draw, verb: Verb, object: Nominal | None, probability: float
             draw.tags.add("place")
         return found
     else:
-        spec = draw.pick(verb.places)
+        places = verb.places
+        if object is not None and object.noun is not None and "transit" in object.noun.tags:
+            places = tuple(each for each in places if each[1].english in _STOPS[object.noun.english])
+        if not places:
+            return None
+        spec = draw.pick(places)
     tags = object.noun.tags if object is not None and object.noun is not None else frozenset()
+    if verb.key == "paint" and "scenery" in tags:
+        return None  # the sea is not painted in the park
+    if "alcohol" in tags and spec[1].english in ("school", "office"):
+        return None
     if "sport" in tags and ("court" in tags) != (spec[1].english == "gym"):
         return None  # some ball games are played in a hall, others need a field
     draw.tags.add("place")
@@ -163,7 +184,7 @@ def time_for(draw: Draw, verb: Verb, tense: str, object: Nominal | None) -> Phra
     share = _SHARE_OF_TIME.get(tense, 0.0)
     if tense == "past" and verb.main in AMBIGUOUS:
         share = 1.0
-    if not draw.chance(share):
+    if not draw.chance(share) or verb.key == "forget#name":
         return None
     if tense == "progressive":
         return phrases.time(draw, "any", "progressive")
@@ -175,7 +196,7 @@ def time_for(draw: Draw, verb: Verb, tense: str, object: Nominal | None) -> Phra
 
 
 # Nobody is eating three apples; one has seen a panda, not the panda.
-_UNFIT = {"progressive": "n", "was": "n", "ever": "nt", "can": "n", "must": "n"}
+_UNFIT = {"progressive": "n", "was": "n", "ever": "nt", "must": "n"}
 
 
 def event(
@@ -197,7 +218,9 @@ def event(
     if "T" in chosen.flags:
         to = given_to(draw, chosen, subject)
     settled = tuple(letter for letter in chosen.determiners if letter not in _UNFIT.get(tense, ""))
-    object = complement(draw, chosen, subject, calm=negative, determiners=() if negative else settled)
+    general = negative or tense == "can"  # one can eat natto, not the natto
+    calm = general or tense == "ever"
+    object = complement(draw, chosen, subject, calm=calm, determiners=() if general else settled)
     where = None if to else place_for(draw, chosen, object, 0.9 if chosen.key in _PLACED else place)
     when = time_for(draw, chosen, tense, object)
     if chosen.key == "get up":

@@ -45,11 +45,12 @@ sick; -go to: =office =gym =library =university, +go to: =hospital, +take#medici
 busy; -watch: movie show, -visit, -go shopping, -go fishing, -play, -cook#meal: =dinner, -clean, -call, -take a walk,
  -read, -go to: =park =museum =zoo =gym, -listen to: sound radio, -eat#meal: =lunch =breakfast
 free; +watch: movie show, +visit, +go shopping, +go fishing, +play, +play#game, +read, +take a walk, +clean, +call,
- +go to: =park =museum =zoo =library =cafe, +listen to: sound radio, +draw, +paint, +play#strings, +bake
+ +go to: =park =museum =zoo =library =cafe, +listen to: sound radio, +draw, +paint: =picture =flower =mountain,
+ +play#strings, +bake
 sad; +cry, +listen to: sound, +call, +stay at home, -eat#meal: =dinner =lunch, -laugh, +talk with
 bored; +watch: movie show, +play#game, +read, +take a walk, +call, +listen to: sound radio, +draw, +go home,
  +go shopping
-angry; -talk with, -help, +go home, -laugh, -call, -thank, -invite
+angry; -talk with, -help, +go home, -call, -thank, -invite
 nervous; -eat#meal: =breakfast =lunch, -talk with, +take a walk, +drink: =water =tea, -laugh
 """)
 }
@@ -69,9 +70,9 @@ cold; +put on: =coat =sweater =jacket, +drink: =coffee =tea =cocoa =green_tea, +
 hot; +open: =window, +turn on: =air_conditioner =fan, +swim, +drink: =water =juice, +drink#alcohol: =beer,
  +eat#dish: =ice_cream, +eat: =watermelon, +take off: =coat =jacket =sweater, -run, -exercise, -take a walk,
  +buy#grocery: =water =juice =watermelon, -turn on: =heater
-sunny; +take a walk, +wash: =car =clothes =blanket, +play: =tennis =soccer =baseball =golf, +paint, +run,
- +go to: =park =beach =zoo, +ride: =bicycle, +go fishing, +take a picture of: =flower =mountain =lake =sea,
- +open: =curtain =window, -stay at home
+sunny; +take a walk, +wash: =car =clothes =blanket, +play: =tennis =soccer =baseball =golf, +run,
+ +paint: =picture =flower =sea, +go to: =park =beach =zoo, +ride: =bicycle, +go fishing, -stay at home,
+ +take a picture of: =flower =mountain =lake =sea, +open: =curtain =window
 warm; +take a walk, +open: =window, -put on: =coat =sweater, +go to: =park =beach =zoo, +run, -turn on: =heater,
  +take off: =coat =jacket =sweater, +water: =flower =rose =tulip, +plant: =flower =tulip =rose
 windy; +close: =window =door, -play: =badminton =tennis, -ride: =bicycle, +stay at home, -go fishing,
@@ -89,7 +90,8 @@ AT_HOME = actions(
     "+make#craft, +drink"
 )
 IN_A_ROOM = actions(
-    "+read, +study, +write, +sleep, +listen to: sound radio, +play#game, +draw, +drink, +clean, +sing, +talk with, +eat"
+    "+read, +study, +write, +sleep, +listen to: sound radio, +play#game, +draw, +drink, +clean: =window, +sing,"
+    "+talk with, +eat"
 )
 ARRIVALS = actions("+come home, +come home, +enter: =room =classroom =living_room =kitchen")
 
@@ -207,10 +209,11 @@ def _spot(name: str, column: str) -> tuple[str, str, tuple[Noun, ...], tuple[Nou
 SPOTS = tuple(
     _spot(name, column)
     for name, column in _lines("""
-on=上; top; readable stationery =key =cup =plate =box =vase =wallet =cat fruit =camera =hat =bag
+on=上; top; readable stationery =key =cup =plate =box =vase =wallet =cat fruit =camera =hat =bag =passport
+ =present
 under=下; =table =desk =bed =chair =sofa =bench; =dog =cat =ball =bag =box =shoes =toy =kitten =puppy =doll
 in=中; =box =bag =drawer =basket =suitcase; =book =key =toy =coin =photo =letter =pen =notebook =shirt =towel
- =apple =handkerchief =stamp =ticket =candle
+ =apple =handkerchief =stamp =ticket =candle =passport
 in=中; =refrigerator; vegetable fruit =egg =milk =beer =juice =cheese =cake =fish =meat =water
 near=近く; =station =park =school =hospital =library =house =hotel =beach =university =airport; building =park =zoo
  =bus_stop =house =pool =river =lake

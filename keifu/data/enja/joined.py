@@ -66,7 +66,10 @@ def _tastes(draw: Draw) -> tuple[Clause, Clause]:
     first, second = people.person(draw), people.person(draw)
     if first.key == second.key or first.who == second.who:
         raise Reject
-    nouns = tuple(noun for noun in tagged(draw.pick(_TASTES)) if noun in _LIKE.nouns)
+    taste = draw.pick(_TASTES)
+    if taste == "alcohol" and (people.childish(first) or people.childish(second)):
+        raise Reject
+    nouns = tuple(noun for noun in tagged(taste) if noun in _LIKE.nouns)
     one, two = draw.noun(_LIKE, nouns), draw.noun(_LIKE, nouns)
     if one is two:
         raise Reject

@@ -3,11 +3,11 @@
 from keifu.data.enja import events, people, phrases, relative, subordinate
 from keifu.data.enja.adjectives import OF_THINGS
 from keifu.data.enja.clauses import Clause
-from keifu.data.enja.draws import Draw, Nominal, Reject
+from keifu.data.enja.draws import Draw, Nominal, Phrase, Reject
 from keifu.data.enja.joined import trip, written_trip
 from keifu.data.enja.statements import Sentence
 from keifu.data.enja.verbs import BY_KEY
-from keifu.data.enja.words import COMMA, English, Word, listed
+from keifu.data.enja.words import COMMA, Chunk, English, Word, listed
 
 
 def reason(draw: Draw) -> Sentence:
@@ -61,14 +61,16 @@ def sequence(draw: Draw) -> Sentence:
     sub = Clause(subject, verb, "past", False, events.complement(draw, verb, subject, calm=True))
     sub.place = events.place_for(draw, verb, sub.object, 0.8)
     going, doing = trip(draw, again)
+    when: list[Chunk] = []  # at the end in English, in Japanese before both clauses
     if draw.chance(0.5):
-        doing.time = phrases.time(draw, "outing", "past")
+        time = phrases.time(draw, "outing", "past")
+        when, doing.time = time.japanese, Phrase(time.english, [])
     word = Word("after")
     front = sub.english()
     main, chunks = written_trip(going, doing, topic="")
     english: English = [word, *front, ",", *main]
-    opening = [*subject.japanese, ("は", ()), *sub.japanese("noun", topic=""), ("後", (word,)), ("で", (word,)), COMMA]
-    return english, ".", [*opening, *chunks]
+    opening = [*subject.japanese, ("は", ()), *when, *sub.japanese("noun", topic="")]
+    return english, ".", [*opening, ("後", (word,)), ("で", (word,)), COMMA, *chunks]
 
 
 # Why something that somebody else has made, bought or chosen is used or liked.

@@ -72,7 +72,7 @@ small goods; count; toy おもちゃ つ +play +collect +coloured, doll 人形 �
   box 箱 つ +heavy +container +coloured -goods, present プレゼント つ -goods +sendable, basket かご つ +container
 paper goods; mass; paper 紙 +stationery
 furniture goods heavy; count; chair 椅子 つ +coloured +sit, table テーブル つ +top, desk 机 つ +top, bed ベッド つ,
-  sofa ソファー つ +sit +coloured, bookshelf 本棚 つ +top, lamp ランプ つ +device -heavy,
+  sofa ソファー つ +sit +coloured, bookshelf 本棚 つ, lamp ランプ つ +device -heavy,
   bench ベンチ つ +sit -goods, refrigerator 冷蔵庫 台 +container +device, blanket 毛布 枚 +washable +warm +coloured
 wear on washable goods coloured; count; coat コート 着 +warm, shirt シャツ 枚, T-shirt Tシャツ 枚,
   dress ドレス 着 +cute +beautiful, sweater セーター 枚 +warm, jacket 上着 着 +warm, kimono 着物 枚 +beautiful,
@@ -121,7 +121,7 @@ drill; name; judo 柔道, karate 空手, calligraphy 書道
 game; name; chess チェス, shogi 将棋, cards トランプ, video_games テレビゲーム
 strings instrument; the; piano ピアノ, violin バイオリン, guitar ギター
 winds instrument; the; flute フルート, trumpet トランペット
-drums instrument; the; drums 太鼓
+drums instrument; the; drums ドラム
 movie event; count; movie 映画 本 +interesting +scary +long +famousthing
 match event; count; soccer_game サッカーの試合, baseball_game 野球の試合, tennis_match テニスの試合
 song; count; song 歌 曲 +beautiful +famousthing
@@ -151,7 +151,7 @@ homeroom room; the; kitchen 台所, living_room 居間, bathroom 浴室, bedroom
 garden place outdoor; count!; garden 庭 つ
 room; count!; room 部屋 つ
 place outdoor goal; count!; park 公園 つ, zoo 動物園, beach 海岸, farm 農場 -goal, forest 森 +deepwoods -outdoor,
-  village 村 +town +near, town 町 +town
+  village 村 +town +near, town 町 +town -goal
 place indoor goal building; count!; library 図書館 +quiet, restaurant レストラン 軒 +eatery +shop +famousthing,
   cafe 喫茶店 軒 +eatery +quiet +shop, hospital 病院, supermarket スーパー 軒 +shop, bookstore 本屋 軒 +shop,
   museum 美術館 +famousthing +quiet, department_store デパート +shop, flower_shop 花屋 軒 +shop,
@@ -176,9 +176,10 @@ city; name; Tokyo 東京, Kyoto 京都, Osaka 大阪, Nara 奈良, Sapporo 札�
   New_York ニューヨーク, Fukuoka 福岡, Nagoya 名古屋, Berlin ベルリン, Rome ローマ, Boston ボストン, Seoul ソウル
 medicine; mass; medicine 薬 +bitter
 hand; pair; hands 手 +bodywash, teeth 歯 +teeth
-face; count; face 顔 +bodywash, hair 髪 +bodywash
-dishes; pair; dishes 食器
-clothes; pair; clothes 服
+face; count; face 顔 +bodywash
+hair; mass; hair 髪 +bodywash
+dishes; pair!; dishes 食器
+clothes; pair!; clothes 服
 trash; the; trash ごみ
 bill; the; bill 料金, rent 家賃
 """

@@ -128,13 +128,19 @@ def person(draw: Draw, adult: bool = False, second: float = 0.0) -> Nominal:
     return relation(draw)
 
 
+def childish(person: Nominal) -> bool:
+    """Whether somebody is too young to marry, to drink, to work."""
+    return person.noun is not None and "young" in person.noun.tags
+
+
 def confusable(first: Nominal, second: Nominal) -> bool:
     """Whether one of two people might be understood to be the other, as in "Tom ate the cake that he made"."""
     if first.who == second.who or {first.who, second.who} <= {"I", "we"}:
         return True
     for one, other in ((first, second), (second, first)):
-        if one.person in ("kin", "relation") and one.key.startswith(other.who):
-            return True  # "she thinks that her father ..."
+        whose = ("he", "she") if other.who == "it" else (other.who,)
+        if one.person in ("kin", "relation") and one.key.startswith(whose):
+            return True  # "she thinks that her father ...", "the guide thinks that her father ..."
     pronouns = [each for each in (first, second) if each.person == "pronoun" and each.who in ("he", "she")]
     return bool(pronouns) and "it" in (first.who, second.who)
 
@@ -147,13 +153,18 @@ def taken_up(draw: Draw, adult: bool = False) -> Nominal:
             return subject
 
 
+_OWN_FAMILY = ("husband", "wife", "son", "daughter")
+
+
 def person_object(draw: Draw, verb: Verb, subject: Nominal) -> Nominal:
     """A person as object, other than the subject."""
     if verb.people == "@kin":
         if subject.who not in POSSESSIVE:
             raise Reject
         found = kin(draw, own=subject.who)
-        if subject.person == "kin" or (verb.lemma == "look like" and found.key in ("husband", "wife")):
+        if subject.person == "kin" or (verb.lemma == "look like" and found.key in _OWN_FAMILY):
+            raise Reject
+        if childish(subject) and found.key in _OWN_FAMILY:
             raise Reject
         return found
     die = draw.random()

@@ -16,7 +16,7 @@ def adjective_chunks(adjective: Adjective, found: Sequence[Word]) -> list[Chunk]
     return [*chunks, (attributive(adjective.japanese, adjective.group), found)]
 
 
-_ONE_EACH = frozenset(("on", "legs", "head", "neck", "loseable"))  # our coats, but our car
+_ONE_EACH = frozenset(("on", "legs", "head", "neck", "loseable", "bodywash"))  # our coats, but our car
 
 
 def thing(draw: Draw, noun: Noun, determiner: str, subject: Nominal | None = None, adjective: float = 0.0) -> Nominal:
@@ -55,8 +55,8 @@ def thing(draw: Draw, noun: Noun, determiner: str, subject: Nominal | None = Non
         found.japanese[:0] = whose
     elif letter == "n":
         draw.tags.add("number")
-        found.who = "they"
         number, found.english = _counted(draw, noun)
+        found.who = "it" if number == 1 else "they"
         found.count = [(count(number, noun.counter), found.english)]
     name = words(text)
     found.english = [*found.english, *described, *name]
@@ -143,6 +143,9 @@ _TIMES = {
     ("year", "past"): "last_year=去年, two_years_ago=二年前に, three_years_ago=三年前に, last_summer=去年の夏",
     ("year", "habit"): "every_year=毎年, every_summer=毎年夏",
     ("year", "future"): "next_year=来年, next_month=来月, next_spring=来年の春",
+    ("course", "past"): "last_month=先月, last_year=去年, two_years_ago=二年前に, last_summer=去年の夏",
+    ("course", "habit"): "every_week=毎週, every_Sunday=毎週日曜日に, every_Saturday=毎週土曜日に",
+    ("course", "future"): "next_month=来月, next_year=来年, next_spring=来年の春",
     ("meal", "past"): "yesterday=昨日",
     ("meal", "habit"): "every_day=毎日",
     ("meal", "future"): "tomorrow=明日, today=今日",

@@ -139,7 +139,7 @@ _WHERE = _verbs(
 
 
 def _definite(verb: Verb) -> tuple[str, ...]:
-    return tuple(letter for letter in verb.determiners if letter in "todq") or verb.determiners[:1]
+    return tuple(letter for letter in verb.determiners if letter in "todq") or verb.calm[:1]
 
 
 def where(draw: Draw) -> Sentence:
@@ -270,7 +270,10 @@ def how_is(draw: Draw) -> Sentence:
     if die < 0.3:
         return of_a_thing(phrases.thing(draw, draw.pick(_PRICED), "d"), "how much", "いくら")
     if die < 0.5:
-        return of_a_thing(phrases.thing(draw, draw.pick(_COLOURED), draw.pick("tq")), "what color", "何色")
+        coloured = phrases.thing(draw, draw.pick(_COLOURED), draw.pick("tq"))
+        if coloured.english[0].text in ("my", "our"):
+            raise Reject
+        return of_a_thing(coloured, "what color", "何色")
     if die < 0.7:
         subject = somebody(draw, ("you", "he", "she"))
         if subject.key.startswith("my "):
@@ -292,12 +295,15 @@ def which(draw: Draw) -> Sentence:
     """Which do you like better, dogs or cats? 犬と猫のどちらが好きですか."""
     draw.tags.update(("question", "comparison"))
     like = BY_KEY["like"]
-    nouns = tuple(noun for noun in tagged(draw.pick(_RIVALS)) if noun in like.nouns)
+    rivals = draw.pick(_RIVALS)
+    nouns = tuple(noun for noun in tagged(rivals) if noun in like.nouns)
     first, second = draw.noun(like, nouns), draw.noun(like, nouns)
     if first is second:
         raise Reject
     one, two = phrases.thing(draw, first, "s"), phrases.thing(draw, second, "s")
     clause = Clause(events.asked(draw, like), like, "present")
+    if rivals == "alcohol" and people.childish(clause.subject):
+        raise Reject
     word, better, either = Word("which"), Word("better"), Word("or")
     english: English = [word, *clause.english(inverted=True), better, ",", *one.english, either, *two.english]
     pair: list[Chunk] = [*one.japanese, ("と", (either,)), *two.japanese, ("の", ()), ("どちら", (word, better))]

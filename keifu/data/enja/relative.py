@@ -33,6 +33,10 @@ def that_someone(
         raise Reject
     if verb.lemma == "wear" and subject.who == "he" and noun.english in ("skirt", "dress"):
         raise Reject
+    if verb.lemma == "wear" and subject.who in ("we", "they") and noun.kind == "count":
+        raise Reject
+    if "alcohol" in noun.tags and people.childish(subject):
+        raise Reject
     tense = "progressive" if verb.lemma in _NOW else "present" if "S" in verb.flags else "past"
     clause = Clause(subject, verb, tense)
     if tense != "present":
@@ -73,7 +77,7 @@ def described(draw: Draw) -> Sentence:
         raise Reject
     draw.tags.add("adjective")
     eaten = verb.lemma in _GONE or (noun.tags & {"food", "grocery"} and verb.lemma != "buy")
-    past = eaten or (draw.chance(0.15) and verb.lemma not in ("live in", "wear"))
+    past = eaten or (draw.chance(0.15) and verb.lemma not in ("live in", *_NOW))
     clause = Clause(subject, adjective.verb, "past" if past else "present", draw.chance(0.12))
     if clause.negative:
         draw.tags.add("negation")
@@ -105,6 +109,8 @@ def use(draw: Draw, full: bool = False) -> Clause:
     noun = draw.noun(outer, common)
     draw.noun(inner, [noun])
     subject = people.person(draw, adult="A" in outer.flags)
+    if outer.lemma == "wear" and noun.kind == "count" and subject.who in ("we", "they"):
+        raise Reject
     object, _ = that_someone(draw, inner, noun, besides=subject, full=full)
     tense = "past"
     if "b" in outer.flags and outer.lemma != "drive":
@@ -157,7 +163,7 @@ def who_does(draw: Draw, lasting: bool = False) -> Nominal:
     verb = BY_KEY[key]
     noun = draw.pick(_HEADS)
     subject = people.the_person(draw, noun)
-    if not events.suits(verb, subject):
+    if not events.suits(verb, subject) or (key == "teach" and noun.english == "student"):
         raise Reject
     among = _NARROWED.get(key, ()) if lasting else ()
     letters = _plain(verb)

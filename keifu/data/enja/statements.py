@@ -125,7 +125,7 @@ def all_day(draw: Draw) -> Sentence:
     if tense == "past":
         draw.tags.add("tense")
         if draw.chance(0.6):
-            when = phrases.adverbial(draw.pick((("yesterday", "昨日", False), ("last Sunday", "先週の日曜日", False))))
+            when = phrases.adverbial(draw.pick((("yesterday", "昨日", False), ("last Sunday", "先週の日曜日", True))))
             long = clause.time
             clause.time = Phrase([*long.english, *when.english], [*when.japanese, *long.japanese])
     return statement(clause)
@@ -211,7 +211,8 @@ def activity(draw: Draw) -> Sentence:
     verb = draw.pick(events.POOLS["gerund"])
     letters = tuple(letter for letter in verb.calm if letter in "as")[-1:] or verb.calm[:1]
     object = events.complement(draw, verb, people.pronoun("we"), calm=True, determiners=letters)
-    clause = Clause(people.pronoun("we"), verb, "present", False, object)
+    # A habit even of what is said as a state otherwise: 集めるのが好き, not 集めているのが.
+    clause = Clause(people.pronoun("we"), replace(verb, flags=verb.flags - {"S"}), "present", False, object)
     if verb.key in _PLEASANT:
         clause.place = events.place_for(draw, verb, object, 0.5)
     phrase = clause.english(subject=False)

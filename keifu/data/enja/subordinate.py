@@ -5,7 +5,7 @@ from keifu.data.enja.adjectives import MOODS, OF_THINGS, WEATHER, Adjective
 from keifu.data.enja.clauses import Clause
 from keifu.data.enja.descriptions import described, turning, weather_verb
 from keifu.data.enja.draws import Draw, Nominal, Reject
-from keifu.data.enja.nouns import BY_NAME, Noun
+from keifu.data.enja.nouns import BY_NAME, Noun, tagged
 from keifu.data.enja.statements import Sentence
 from keifu.data.enja.verbs import BY_KEY, plain_verb
 from keifu.data.enja.words import COMMA, Chunk, English, Word, listed
@@ -160,6 +160,7 @@ def condition(draw: Draw) -> Sentence:
 
 
 _ROUTINE = events.POOLS["routine"]
+_DAILY = {"wash": tagged("dishes", "clothes", "=car")}  # what is washed day by day
 
 
 def order(draw: Draw) -> Sentence:
@@ -182,9 +183,11 @@ def order(draw: Draw) -> Sentence:
     last = draw.chance(0.5)
     one, two = (again, subject) if last else (subject, again)
     sub = Clause(one, first, "past" if tense == "past" else "present")
-    sub.object = events.complement(draw, first, one, calm=True)
-    main = Clause(two, second, tense, False, events.complement(draw, second, two, calm=True))
-    if sub.object and main.object and sub.object.key == main.object.key:
+    sub.object = events.complement(draw, first, one, calm=True, among=_DAILY.get(first.key, ()))
+    main = Clause(two, second, tense)
+    main.object = events.complement(draw, second, two, calm=True, among=_DAILY.get(second.key, ()))
+    keys = [clause.object.key for clause in (sub, main) if clause.object]
+    if len(keys) > len({*keys}) or (late.key == "go to bed" and "breakfast" in keys):
         raise Reject
     word = Word("before" if before else "after")
     english = _arranged("", word, sub, main, last)

@@ -42,7 +42,7 @@ see#wild; を 見る:1; forest; a n; =forest; month; e P
 see; を 見る:1; =rainbow =whale =dolphin; a; -; week; w e P
 look at; を 見る:1; look =mountain =lake =moon =sea =sky; t d; -; day; p r
 watch#cinema; を 見る:1; movie; a; =movie_theater; week; w
-see#lake; を 見る:1; =swan =duck; a n; at:lake,park; week; w e
+see#lake; を 見る:1; =swan =duck; a n; at:lake,park; week; w e P
 look at#stars; を 見る:1; =star =flower =rose =tulip; T; -; night; p w g
 listen to; を 聞く:5; sound radio song; a/s; =living_room =cafe home; day; p h w r g
 make; を 作る:5; makeable; a n/s; =kitchen home; day; p w m g e
@@ -51,16 +51,16 @@ cook; を 作る:5; =curry =soup =ramen =spaghetti =tempura =stew =fried_rice =u
 cook#meal; を 作る:5; meal; a; =kitchen home; meal; p h m w u
 bake; を 焼く:5; baked; a n/s; =kitchen home; week; p h w g
 order; を 注文する:s; order alcohol; a n/s; eatery; day; w
-cut; を 切る:5; vegetable paper =cake =pizza =bread =meat =rope =watermelon =melon; t a; =kitchen; day; p r m
+cut; を 切る:5; vegetable paper =cake =pizza =bread =meat =fish =rope =watermelon =melon; t a; =kitchen; day; p r m
 wash; を 洗う:5; washable dishes clothes; t o/t o; -; day; p m r u
 wash#body; を 洗う:5; bodywash; o; =bathroom; day; p h m r u
 brush; を 磨く:5; teeth; o; =bathroom; day; p h m r u
 clean; を 掃除する:s; homeroom =garden =classroom =room =window; t o; -; day; p h m r u
 open; を 開ける:1; opening =box =bag =envelope =suitcase; t; -; day; r m
-close; を 閉める:1; opening; t; -; day; r m h u
+close; を 閉める:1; opening; t; -; day; r m h
 draw; を 描く:5; draw pet =flower; a n/s; =park =school home; week; p h w g c
-paint; を 描く:5; =picture scenery =flower =rose =tulip =sunflower =lily; a/s; =park home; week; p w g
-learn; を 習う:5; language instrument drill; a; -; week; p h w e g
+paint; を 描く:5; =picture scenery -star =flower =rose =tulip =sunflower =lily; a/s; =park home; week; p w g
+learn; を 習う:5; language instrument drill; a; -; course; p h w e g
 study; を 勉強する:s; language subject; a; =library home; day; p h w m g
 study#alone; 勉強する:s; -; -; =library home; day; p h m w u
 teach; を 教える:1; language subject; a; =school =university; year; S b w A
@@ -76,7 +76,7 @@ find; を 見つける:1; loseable =coin pet; o a; =park =station =beach; day; P
 look for; を 探す:5; loseable =umbrella =ticket =smartphone =textbook pet; o; =station =park home; day; p m
 use; を 使う:5; tool paper; t o d a; -; day; p m
 borrow; を 借りる:1; lendable; q; -; week; w
-borrow#library; を 借りる:1; =book =novel =magazine =comic_book =picture_book =guidebook; a n t; from:library; week;
+borrow#library; を 借りる:1; =book =novel =magazine =comic_book =picture_book =guidebook; a n t/s; from:library; week;
   w h
 lend; を 貸す:5; lendable; t o; -; week; T
 give; を あげる:1; =present =book =toy =doll =ring =necklace =picture =wristwatch =ball =scarf flower snack; a n; -;
@@ -84,13 +84,14 @@ give; を あげる:1; =present =book =toy =doll =ring =necklace =picture =wrist
 send; を 送る:5; sendable money; a n; -; week; T w m h
 show; を 見せる:1; look =letter =passport =report =toy =ring; t o; -; day; T r
 bring; を 持ってくる:k; snack -fresh alcohol =camera =umbrella =dictionary =map =flower =guitar =present =textbook
-  =passport =paper; a n; to:party,school,office; day; m r
-carry; を 運ぶ:5; =box furniture =suitcase =bag; t d n; -; day; p m r A
+  =paper; a n; to:party,school,office; day; m r
+carry; を 運ぶ:5; =box furniture =suitcase =bag; t d; -; day; p m r A
 hold; を 持つ:5; =flower =rose =umbrella =bag =box =doll =ball =candle =map =camera =cup; a; -; -; only
 have; を 持つ:5; wheels device lendable furniture; a n/a; -; -; S b
 have#pet; を 飼う:5; pet =horse =goat =chicken =pig =duck; a n/a; -; -; S b w
 have#family; が いる:1; family =friend =child; a n/a; -; -; N b
-have#thing; が ある:5; =question =idea =dream =plan =secret money; a; -; -; b
+have#thing; が ある:5; =idea =dream =plan =secret money; a; -; -; N b
+have#question; が ある:5; =question; a; -; -; b
 have#event; が ある:5; exam meet; a; =school =office =university; week; event
 wear; を 着る:1; on; a d t; -; day; p w
 wear#legs; を はく:5; legs feet; a d t; -; day; p w
@@ -121,9 +122,9 @@ practice; を 練習する:s; instrument drill sport; a; =school; day; p h m w
 sing; を 歌う:5; song; a n t d; =park =church =school home; day; p w g c
 kick; を 蹴る:5; =ball =stone; a t; =park =street; day; P
 throw; を 投げる:1; throw; a t; =park =beach; day; P
-catch; を 捕まえる:1; insect =mouse =frog =squirrel; a n; =park =forest =garden; week; w
+catch; を 捕まえる:1; insect =mouse =frog =squirrel; a n; =park =forest =garden; week; P
 turn on; を つける:1; appliance radio =lamp; t; -; day; r m
-turn off; を 消す:5; appliance radio =lamp; t; -; day; r m u
+turn off; を 消す:5; appliance radio =lamp; t; -; day; r m
 choose; を 選ぶ:5; on legs head neck feet =ring =necklace =present =curtain; a t d; shop; week; w
 pay; を 払う:5; bill; t; -; month; m
 collect; を 集める:1; collect; s; -; -; S b g
@@ -189,8 +190,10 @@ touch; に 触る:5; look pet =vase =doll; t d; -; day; P r
 cross; を 渡る:5; =bridge =street =river; t; -; day; m p
 climb; に 登る:5; =mountain =tree; a t; -; week; w e g
 explain; を 説明する:s; idea =rule =problem; t o; =office =classroom; day; p m
-check; を 確認する:s; =schedule =address =phone_number =ticket =report =e-mail =password; t; -; day; m r u
-change; を 変える:1; =plan =rule =password =schedule =address =phone_number; t; -; week; m
+check; を 確認する:s; =schedule =address =phone_number =ticket =report =e-mail =password =passport; t; -; day;
+  m r
+change; を 変える:1; =plan =rule =schedule; t; -; week; m
+change#own; を 変える:1; =password =address =phone_number; o; -; week; m
 translate; を 翻訳する:s; written =book =novel =picture_book; t d; -; week; p w m c
 do; を する:s; task; o; =library home; day; p h m u Y
 finish; を 終える:1; task; o; -; day; P m Y
@@ -215,7 +218,9 @@ bark; 吠える:1; -; -; =garden =street =park; day; p; =dog =puppy
 fly >in; を 飛ぶ:5; =sky; t; -; -; p; bird
 chase; を 追いかける:1; prey =ball =bird =squirrel; a t; =garden =park; day; p; chaser
 like; が 好き:na; food drink alcohol animal -insect sport game subject language flower instrument sound movie song;
-  s d; -; -; b
+  s; -; -; b
+like#one; が 好き:na; =movie =song =picture =photo =poem =hat =dress =coat =bag =room =garden =park =restaurant
+  =cafe; d; -; -; b
 dislike; が 嫌い:na; insect vegetable food drink subject =snake =mouse; s; -; -; b
 want; が 欲しい:i; goods pet wheels; a n d; -; -; b
 need; が 必要:na; =passport tool stationery furniture =coat =boots =shoes =umbrella medicine money; a n; -; -; b

@@ -1,0 +1,264 @@
+"""Beginning a run and going on with one: from what was asked for to a run that is ready to train."""
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from keifu.checkpoint import RunFolder, TrainingState, load_model_files, load_training_state, write_atomically
+from keifu.config import duration, merge
+from keifu.data.batches import Sampler
+from keifu.data.sources import short_name
+from keifu.errors import CheckpointError, ConfigError, DataError
+from keifu.tasks.translation import PairSequences, Translation
+from keifu.text import Tokenizer
+from keifu.text.normalisation import infer
+from keifu.training.allocator import keep_freed_memory
+from keifu.training.budget import EVALUATIONS, Plan, plan
+from keifu.training.corpus import Corpus, load_corpus
+from keifu.training.loop import Learner
+from keifu.training.network import fill, make_model, named_parameters
+from keifu.training.optimiser import make_optimizer, peak_learning_rate, restore_state
+from keifu.training.precision import NAMES, choose_device, choose_precision
+from keifu.training.run import Run
+from keifu.training.settings import Settings, preset_for, read_settings, resolve_settings
+
+_DEFAULT_EPOCHS = 20
+_SPARE = 0.5  # seconds of a time limit for the end of the process itself
+_LIMITS = ("max_time", "max_steps", "epochs")
+_TRAINING_OPTIONS = (*_LIMITS, "device", "precision", "seed")
+
+
+def prepare(
+    task: str,
+    data: str | None = None,
+    model: str | None = None,
+    *,
+    out: str | Path | None = None,
+    preset: str | None = None,
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    began: float | None = None,
+    **options: Any,
+) -> Run:
+    """A run that is ready to train, with options as for `keifu.train`; began: on the clock of time.monotonic, from when
+    max_time counts (default now). Raises ConfigError and DataError.
+    """
+    began = time.monotonic() if began is None else began
+    sections = {"data": ("valid", "source", "target"), "training": _TRAINING_OPTIONS}
+    known = [name for names in sections.values() for name in names]
+    if unknown := [name for name in options if name not in known]:
+        raise ConfigError(f"{unknown[0]!r} is no option of train; expected {', '.join(known)}, or a key in overrides")
+    given: dict[str, Any] = {
+        section: {name: options[name] for name in names if options.get(name) is not None}
+        for section, names in sections.items()
+    }
+    if data is not None:
+        given["data"]["train"] = data
+    if any(limit in given["training"] for limit in _LIMITS):  # a limit in the configuration file gives way
+        given["training"] = dict.fromkeys(_LIMITS) | (overrides or {}).get("training", {}) | given["training"]
+    asked = merge(overrides or {}, given)
+    settings = resolve_settings(task, model, preset, asked, config)
+    corpus = load_corpus(settings.data)
+    if preset is None:
+        preset = preset_for(len(corpus.train.pairs))
+        settings = resolve_settings(task, model, preset, asked, config)
+    return start(settings, corpus, out, began)
+
+
+def start(settings: Settings, corpus: Corpus, out: str | Path | None = None, began: float | None = None) -> Run:
+    """A new run for the folder `out`, ready to train; nothing is written yet. Raises ConfigError and DataError.
+
+    began: on the clock of time.monotonic, from when `training.max_time` counts (default now).
+    """
+    began = time.monotonic() if began is None else began
+    keep_freed_memory()
+    path = Path(out) if out else _free_name(settings)
+    RunFolder.refuse_used(path)
+    data = settings.data
+    texts = [text for pair in corpus.train.pairs for text in (pair.source, pair.target)]
+    tokenizer = Tokenizer.train(texts, data.tokenizer, data.vocab_size)
+    settings = settings.with_model(vocab_size=tokenizer.vocab_size)
+    run = _assemble(RunFolder(path), settings, corpus, tokenizer)
+    _set_limits(run, began)
+    return run
+
+
+def resume(path: str | Path, more: dict[str, str] | None = None, began: float | None = None) -> Run:
+    """The run in a folder, ready to go on from its newest whole checkpoint.
+
+    more: at most one of max_steps, max_time and epochs, "+N" to add to what was asked for before and "N" for a new
+    total (a time always counts from now, or from `began` on the clock of time.monotonic). Raises CheckpointError,
+    ConfigError and DataError.
+    """
+    began = time.monotonic() if began is None else began
+    keep_freed_memory()
+    folder = RunFolder.open(path)
+    settings = read_settings(folder.path / "config.yaml")
+    checkpoint, state = _newest_checkpoint(folder)
+    _, tensors, tokenizer_path = load_model_files(checkpoint)
+    if tokenizer_path is None:
+        raise CheckpointError(f"{checkpoint}: tokenizer.json is missing; copy it from another checkpoint of the run")
+    corpus = load_corpus(settings.data)
+    run = _assemble(folder, settings, corpus, Tokenizer.load(tokenizer_path))
+    run.new = False
+    _refuse_other_data(run)
+    learner = run.learner
+    named = named_parameters(learner.model, learner.head)
+    fill(named, tensors, checkpoint)
+    restore_state(learner.optimizer, named, state.tensors)
+    learner.restore(state.values)
+    if more:
+        _extend(run, more, began)
+    if learner.step >= (run.settings.training.max_steps or 0):
+        raise ConfigError(
+            f"{path}: all {learner.step:,} steps are done; to go on, add --max-steps +N or --max-time +20m"
+        )
+    if more:
+        run.write_settings()
+    run.history = f"goes on from step {learner.step:,}"
+    if damaged := [path.name for path in takewhile(lambda path: path != checkpoint, folder.checkpoints())]:
+        run.history += f"; damaged, so not used: {', '.join(damaged)}"
+    _forget_after(folder.path / "metrics.jsonl", learner.step)
+    return run
+
+
+def _newest_checkpoint(folder: RunFolder) -> tuple[Path, TrainingState]:
+    """The newest whole checkpoint and its training state. Raises CheckpointError where there is none."""
+    with folder.lock():  # first repairs what a killed writer left
+        checkpoint = folder.newest_valid()
+        if checkpoint is None:
+            raise CheckpointError(f"{folder.path}: no whole checkpoint to go on from; start again with keifu train")
+        state = load_training_state(checkpoint)
+        if state.values.get("is_best"):  # a killed writer may not have come to point there
+            folder.point("best", state.values["step"])
+    return checkpoint, state
+
+
+def _assemble(folder: RunFolder, settings: Settings, corpus: Corpus, tokenizer: Tokenizer) -> Run:
+    data = settings.data
+    task = Translation(tokenizer, settings.training.label_smoothing)
+    everything = task.encode(corpus.train.pairs)
+    most = min(data.max_tokens, settings.model.max_length)
+    encoded = everything.up_to(most)
+    if len(encoded) == 0:
+        raise DataError(f"{data.train}: every pair has over {most} tokens; raise data.max_tokens and model.max_length")
+    learner = _fresh_learner(settings, task, encoded)
+    normalisation = infer(pair.source for pair in corpus.train.pairs)
+    # What the best checkpoint is chosen on is read as a user's text will be.
+    valid = [replace(pair, source=normalisation(pair.source)) for pair in corpus.valid.pairs]
+    encoded_valid = task.encode(valid)
+    if learner.model.longest is not None and encoded_valid.sizes.max() > learner.model.longest:
+        raise DataError(
+            f"{corpus.valid_is}: a pair has {encoded_valid.sizes.max()} tokens; learned positions reach "
+            f"{learner.model.longest} (model.max_length); raise it, or shorten the pair"
+        )
+    # Frozen, so that a run that goes on elsewhere computes in the same format.
+    settings = settings.with_training(precision=NAMES[learner.dtype])
+    left_out = len(everything) - len(encoded)
+    return Run(folder, settings, corpus, task, learner, valid, encoded_valid, left_out, normalisation)
+
+
+def _fresh_learner(settings: Settings, task: Translation, data: PairSequences) -> Learner:
+    """A learner before its first step; the same settings give the same weights."""
+    training, width = settings.training, settings.model.d_model
+    device = choose_device(training.device)
+    torch.manual_seed(training.seed)
+    model = make_model(settings.model).to(device)
+    head = task.head(model).to(device)
+    peak = peak_learning_rate(training, width)
+    optimizer = make_optimizer(named_parameters(model, head), training, peak)
+    sampler = Sampler(data.sizes, training.batch_tokens, training.seed)
+    dtype = choose_precision(training.precision, device, width)
+    return Learner(task, model, head, optimizer, peak, sampler, data, device, dtype)
+
+
+def _set_limits(run: Run, began: float) -> None:
+    """Fills in the number of steps and of evaluations that the limits of a new run come to."""
+    training = run.settings.training
+    steps, every = training.max_steps, training.evaluate_every
+    if training.max_time is not None:
+        run.deadline = began + duration(training.max_time) - _SPARE
+        if steps is None:
+            within = _plan(run)
+            steps, every = within.steps, within.evaluate_every
+    if steps is None:
+        steps = max(1, round((training.epochs or _DEFAULT_EPOCHS) * run.learner.sampler.batches_per_epoch))
+    every = every or max(1, math.ceil(steps / EVALUATIONS))
+    run.settings = run.settings.with_training(max_steps=steps, evaluate_every=every)
+
+
+def _extend(run: Run, more: dict[str, str], began: float) -> None:
+    """Moves the end of a resumed run."""
+    ((limit, text),) = more.items()
+    amount = text.removeprefix("+")
+    if limit == "max_time":
+        run.deadline = began + duration(amount) - _SPARE
+        steps = run.learner.step + _plan(run).steps
+    else:
+        batches = run.learner.sampler.batches_per_epoch
+        try:
+            steps = int(amount) if limit == "max_steps" else round(float(amount) * batches)
+        except (ValueError, OverflowError):
+            raise ConfigError(f"--{limit.replace('_', '-')} {text}: expected a number such as +1000") from None
+        if text.startswith("+"):
+            steps += run.settings.training.max_steps or 0
+    # A longer run is not evaluated more often than a new one would be.
+    every = max(run.settings.training.evaluate_every or 1, math.ceil((steps - run.learner.step) / EVALUATIONS))
+    run.settings = run.settings.with_training(max_steps=steps, evaluate_every=every)
+
+
+def _plan(run: Run) -> Plan:
+    """What fits between now and the deadline. Raises ConfigError where there is no time for one step."""
+    trial = _fresh_learner(run.settings, run.task, run.learner.data)
+    within = plan(run.deadline - time.monotonic(), trial, run.settings.training, run.evaluate)
+    if within.steps == 0:
+        raise ConfigError(
+            f"the time is too short for one step and one evaluation, which takes {within.evaluation:.1f} s here; "
+            "give more with --max-time, or less to evaluate with --set training.evaluate_on=N"
+        )
+    run.ending = within.evaluation
+    return within
+
+
+def _refuse_other_data(run: Run) -> None:
+    path = run.folder.path / "data.json"
+    try:
+        report = json.loads(path.read_text("utf-8"))
+        recorded = [report[part]["sha256"] for part in ("train", "valid")]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise CheckpointError(f"{path}: missing or damaged; expected the report that keifu train wrote") from None
+    for data, before in zip((run.corpus.train, run.corpus.valid), recorded, strict=True):
+        if data.sha256 != before:
+            raise DataError(
+                f"{data.spec}: not the text that the run began with (its SHA-256 differs); "
+                "put the old files back, or start a new run"
+            )
+
+
+def _forget_after(path: Path, step: int) -> None:
+    """Drops the lines of metrics.jsonl that were written after the checkpoint the run goes on from."""
+    if path.exists():
+        lines = path.read_text("utf-8").splitlines()
+        write_atomically(path, "".join(f"{line}\n" for line in lines if 0 < _step_of(line) <= step))
+
+
+def _step_of(line: str) -> int:
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):  # cut short
+        return 0
+
+
+def _free_name(settings: Settings) -> Path:
+    stem = f"{short_name(settings.data.train)}-{settings.model.name}"
+    number = 1
+    while (path := Path("runs") / f"{stem}-{number}").exists():
+        number += 1
+    return path
