@@ -15,6 +15,9 @@ from keifu.errors import ConfigError
 from keifu.generation.search import Hypothesis, beam_search, greedy
 from keifu.text import Tokenizer
 
+EXTRA_TOKENS = 10
+"""Tokens that an output may have beyond its share of the source's."""
+
 
 class Decoding(Schema):
     """How outputs are searched for."""
@@ -71,7 +74,7 @@ def translate(
         lengths = sources.lengths[rows]
         source = sources.padded(rows, tokenizer.pad_id).to(device)
         _refuse_too_long(texts, rows, lengths, model.longest)
-        limits = torch.from_numpy((lengths * decoding.max_ratio).astype(np.int64) + 10)
+        limits = torch.from_numpy((lengths * decoding.max_ratio).astype(np.int64) + EXTRA_TOKENS)
         limits = (limits if model.longest is None else limits.clamp(max=model.longest)).to(device)
         state = model.start(source, length_mask(lengths).to(device))
         prompt = torch.full((len(rows), 1), tokenizer.bos_id, device=device)

@@ -13,12 +13,13 @@ EVALUATIONS = 20
 
 _MEASURED_SHARE = 0.02  # of the time limit, spent on measuring
 _FEWEST_STEPS = 4
+_EVALUATED_SHARE = 0.1  # of the time left, at most, given to evaluations, where the settings do not say how often
 _USED_SHARE = 0.96  # of the time left, given to steps and evaluations; the rest absorbs slower moments
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What fits into a time; no step where there is no time for one. evaluation: the most seconds that one takes."""
+    """What fits into a time; no step where there is no time for one. evaluation: the seconds that one takes."""
 
     steps: int
     evaluate_every: int
@@ -35,14 +36,13 @@ def plan(seconds: float, trial: Learner, settings: Training, evaluate: Callable[
         take_step(trial, provisional)
         count += 1
     per_step = (time.monotonic() - started) / count
-    # The trial model knows no [EOS] yet, so this is the longest that an evaluation can take.
     per_evaluation = evaluate(trial).seconds
     left = (seconds - (time.monotonic() - began)) * _USED_SHARE - ENDING * per_evaluation  # the last one is certain
     if settings.evaluate_every is not None:
         every = settings.evaluate_every
         steps = int(left / (per_step + per_evaluation / every))
     else:
-        evaluations = max(1, min(EVALUATIONS, int(left / 2 / per_evaluation)))
+        evaluations = max(1, min(EVALUATIONS, int(left * _EVALUATED_SHARE / per_evaluation)))
         steps = int((left - (evaluations - 1) * per_evaluation) / per_step)
         every = max(1, math.ceil(steps / evaluations))
     return Plan(max(0, steps), every, per_evaluation)

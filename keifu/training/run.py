@@ -16,6 +16,7 @@ import torch
 from keifu.checkpoint import RunFolder, TrainingState, write_atomically
 from keifu.config import to_yaml
 from keifu.data.examples import Pair
+from keifu.generation.translation import EXTRA_TOKENS
 from keifu.tasks.translation import Translation
 from keifu.text.normalisation import Normalisation
 from keifu.training.corpus import Corpus
@@ -28,6 +29,7 @@ from keifu.training.optimiser import state_tensors
 from keifu.training.precision import NAMES
 from keifu.training.settings import Settings
 
+_LONGER = 1.3  # a batch's longest output takes as many steps, against the mean
 _LOG_EVERY = 10  # steps between two lines of metrics.jsonl
 
 
@@ -71,10 +73,19 @@ class Run:
                     log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {line}\n")
                 yield event
 
-    def evaluate(self, learner: Learner | None = None) -> Evaluation:
-        greedy = self.settings.decoding.model_copy(update={"beam": 1, "n_best": 1})
+    def evaluate(self) -> Evaluation:
+        return self._evaluation(self.learner)
+
+    def rehearse(self, trial: Learner) -> Evaluation:
+        """An evaluation by a model that has not learned to end: outputs are cut where a trained one would end them."""
+        source, target = self.encoded_valid.sizes.mean(axis=0)
+        ratio = max(0.01, (_LONGER * target - EXTRA_TOKENS) / source)
+        return self._evaluation(trial, max_ratio=ratio)
+
+    def _evaluation(self, learner: Learner, **decoding: Any) -> Evaluation:
+        greedy = self.settings.decoding.model_copy(update={"beam": 1, "n_best": 1, **decoding})
         first = self.settings.training.evaluate_on
-        return evaluate_translation(learner or self.learner, self.valid, self.encoded_valid, greedy, first)
+        return evaluate_translation(learner, self.valid, self.encoded_valid, greedy, first)
 
     def save(self, best: bool) -> Path:
         """Writes a checkpoint of the present state and points `best` to it if it is the best."""

@@ -217,7 +217,7 @@ def _extend(run: Run, more: dict[str, str], began: float) -> None:
 def _plan(run: Run) -> Plan:
     """What fits between now and the deadline. Raises ConfigError where there is no time for one step."""
     trial = _fresh_learner(run.settings, run.task, run.learner.data)
-    within = plan(run.deadline - time.monotonic(), trial, run.settings.training, run.evaluate)
+    within = plan(run.deadline - time.monotonic(), trial, run.settings.training, run.rehearse)
     if within.steps == 0:
         raise ConfigError(
             f"the time is too short for one step and one evaluation, which takes {within.evaluation:.1f} s here; "
