@@ -32,7 +32,7 @@ PARTS = ("test", "combination", "length")
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--out", type=Path, help="folder of the run (default: runs/demo, runs/demo-2, ...)")
-    arguments.add_argument("--max-time", default="4m", help="time for training")
+    arguments.add_argument("--max-time", default="4m15s", help="time for training")
     options = arguments.parse_args()
     out = options.out or free_folder()
 

@@ -11,7 +11,7 @@ from keifu.training.settings import Training
 EVALUATIONS = 20
 """Most evaluations in a run, where the settings do not say how often."""
 
-_MEASURED_SHARE = 0.02  # of the time limit, spent on measuring
+_MEASURED_SHARE = 0.03  # of the time limit, spent on measuring
 _FEWEST_STEPS = 4
 _EVALUATED_SHARE = 0.1  # of the time left, at most, given to evaluations, where the settings do not say how often
 _USED_SHARE = 0.96  # of the time left, given to steps and evaluations; the rest absorbs slower moments
@@ -30,12 +30,12 @@ def plan(seconds: float, trial: Learner, settings: Training, evaluate: Callable[
     """The steps that fit into `seconds` from now, with evaluations. Trains `trial`, which is of no use afterwards."""
     began = time.monotonic()
     provisional = settings.model_copy(update={"max_steps": 10**6})
-    take_step(trial, provisional)  # the first step allocates and is no measure
-    count, started = 0, time.monotonic()
-    while count < _FEWEST_STEPS or time.monotonic() - began < _MEASURED_SHARE * seconds:
+    times = [time.monotonic()]
+    while len(times) <= 2 * _FEWEST_STEPS or times[-1] - began < _MEASURED_SHARE * seconds:
         take_step(trial, provisional)
-        count += 1
-    per_step = (time.monotonic() - started) / count
+        times.append(time.monotonic())
+    half = len(times) // 2  # the first steps ask the system for memory, and are slower
+    per_step = (times[-1] - times[half]) / (len(times) - 1 - half)
     per_evaluation = evaluate(trial).seconds
     left = (seconds - (time.monotonic() - began)) * _USED_SHARE - ENDING * per_evaluation  # the last one is certain
     if settings.evaluate_every is not None:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from keifu.tasks.translation import Translation
 from keifu.training.settings import Settings
 
 
@@ -39,4 +40,4 @@ def best_evaluation(path: Path) -> dict[str, Any] | None:
     """The line of a run's metrics.jsonl with the best score; None before the first evaluation."""
     lines = (path / "metrics.jsonl").read_text("utf-8").splitlines()
     evaluations = [json.loads(line) for line in lines if '"valid"' in line]
-    return max(evaluations, key=lambda line: float(line["valid"]["bleu"]), default=None)
+    return max(evaluations, key=lambda line: float(line["valid"][Translation.selects_by]), default=None)
