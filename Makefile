@@ -5,7 +5,9 @@ PYTHON ?= python3
 PIP_OPTIONS ?=
 PIP = .venv/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) -c constraints.txt
 
-.PHONY: demo test check format clean
+.PHONY: install demo test check format clean
+
+install: .venv/installed
 
 demo: .venv/installed
 	.venv/bin/python examples/demo.py

@@ -68,3 +68,8 @@ def test_both_languages_show_the_same_commands() -> None:
             for path in (english, japanese)
         )
         assert shown == shown_in_japanese
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_no_figure_is_still_to_be_filled_in(path: Path) -> None:
+    assert "@@" not in path.read_text("utf-8")

@@ -1,5 +1,6 @@
 """The command line: one short function a command, and one place where errors become messages."""
 
+import io
 import sys
 
 from keifu.errors import KeifuError
@@ -9,6 +10,9 @@ def main() -> None:
     """Runs the command that the arguments name and ends with the exit code of the contract."""
     from keifu.cli.commands import app
 
+    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a character shows its code instead
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(prog_name="keifu")
     except KeifuError as error:

@@ -111,7 +111,7 @@ def resume(
     quiet: Quiet = False,
     json_: Json = False,
 ) -> None:
-    """Go on with a run exactly where it stopped; +N adds to what it was asked for."""
+    """Go on with a run exactly where it stopped; a time counts from now, other limits add with +N."""
     began = time.monotonic()
     from keifu.cli.watch import watch
     from keifu.training.start import resume

@@ -1,10 +1,11 @@
 """Watching a training run: a moving line on a terminal, plain lines elsewhere, and a stop that saves first."""
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -19,23 +20,38 @@ _TERMINAL_INTERVAL, _PLAIN_INTERVAL = 0.5, 10.0  # seconds between two lines on 
 
 def watch(run: Run, quiet: bool, as_json: bool) -> int:
     """Trains to the end and returns the exit code. Ctrl-C and SIGTERM save a checkpoint and end the run."""
+    say = _Output()
     if not quiet and not as_json:
-        print(_introduction(run), flush=True)
+        say(_introduction(run))
     terminal = sys.stdout.isatty()
     journal = Journal(run.settings.training.max_steps, _TERMINAL_INTERVAL if terminal else _PLAIN_INTERVAL)
     reason = ""
     with stop_requests() as requests:
-        for event in run.events(should_stop=lambda: bool(requests)):
+        for event in run.events(should_stop=lambda: bool(requests) or say.closed):
             reason = event.reason if isinstance(event, Finished) else reason
             if as_json:
-                print(_as_json(event), flush=True)
+                say(_as_json(event))
             elif not quiet and (line := journal.line(event)):
                 moving = terminal and isinstance(event, Step)
                 # On a terminal the progress of steps overwrites itself; everything else stays.
-                print(f"\r\x1b[K{line}" if terminal else line, end="" if moving else "\n", flush=True)
+                say(f"\r\x1b[K{line}" if terminal else line, "" if moving else "\n")
     if not as_json:
-        print(_result(run), flush=True)
+        say(_result(run))
     return _INTERRUPTED if reason == "interrupted" else 0
+
+
+class _Output:
+    """Standard output; once nobody reads it any more (a pipe that closed), `closed` is true and lines are dropped."""
+
+    closed = False
+
+    def __call__(self, text: str, end: str = "\n") -> None:
+        if not self.closed:
+            try:
+                print(text, end=end, flush=True)
+            except BrokenPipeError:
+                self.closed = True
+                sys.stdout = open(os.devnull, "w")  # noqa: SIM115
 
 
 @contextmanager
@@ -46,7 +62,10 @@ def stop_requests() -> Iterator[list[int]]:
     def note(number: int, frame: object) -> None:
         received.append(number)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        print("\nstopping after this step, saving first (once more to stop at once) ...", file=sys.stderr, flush=True)
+        with suppress(OSError):
+            print(
+                "\nstopping after this step, saving first (once more to stop at once) ...", file=sys.stderr, flush=True
+            )
 
     previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -32,7 +32,7 @@ class Decoding(Schema):
     """Scores are log-probability / length^penalty: more favours longer outputs; 0 compares plain log-probabilities,
     which favours short ones."""
 
-    max_ratio: float = Field(3.0, gt=0)
+    max_ratio: float = Field(3.0, gt=0, le=1000)
     """An output may have this many tokens for each source token, and 10 more."""
 
     batch_size: int = Field(64, ge=1)
@@ -62,12 +62,12 @@ class Translated:
 def translate(
     model: Any, head: nn.Module, tokenizer: Tokenizer, texts: Sequence[str], decoding: Decoding
 ) -> list[list[Translated]]:
-    """The `decoding.n_best` translations of each text. A text without words gives one empty translation."""
+    """The `decoding.n_best` translations of each text. A text without words gives empty ones."""
     device = next(model.parameters()).device
     ids = [row if text.strip() else [] for text, row in zip(texts, tokenizer.encode_batch(texts), strict=True)]
     sources = Sequences([*row, tokenizer.eos_id] for row in ids)
     order = np.argsort(sources.lengths, kind="stable")
-    results = [[Translated("", 0.0, [], True)] for _ in texts]
+    results = [[Translated("", 0.0, [], True)] * decoding.n_best for _ in texts]
     order = order[sources.lengths[order] > 1]
     for begin in range(0, len(order), decoding.batch_size):
         rows = order[begin : begin + decoding.batch_size]

@@ -40,25 +40,25 @@ class Config(Schema):
     name: Literal["transformer"] = "transformer"
     """The architecture."""
 
-    vocab_size: int | None = Field(None, ge=4)
+    vocab_size: int | None = Field(None, ge=4, le=2_000_000)
     """Number of tokens, shared by source and target. Empty: as many as the tokenizer has."""
 
-    max_length: int = Field(512, ge=1)
+    max_length: int = Field(512, ge=1, le=1_000_000)
     """Longest sequence in tokens. Sinusoidal positions go further, learned ones cannot."""
 
-    d_model: int = Field(256, ge=2)
+    d_model: int = Field(256, ge=2, le=65_536)
     """Width of the vectors between the layers (512 in the paper)."""
 
-    n_layers: int = Field(3, ge=1)
+    n_layers: int = Field(3, ge=1, le=1_000)
     """Blocks in the encoder, and as many in the decoder (6 in the paper)."""
 
-    n_heads: int = Field(4, ge=1)
+    n_heads: int = Field(4, ge=1, le=1_000)
     """Attention heads (8 in the paper)."""
 
-    d_head: int | None = Field(None, ge=1)
+    d_head: int | None = Field(None, ge=1, le=65_536)
     """Width of one head's queries, keys and values. Empty: d_model / n_heads."""
 
-    d_ff: int = Field(1024, ge=1)
+    d_ff: int = Field(1024, ge=1, le=1_000_000)
     """Width of the feed-forward network's hidden layer (2048 in the paper)."""
 
     position: Literal["sinusoidal", "learned"] = "sinusoidal"

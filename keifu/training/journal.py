@@ -47,7 +47,11 @@ class Journal:
         return line
 
 
-_ENDS = {"steps": "done", "time": "stopped: the time is up", "interrupted": "stopped as asked; go on with keifu resume"}
+_ENDS = {
+    "steps": "done",
+    "time": "stopped: the time is up before the last step; keifu resume does the rest",
+    "interrupted": "stopped as asked; go on with keifu resume",
+}
 
 
 def clock(seconds: float) -> str:

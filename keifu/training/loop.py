@@ -147,6 +147,11 @@ def _evaluate_and_save(
     learner: Learner, evaluate: Callable[[], Evaluation], save: Callable[[bool], Path]
 ) -> Iterator[Event]:
     evaluation = evaluate()
+    if not math.isfinite(evaluation.metrics["loss"]):
+        raise DivergenceError(
+            f"step {learner.step}: the loss on the validation data is {evaluation.metrics['loss']}; nothing was saved. "
+            "Checkpoints written before are good: try a lower training.learning_rate or training.precision=fp32"
+        )
     yield evaluation
     score = evaluation.metrics[learner.task.selects_by]
     best = learner.best is None or score > learner.best

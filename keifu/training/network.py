@@ -23,6 +23,10 @@ def named_parameters(model: nn.Module, head: nn.Module) -> list[tuple[str, nn.Pa
     return list(nn.ModuleDict({"model": model, "head": head}).named_parameters())
 
 
+def _is_finite(tensor: Tensor | None) -> bool:
+    return tensor is None or bool(torch.isfinite(tensor).all())
+
+
 def fill(named: list[tuple[str, nn.Parameter]], tensors: Mapping[str, Tensor], where: Path) -> None:
     """Copies a checkpoint's tensors into the weights. Raises CheckpointError unless names and shapes are the same."""
     expected = {name: tuple(parameter.shape) for name, parameter in named}
@@ -33,6 +37,7 @@ def fill(named: list[tuple[str, nn.Parameter]], tensors: Mapping[str, Tensor], w
         for name, shape in expected.items()
         if name in tensors and tuple(tensors[name].shape) != shape
     ]
+    problems += [f"{name} holds values that are no numbers" for name in expected if not _is_finite(tensors.get(name))]
     if problems:
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise CheckpointError(f"{where}: the weights do not fit its config.json: {'; '.join(problems[:3])}{more}")

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import platform
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -139,9 +140,13 @@ class Run:
 
     def _create_folder(self) -> None:
         path = RunFolder.create(self.folder.path).path
-        self.write_settings()
-        write_atomically(path / "data.json", json.dumps(self.data_report(), ensure_ascii=False, indent=2) + "\n")
-        write_atomically(path / "env.json", json.dumps(self.environment(), indent=2) + "\n")
+        try:
+            self.write_settings()
+            write_atomically(path / "data.json", json.dumps(self.data_report(), ensure_ascii=False, indent=2) + "\n")
+            write_atomically(path / "env.json", json.dumps(self.environment(), indent=2) + "\n")
+        except BaseException:  # half of a run can neither be gone on with nor begun again
+            shutil.rmtree(path, ignore_errors=True)
+            raise
         self.new = False
 
     def _write_down(self, event: Event, metrics: TextIO) -> None:

@@ -12,6 +12,8 @@ from keifu.errors import ConfigError
 from keifu.generation.translation import Decoding
 from keifu.models import LINEAGE, architecture
 
+MOST_STEPS = 10**12
+
 
 class Data(Schema):
     """What is learned from, and how text becomes tokens."""
@@ -33,7 +35,7 @@ class Data(Schema):
     tokenizer: Literal["bpe", "byte-bpe", "word", "character"] = "bpe"
     """How text is cut: pieces of words with bytes as a last resort, pieces of bytes, words, or characters."""
 
-    vocab_size: int = Field(8000, ge=5)
+    vocab_size: int = Field(8000, ge=5, le=2_000_000)
     """Most tokens the tokenizer may learn; both languages share them."""
 
     max_tokens: int = Field(256, ge=1)
@@ -46,13 +48,13 @@ class Training(Schema):
     task: Literal["translation"] = "translation"
     """What is learned."""
 
-    max_steps: int | None = Field(None, ge=1)
+    max_steps: int | None = Field(None, ge=1, le=MOST_STEPS)
     """Steps to train for. Computed from max_time or epochs where these are given, and then frozen."""
 
     max_time: str | None = None
     """Time to train for (20m, 1.5h), evaluation included. Turned into max_steps at the start."""
 
-    epochs: float | None = Field(None, gt=0)
+    epochs: float | None = Field(None, gt=0, le=1e6)
     """Passes over the training data. With no limit given at all: 20."""
 
     batch_tokens: int = Field(4096, ge=1)

@@ -27,7 +27,7 @@ from keifu.training.network import fill, make_model, named_parameters
 from keifu.training.optimiser import make_optimizer, peak_learning_rate, restore_state
 from keifu.training.precision import NAMES, choose_device, choose_precision
 from keifu.training.run import Run
-from keifu.training.settings import Settings, preset_for, read_settings, resolve_settings
+from keifu.training.settings import MOST_STEPS, Settings, preset_for, read_settings, resolve_settings
 
 _DEFAULT_EPOCHS = 20
 _SPARE = 0.5  # seconds of a time limit for the end of the process itself
@@ -47,8 +47,8 @@ def prepare(
     began: float | None = None,
     **options: Any,
 ) -> Run:
-    """A run that is ready to train, with options as for `keifu.train`; began: on the clock of time.monotonic, from when
-    max_time counts (default now). Raises ConfigError and DataError.
+    """A run that is ready to train, with options as for `keifu.train`; began: on the clock of time.monotonic, from
+    when max_time counts (default now). Raises ConfigError and DataError.
     """
     began = time.monotonic() if began is None else began
     sections = {"data": ("valid", "source", "target"), "training": _TRAINING_OPTIONS}
@@ -101,7 +101,7 @@ def resume(path: str | Path, more: dict[str, str] | None = None, began: float | 
     keep_freed_memory()
     folder = RunFolder.open(path)
     settings = read_settings(folder.path / "config.yaml")
-    checkpoint, state = _newest_checkpoint(folder)
+    checkpoint, state, found = _newest_checkpoint(folder)
     _, tensors, tokenizer_path = load_model_files(checkpoint)
     if tokenizer_path is None:
         raise CheckpointError(f"{checkpoint}: tokenizer.json is missing; copy it from another checkpoint of the run")
@@ -120,16 +120,19 @@ def resume(path: str | Path, more: dict[str, str] | None = None, began: float | 
         raise ConfigError(
             f"{path}: all {learner.step:,} steps are done; to go on, add --max-steps +N or --max-time +20m"
         )
-    if more:
-        run.write_settings()
     run.history = f"goes on from step {learner.step:,}"
-    if damaged := [path.name for path in takewhile(lambda path: path != checkpoint, folder.checkpoints())]:
+    if damaged := [path.name for path in takewhile(lambda path: path != checkpoint, found)]:
         run.history += f"; damaged, so not used: {', '.join(damaged)}"
-    _forget_after(folder.path / "metrics.jsonl", learner.step)
+    with folder.lock():  # another process may have begun to write since the checkpoint was read
+        if folder.checkpoints() != found:
+            raise ConfigError(f"{path}: another process has gone on with this run meanwhile; resume it again")
+        if more:
+            run.write_settings()
+        _forget_after(folder.path / "metrics.jsonl", learner.step)
     return run
 
 
-def _newest_checkpoint(folder: RunFolder) -> tuple[Path, TrainingState]:
+def _newest_checkpoint(folder: RunFolder) -> tuple[Path, TrainingState, list[Path]]:
     """The newest whole checkpoint and its training state. Raises CheckpointError where there is none."""
     with folder.lock():  # first repairs what a killed writer left
         checkpoint = folder.newest_valid()
@@ -138,7 +141,8 @@ def _newest_checkpoint(folder: RunFolder) -> tuple[Path, TrainingState]:
         state = load_training_state(checkpoint)
         if state.values.get("is_best"):  # a killed writer may not have come to point there
             folder.point("best", state.values["step"])
-    return checkpoint, state
+        found = folder.checkpoints()
+    return checkpoint, state, found
 
 
 def _assemble(folder: RunFolder, settings: Settings, corpus: Corpus, tokenizer: Tokenizer) -> Run:
@@ -153,15 +157,14 @@ def _assemble(folder: RunFolder, settings: Settings, corpus: Corpus, tokenizer: 
     normalisation = infer(pair.source for pair in corpus.train.pairs)
     # What the best checkpoint is chosen on is read as a user's text will be.
     valid = [replace(pair, source=normalisation(pair.source)) for pair in corpus.valid.pairs]
+    fits = task.encode(valid).sizes.max(axis=1) <= most
+    valid = [pair for pair, kept in zip(valid, fits, strict=True) if kept]
+    if not valid:
+        raise DataError(f"{corpus.valid_is}: every pair has over {most} tokens; choose other data with --valid")
     encoded_valid = task.encode(valid)
-    if learner.model.longest is not None and encoded_valid.sizes.max() > learner.model.longest:
-        raise DataError(
-            f"{corpus.valid_is}: a pair has {encoded_valid.sizes.max()} tokens; learned positions reach "
-            f"{learner.model.longest} (model.max_length); raise it, or shorten the pair"
-        )
     # Frozen, so that a run that goes on elsewhere computes in the same format.
     settings = settings.with_training(precision=NAMES[learner.dtype])
-    left_out = len(everything) - len(encoded)
+    left_out = len(everything) - len(encoded) + len(fits) - len(valid)
     return Run(folder, settings, corpus, task, learner, valid, encoded_valid, left_out, normalisation)
 
 
@@ -209,6 +212,8 @@ def _extend(run: Run, more: dict[str, str], began: float) -> None:
             raise ConfigError(f"--{limit.replace('_', '-')} {text}: expected a number such as +1000") from None
         if text.startswith("+"):
             steps += run.settings.training.max_steps or 0
+        if steps > MOST_STEPS:
+            raise ConfigError(f"--{limit.replace('_', '-')} {text}: comes to over {MOST_STEPS:,} steps; give less")
     # A longer run is not evaluated more often than a new one would be.
     every = max(run.settings.training.evaluate_every or 1, math.ceil((steps - run.learner.step) / EVALUATIONS))
     run.settings = run.settings.with_training(max_steps=steps, evaluate_every=every)
@@ -245,14 +250,14 @@ def _refuse_other_data(run: Run) -> None:
 def _forget_after(path: Path, step: int) -> None:
     """Drops the lines of metrics.jsonl that were written after the checkpoint the run goes on from."""
     if path.exists():
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8", "replace").splitlines()
         write_atomically(path, "".join(f"{line}\n" for line in lines if 0 < _step_of(line) <= step))
 
 
 def _step_of(line: str) -> int:
     try:
         return int(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):  # cut short
+    except (ValueError, KeyError, TypeError, OverflowError):  # cut short
         return 0
 
 

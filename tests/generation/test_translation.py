@@ -101,9 +101,9 @@ def test_the_score_is_that_of_the_tokens(translator: Translator) -> None:
                 assert best.score == pytest.approx(total / len(output) ** penalty, abs=1e-5)
 
 
-def test_a_text_without_words_gives_one_empty_translation(translator: Translator) -> None:
+def test_a_text_without_words_gives_empty_translations(translator: Translator) -> None:
     nothing = Translated("", 0.0, [], True)
-    assert translator(["", " \t"], beam=4, n_best=3) == [[nothing], [nothing]]
+    assert translator(["", " \t"], beam=4, n_best=3) == [[nothing] * 3] * 2
     assert translator([]) == []
 
 

@@ -202,6 +202,7 @@ def events(
     scores: Iterator[float] = iter(range(1000)),  # noqa: B008
     step_seconds: Callable[[int], float] = lambda step: 1.0,
     evaluation_seconds: float = 5.0,
+    loss: float = 1.0,
     settings: Training = Training(max_steps=10, evaluate_every=4),  # noqa: B008
     **arguments: Any,
 ) -> list[Any]:
@@ -215,7 +216,7 @@ def events(
 
     def evaluate() -> Evaluation:
         clock.now += evaluation_seconds
-        return Evaluation(learner.step, {"bleu": next(scores)}, [], evaluation_seconds)
+        return Evaluation(learner.step, {"bleu": next(scores), "loss": loss}, [], evaluation_seconds)
 
     monkeypatch.setattr(loop, "take_step", step)
     return list(train(learner, settings, evaluate, lambda best: Path(f"step-{learner.step}"), **arguments))
@@ -288,3 +289,10 @@ def test_an_epoch_ends_when_every_pair_was_seen(spec: str, tmp_path: Path) -> No
     assert [event.epoch for event in steps] == [0] * batches + [1] * batches
     per_epoch = int(run.learner.data.sizes[:, 1].sum())
     assert sum(event.tokens for event in steps) == 2 * per_epoch
+
+
+def test_a_loss_that_is_no_number_on_the_validation_data_saves_nothing(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(DivergenceError, match="the loss on the validation data is nan; nothing was saved"):
+        events(clock, monkeypatch, loss=float("nan"))

@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from keifu.checkpoint import MODEL, OPTIMIZER, RunFolder, load_training_state
 from keifu.config import read_yaml
 from keifu.errors import CheckpointError, ConfigError, DataError
 from keifu.session import load
+from keifu.training.corpus import Corpus, load_corpus
 from keifu.training.loop import Checkpoint, Evaluation, Finished, Step
 from keifu.training.run import Run
+from keifu.training.settings import Data
 from keifu.training.start import resume
 from tests.tiny import digest, metric_lines, optimiser_state, pairs, tiny_run, weights, write
 
@@ -337,3 +340,21 @@ def test_a_run_that_is_going_on_is_not_resumed_a_second_time(spec: str, tmp_path
 def test_the_resumed_run_can_be_loaded_and_used(finished: Run) -> None:
     list(resume(finished.folder.path, {"max_steps": "+2"}).events())
     assert isinstance(load(finished.folder.path, "cpu").translate("I see cats."), str)
+
+
+def test_a_resume_that_comes_too_late_changes_nothing(
+    spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list(tiny_run(spec, tmp_path / "run", {"max_steps": 4}).events())
+    files = [tmp_path / "run" / name for name in ("config.yaml", "metrics.jsonl")]
+    before = [file.read_bytes() for file in files]
+    with ExitStack() as other:
+
+        def another_begins(data: Data) -> Corpus:
+            other.enter_context(RunFolder.open(tmp_path / "run").lock())
+            return load_corpus(data)
+
+        monkeypatch.setattr("keifu.training.start.load_corpus", another_begins)
+        with pytest.raises(ConfigError, match="is writing to this run"):
+            resume(tmp_path / "run", {"max_steps": "+100"})
+    assert [file.read_bytes() for file in files] == before

@@ -91,11 +91,12 @@ def test_evaluation_changes_no_weight_and_no_later_step(corpus: str, tmp_path: P
 
 
 def test_pairs_that_are_too_long_are_left_out_and_counted(corpus: str, tmp_path: Path) -> None:
-    lengths = [max(len(pair.source), len(pair.target)) + 1 for pair in pairs(120)[:-6]]
-    limit = sorted(lengths)[60]
+    lengths = [max(len(pair.source), len(pair.target)) + 1 for pair in pairs(120)]
+    limit = sorted(lengths[-6:])[3]  # of the pairs held out, some are too long as well
     run = tiny_run(corpus, tmp_path / "run", data={"max_tokens": limit})
     assert run.left_out == sum(length > limit for length in lengths) > 0
-    assert len(run.learner.data) == 114 - run.left_out
+    assert len(run.learner.data) == sum(length <= limit for length in lengths[:-6])
+    assert len(run.valid) == sum(length <= limit for length in lengths[-6:]) < 6
     assert run.data_report()["left_out_as_too_long"] == run.left_out
     with pytest.raises(DataError, match=r"every pair has over 3 tokens; raise data\.max_tokens"):
         tiny_run(corpus, tmp_path / "run", data={"max_tokens": 3})
