@@ -13,8 +13,7 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # names of <malloc.h>
 
 
 def keep_freed_memory() -> bool:
-    """Tells glibc to keep freed memory for the next step. Returns whether it was there to be told; may be repeated.
-    """
+    """Tells glibc to keep freed memory for the next step. Returns whether it was there to be told; may be repeated."""
     if sys.platform != "linux" or os.environ.get("KEIFU_ALLOCATOR") == "system":
         return False
     try:
