@@ -121,8 +121,8 @@ class Model:
 
         Row t of the decoder has read target tokens up to t and predicts the next: the sequences "target" and
         "predicted" name both. names: patterns of the values to keep, beside the logits, which are always there.
-        edits: pattern -> function that replaces a value, as in {"decoder.0.cross_attention.weights": lambda w: w *
-        0}.
+        edits: pattern -> function that replaces a value, as in
+        {"decoder.0.cross_attention.weights": lambda weights: weights * 0}.
         """
         text = self.normalise(text)
         if target is None:

@@ -33,8 +33,8 @@ def scaled_dot_product(query: Tensor, key: Tensor) -> Tensor:
 def attend(scores: Tensor, value: Tensor, mask: Tensor | None, at: nn.Module) -> tuple[Tensor, Tensor]:
     """Turns scores `[B, H, T, S]` into weights that sum to one, and sums the values `[B, H, S, A]` with them.
 
-    Returns weights `[B, H, T, S]` and the weighted sum `[B, H, T, A]`. Records the
-    scores, before masking, and the weights under the module `at`.
+    Returns weights `[B, H, T, S]` and the weighted sum `[B, H, T, A]`. Records the scores, before masking, and
+    the weights under the module `at`.
     """
     scores = record(at, "scores", scores, "B H T S")
     if mask is not None:

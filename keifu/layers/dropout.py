@@ -12,9 +12,8 @@ from torch import Tensor, nn
 class Dropout(nn.Module):
     """Sets each value to zero with probability `rate` while training, and scales the others so that the mean stays.
 
-    On a CPU the rate is rounded to a whole number of 256ths (0.1 becomes 26/256) and in bfloat16 the scale is
-    rounded too; the scale follows the rounded
-    rate.
+    On a CPU the rate is rounded to a whole number of 256ths (0.1 becomes 26/256) and the scale follows the rounded
+    rate; in bfloat16 the scale itself is rounded to 8 bits.
     """
 
     def __init__(self, rate: float) -> None:

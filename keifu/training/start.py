@@ -157,11 +157,11 @@ def _assemble(folder: RunFolder, settings: Settings, corpus: Corpus, tokenizer: 
     normalisation = infer(pair.source for pair in corpus.train.pairs)
     # What the best checkpoint is chosen on is read as a user's text will be.
     valid = [replace(pair, source=normalisation(pair.source)) for pair in corpus.valid.pairs]
-    fits = task.encode(valid).sizes.max(axis=1) <= most
-    valid = [pair for pair, kept in zip(valid, fits, strict=True) if kept]
+    encoded_valid = task.encode(valid)
+    fits = encoded_valid.sizes.max(axis=1) <= most
+    valid, encoded_valid = [pair for pair, kept in zip(valid, fits, strict=True) if kept], encoded_valid.up_to(most)
     if not valid:
         raise DataError(f"{corpus.valid_is}: every pair has over {most} tokens; choose other data with --valid")
-    encoded_valid = task.encode(valid)
     # Frozen, so that a run that goes on elsewhere computes in the same format.
     settings = settings.with_training(precision=NAMES[learner.dtype])
     left_out = len(everything) - len(encoded) + len(fits) - len(valid)
