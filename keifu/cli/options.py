@@ -1,0 +1,33 @@
+"""Arguments and options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RunArgument = Annotated[
+    Path, typer.Argument(metavar="RUN", help="A run folder, one of its checkpoints, or a model folder.")
+]
+DataOption = Annotated[
+    str, typer.Option(metavar="SPEC", help="Two aligned files (train.en,train.ja) or builtin:enja[:PART].")
+]
+Source = Annotated[str | None, typer.Option(metavar="LANG", help="Language to translate from, as the data names it.")]
+Target = Annotated[str | None, typer.Option(metavar="LANG", help="Language to translate into.")]
+MaxTime = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Time to train for, such as 20m; ends by then at the latest.")
+]
+MaxSteps = Annotated[str | None, typer.Option(metavar="N", help="Steps to train for.")]
+Epochs = Annotated[str | None, typer.Option(metavar="N", help="Passes over the data to train for.")]
+# Options without a value here leave it to the configuration file, the model or the library to say.
+Device = Annotated[str | None, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1. [default: auto]")]
+Precision = Annotated[str | None, typer.Option(metavar="NAME", help="auto, fp32 or bf16. [default: auto]")]
+BatchSize = Annotated[int | None, typer.Option(metavar="N", help="Sentences computed together.")]
+Seed = Annotated[int | None, typer.Option(metavar="N", help="All that is random follows from it. [default: 0]")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print only the result.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, an object a line.")]
+Beam = Annotated[
+    int | None, typer.Option(metavar="N", help="Width of the beam search; 1 is greedy. [default: the model's, 5]")
+]
+LengthPenalty = Annotated[
+    float | None, typer.Option(metavar="X", help="Scores are log-probability / length^X. [default: the model's, 1.0]")
+]
