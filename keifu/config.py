@@ -240,6 +240,8 @@ def validate(
     schemas = {}
     for name, schema in sections.items():
         section = whole.get(name)
+        if not isinstance(data.get(name) or {}, Mapping):  # even where an override took its place
+            section = data[name]
         if section is not None and not isinstance(section, Mapping):
             problems.append(((name,), f"expected keys with values, found {_show(section)}"))
             continue
@@ -350,7 +352,7 @@ def _suggest_key(key: Key, sections: Mapping[str, type[Schema]]) -> str:
     fields = list(schema.model_fields)
     home = [name for name, other in sections.items() if key[-1] in other.model_fields]
     if home and not get_close_matches(key[-1], fields, 1):
-        return f"did you mean {home[0]}.{key[-1]}?"
+        return f"did you mean {' or '.join(f'{name}.{key[-1]}' for name in home)}?"
     return _suggest(key[-1], fields)
 
 

@@ -27,6 +27,12 @@ class CheckpointError(KeifuError):
     exit_code = 3
 
 
+class ResourceError(KeifuError):
+    """More memory is asked for than there is, by an estimate or by an allocation that failed. Exit code 4."""
+
+    exit_code = 4
+
+
 class DivergenceError(KeifuError):
     """Training met a loss or a gradient that is not a finite number. Exit code 3: the last checkpoint is good."""
 

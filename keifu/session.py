@@ -3,7 +3,8 @@
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
@@ -16,23 +17,27 @@ from keifu.checkpoint import load_model_files, resolve, verify
 from keifu.config import validate
 from keifu.data.batches import from_right_padded, to_right_padded
 from keifu.data.examples import Pair
-from keifu.data.sources import UNNAMED, PairData, load_pairs
-from keifu.errors import CheckpointError, ConfigError
-from keifu.generation.translation import Decoding, translate
+from keifu.data.pairs import UNNAMED, Form, PairData, load_pairs
+from keifu.errors import CheckpointError, ConfigError, DataError
+from keifu.generation.translation import Decoding, Translated, translate
 from keifu.interface import PairBatch
 from keifu.models import LINEAGE, architecture
 from keifu.tasks import translation as translation_task
 from keifu.tasks.translation_metrics import score_translations
 from keifu.text import Tokenizer
-from keifu.text.normalisation import Normalisation
+from keifu.text.normalisation import PairNormalisation
 from keifu.trace import Edit, Recorded, Recorder, Trace
 from keifu.training.allocator import keep_freed_memory
 from keifu.training.loop import Event
 from keifu.training.model_card import best_evaluation
 from keifu.training.network import fill, make_model, named_parameters
 from keifu.training.precision import DTYPES, choose_device
+from keifu.training.record import own_corpus, read_history, run_of
 from keifu.training.start import prepare
 from keifu.views.alignment import alignment_errors
+from keifu.views.diagnosis import Circumstances, diagnose
+from keifu.views.documents import open_document, translate_segments
+from keifu.views.evidence import Sample, mean_loss, read_sentences, take_sample
 
 _ALIGNMENT_PAIRS = 500  # of the dev part, to choose the layer on
 _DTYPES = {"auto": torch.float32, **DTYPES}
@@ -46,13 +51,12 @@ class Model:
     ) -> None:
         self.path, self.tokenizer = path, tokenizer
         self.languages = _read_languages(path, config)
-        self.model_config, self.decoding = _read_config(path, config)
+        self.model_config, self.decoding, self.normalisation = _read_config(path, config)
         if self.model_config.vocab_size != tokenizer.vocab_size:
             raise CheckpointError(
                 f"{path}/config.json: model.vocab_size is {self.model_config.vocab_size}, tokenizer.json has "
                 f"{tokenizer.vocab_size} tokens; copy the whole folder again"
             )
-        self.normalise = _read_normalisation(path, config)
         self.task = translation_task.Translation(tokenizer)
         self.network = make_model(self.model_config)
         self.head = self.task.head(self.network)
@@ -73,19 +77,34 @@ class Model:
     def device(self) -> torch.device:
         return next(self.network.parameters()).device
 
-    def translate(self, text: str | Sequence[str], *, details: bool = False, **decoding: Any) -> Any:
+    def translate(self, text: str | Sequence[str], *, details: bool = False, raw: bool = False, **decoding: Any) -> Any:
         """The translation of a text; of a list of texts, a list.
 
         decoding: beam, n_best, length_penalty, max_ratio, batch_size; what is not given is as the model was trained
         to be used. With n_best above 1, each text gives a list, best first. details=True gives `Translated` objects
-        (text, score, tokens, complete) instead of strings.
+        (text, score, tokens, complete, raw) instead of strings. Texts are given in ordinary writing, however those that
+        the model was trained on are written (see text/normalisation.py); raw=True leaves them as the model writes them.
         """
-        texts = [self.normalise(one) for one in ([text] if isinstance(text, str) else text)]
+        texts = [self.normalisation.source(one) for one in ([text] if isinstance(text, str) else text)]
         settings = self.decoding_with(**decoding)
         found = translate(self.network, self.head, self.tokenizer, texts, settings)
+        if not raw:
+            found = [[self._in_ordinary_writing(best) for best in bests] for bests in found]
         shaped = [[best if details else best.text for best in bests] for bests in found]
         results: list[Any] = shaped if settings.n_best > 1 else [bests[0] for bests in shaped]
         return results[0] if isinstance(text, str) else results
+
+    def translate_document(self, content: str, kind: str = "text", **decoding: Any) -> str:
+        """A document translated sentence by sentence, with its paragraphs and its markup.
+
+        kind: "text", "markdown", or "tmx" for a translation memory whose gaps are filled. decoding: as for
+        `translate`, one translation each. Raises ConfigError and DataError.
+        """
+        document = open_document(self, content, kind)
+        return document.fill([one.text for one in translate_segments(self, document.segments, **decoding)])
+
+    def _in_ordinary_writing(self, one: Translated) -> Translated:
+        return replace(one, text=self.normalisation.target.undo(one.raw, self.languages[1]))
 
     def decoding_with(self, **values: Any) -> Decoding:
         """The model's decoding settings with some replaced. Raises ConfigError."""
@@ -124,10 +143,12 @@ class Model:
         edits: pattern -> function that replaces a value, as in
         {"decoder.0.cross_attention.weights": lambda weights: weights * 0}.
         """
-        text = self.normalise(text)
+        text = self.normalisation.source(text)
         if target is None:
-            target = self.translate(text, beam=1, n_best=1)
-        encoded = self.task.encode([Pair(text, target)])
+            target = self.translate(text, beam=1, n_best=1, raw=True)
+        else:
+            target = self.normalisation.target(target)
+        encoded = self.task.encode_now([Pair(text, target)])
         batch = self.task.batch(encoded, encoded.rows()).to(self.device)
         with Recorder(self.network, names, edits) as recorder:
             hidden = self.network(batch.inputs).hidden
@@ -141,18 +162,26 @@ class Model:
         return Trace({name: self._bound(value) for name, value in values.items()}, sequences)
 
     def evaluate(
-        self, data: str, *, source: str | None = None, target: str | None = None, **decoding: Any
+        self,
+        data: str,
+        *,
+        source: str | None = None,
+        target: str | None = None,
+        columns: Sequence[str] = (),
+        encoding: str = "utf-8",
+        **decoding: Any,
     ) -> dict[str, Any]:
-        """Scores of the model's translations of `data` ("test.en,test.ja", "builtin:enja:test").
+        """Scores of the model's translations of `data` ("test.en,test.ja", "test.tsv", "multi30k-en-de:test").
 
-        BLEU and chrF with their signatures, exact match; for a corpus that knows its constructions and alignments,
-        exact match by construction and the alignment error. A corpus without a part is scored on `test`. Says in
-        "selected_on" whether the best checkpoint was chosen on this very data.
+        Outputs are compared as the model writes them, with the references as they are: BLEU and chrF with their
+        signatures, exact match; for a corpus that knows its constructions and alignments, exact match by construction
+        and the alignment error. A set without a part is scored on `test`. Says in "selected_on" whether the best
+        checkpoint was chosen on this very data, in "trained_on" whether it is what the model was trained on.
         """
-        pairs = self._load_pairs(data, source, target)
+        pairs = self._load_pairs(data, source, target, Form(tuple(columns), encoding))
         settings = self.decoding_with(**decoding)
         began = time.perf_counter()
-        sources = [self.normalise(pair.source) for pair in pairs.pairs]
+        sources = [self.normalisation.source(pair.source) for pair in pairs.pairs]
         found = translate(self.network, self.head, self.tokenizer, sources, settings)
         seconds = time.perf_counter() - began
         outputs = [bests[0].text for bests in found]
@@ -160,14 +189,61 @@ class Model:
         report = {"data": pairs.spec, "sentences": len(outputs), "beam": settings.beam, **scores}
         report |= _by_construction(pairs.pairs, outputs)
         report |= self._alignment(pairs)
-        return report | {"selected_on": self._selected_on(pairs), "sentences_per_second": len(outputs) / seconds}
+        return report | self._role_in_training(pairs) | {"sentences_per_second": len(outputs) / seconds}
+
+    def diagnose(self, data: str | None = None, limit: int = 500, **decoding: Any) -> dict[str, Any]:
+        """What is wrong with the model and what to try next: verdict, advice, measures, the worst sentences.
+
+        data: as for `evaluate`; None: the validation data of the model's own run. At most `limit` of its pairs are
+        used, evenly spread. keifu/views/diagnosis.py defines everything. Raises ConfigError and DataError.
+        """
+        if limit < 1:
+            raise ConfigError(f"limit {limit}: expected at least 1 pair")
+        settings = self.decoding_with(**decoding)
+        corpus, run = None, run_of(self.path)
+        if data is None:
+            corpus = own_corpus(self.path)
+            chosen = corpus.valid
+        else:
+            chosen = self._load_pairs(data, None, None, Form())
+            with suppress(ConfigError, DataError):  # the verdict then rests on what the run wrote down
+                corpus = own_corpus(self.path)
+
+        def sampled(pairs: Sequence[Pair]) -> Sample:
+            return take_sample(pairs, limit, self.task, self.normalisation.source, self.model_config.max_length)
+
+        def loss(pairs: Sequence[Pair]) -> float | None:
+            sample = sampled(pairs)
+            return mean_loss(self.network, self.head, self.task, sample.pairs) if sample.pairs else None
+
+        sample = sampled(chosen.pairs)
+        if not sample.pairs:
+            most = self.model_config.max_length
+            raise DataError(f"{chosen.spec}: every pair has over {most} tokens (model.max_length); name other data")
+        sentences = read_sentences(self.network, self.head, self.task, sample, chosen.places, settings)
+        here = mean_loss(self.network, self.head, self.task, sample.pairs)
+        about = Circumstances(
+            data=chosen.spec,
+            decoding=settings,
+            loss=here,
+            validation=here if data is None else loss(corpus.valid.pairs) if corpus else None,
+            training=loss(corpus.train.pairs) if corpus else None,
+            history=read_history(run) if run else [],
+            run=run,
+            dropout=getattr(self.model_config, "dropout", None),
+        )
+        used = {"pairs": len(sentences), "of": len(chosen.pairs), "too_long": sample.too_long}
+        name = corpus.valid_is if corpus and data is None else chosen.spec
+        role = {"data": name, "trained_on": self._role_in_training(chosen)["trained_on"]}
+        return {**role, **used, **diagnose(sentences, self.tokenizer, about)}
 
     def _alignment(self, data: PairData) -> dict[str, Any]:
         """The alignment error of the decoder layer that has the smallest on 500 pairs of builtin:enja:dev.
 
         Empty where the words' alignment is not known, or where the model reads the texts in another form.
         """
-        if any(pair.alignment is None or self.normalise(pair.source) != pair.source for pair in data.pairs):
+        written = self.normalisation.source
+        if any(pair.alignment is None or written(pair.source) != pair.source for pair in data.pairs):
             return {}
         dev = load_pairs("builtin:enja:dev", None, *data.languages).pairs[:_ALIGNMENT_PAIRS]
         on_dev = alignment_errors(self.network, self.task, dev)
@@ -175,20 +251,23 @@ class Model:
         error = alignment_errors(self.network, self.task, data.pairs)[layer]
         return {"alignment_error": error, "alignment_layer": layer, "alignment_layer_chosen_on": "builtin:enja:dev"}
 
-    def _load_pairs(self, spec: str, source: str | None = None, target: str | None = None) -> PairData:
+    def _load_pairs(self, spec: str, source: str | None, target: str | None, form: Form) -> PairData:
         """Pairs in the model's direction, unless another is asked for."""
-        data = load_pairs(spec, "test", source, target)
-        if not (source or target) and data.languages == self.languages[::-1]:
-            return load_pairs(spec, "test", *self.languages)
-        return data
+        if not (source or target):
+            try:
+                return load_pairs(spec, "test", *self.languages, form)
+            except ConfigError:  # the data names its sides otherwise, or not at all
+                pass
+        return load_pairs(spec, "test", source, target, form)
 
-    def _selected_on(self, data: PairData) -> bool:
-        """Whether the checkpoint belongs to a run whose data.json names this very data as its validation data."""
+    def _role_in_training(self, data: PairData) -> dict[str, bool]:
+        """Whether the checkpoint belongs to a run whose data.json names this very data."""
         try:
             report = json.loads((self.path.resolve().parent.parent / "data.json").read_text("utf-8"))
-            return bool(report["valid"]["sha256"] == data.sha256)
+            roles = {"selected_on": report["valid"]["sha256"], "trained_on": report["train"]["sha256"]}
         except (OSError, ValueError, KeyError, TypeError):
-            return False
+            roles = {"selected_on": "", "trained_on": ""}
+        return {role: digest == data.sha256 for role, digest in roles.items()}
 
     def _tokens(self, ids: Tensor) -> list[str]:
         return [self.tokenizer.token(index) for index in ids.tolist()]
@@ -255,18 +334,21 @@ def train(
     return TrainedRun(run.folder.path, {"step": best.get("step"), **best.get("valid", {})})
 
 
-def _read_config(path: Path, config: Mapping[str, Any]) -> tuple[Any, Decoding]:
-    """The model's and the decoding settings of a config.json. Raises CheckpointError."""
+def _read_config(path: Path, config: Mapping[str, Any]) -> tuple[Any, Decoding, PairNormalisation]:
+    """The model's and the decoding settings of a config.json, and how the training texts were written.
+
+    Raises CheckpointError.
+    """
     model = config.get("model")
     name = model.get("name") if isinstance(model, dict) else None
     if not isinstance(name, str) or name not in LINEAGE:
         raise CheckpointError(f"{path}/config.json: model {name!r} is not known; expected one of {', '.join(LINEAGE)}")
-    schemas = {"model": architecture(name).Config, "decoding": Decoding}
+    schemas = {"model": architecture(name).Config, "decoding": Decoding, "normalisation": PairNormalisation}
     try:
         sections = validate(schemas, {key: config.get(key, {}) for key in schemas}, file=path / "config.json")
     except ConfigError as error:
         raise CheckpointError(str(error)) from None
-    return sections["model"], sections["decoding"]
+    return sections["model"], sections["decoding"], sections["normalisation"]
 
 
 def _read_languages(path: Path, config: Mapping[str, Any]) -> tuple[str, str]:
@@ -275,15 +357,6 @@ def _read_languages(path: Path, config: Mapping[str, Any]) -> tuple[str, str]:
         case [str(source), str(target)]:
             return source, target
     raise CheckpointError(f"{path}/config.json: languages: expected two names")
-
-
-def _read_normalisation(path: Path, config: Mapping[str, Any]) -> Normalisation:
-    """How the training texts were written, as config.json says. Raises CheckpointError."""
-    habits = config.get("normalisation", {})
-    try:
-        return Normalisation(**{name: bool(value) for name, value in habits.items()})
-    except (AttributeError, TypeError):
-        raise CheckpointError(f"{path}/config.json: normalisation: expected names with true or false") from None
 
 
 def _by_construction(pairs: Sequence[Pair], outputs: Sequence[str]) -> dict[str, Any]:

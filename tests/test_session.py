@@ -98,7 +98,7 @@ def test_details_are_text_score_tokens_and_completeness(model: Model) -> None:
 def test_texts_without_words_have_empty_translations(model: Model) -> None:
     assert model.translate(["", " ", "\t", "　"]) == [""] * 4
     assert model.translate(["", TEXTS[0], " "])[1] == model.translate(TEXTS[0])
-    assert model.translate("", details=True) == Translated("", 0.0, [], True)
+    assert model.translate("", details=True) == Translated("", 0.0, [], True, "")
 
 
 def test_a_text_far_longer_than_any_that_was_learned_is_translated(model: Model) -> None:
@@ -340,7 +340,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "no vocabulary": (edit_json("config.json", lambda c: c["model"].update(vocab_size=None)), "vocab_size is None"),
     "no languages": (edit_json("config.json", lambda c: c.update(languages=None)), "languages: expected two names"),
     "one language": (edit_json("config.json", lambda c: c.update(languages=["en"])), "languages: expected two names"),
-    "wrong habits": (edit_json("config.json", lambda c: c.update(normalisation=3)), "normalisation: expected names"),
+    "wrong habits": (
+        edit_json("config.json", lambda c: c.update(normalisation=3)),
+        "normalisation: expected keys with values",
+    ),
     "wrong decoding": (edit_json("config.json", lambda c: c["decoding"].update(beam=0)), "decoding.beam: expected"),
     "a weight too few": (edit_tensors(lambda t: t.pop(sorted(t)[0])), "is missing"),
     "a weight too many": (

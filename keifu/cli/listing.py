@@ -1,15 +1,17 @@
-"""Commands that list what there is: models, settings, this machine.
+"""Commands that list what there is: models, data sets, settings, this machine.
 
 The library is imported inside the functions, so that --help does not wait for torch.
 """
 
 import json
+import sys
 from typing import Annotated
 
 import typer
 
 from keifu.cli.app import app
 from keifu.cli.options import Json
+from keifu.errors import ConfigError
 
 
 @app.command()
@@ -25,6 +27,62 @@ def models(json_: Json = False) -> None:
         else:
             print(f"{ancestor.name:12} {ancestor.year}  {ancestor.paper}\n{'':18}{ancestor.added}")
             print(f"{'':18}tasks: {', '.join(ancestor.tasks)}")
+
+
+@app.command()
+def datasets(json_: Json = False) -> None:
+    """List the data sets that have names, and where they are."""
+    from dataclasses import asdict
+
+    from keifu.data.catalogue import CATALOGUE, whereabouts
+
+    for data_set in CATALOGUE.values():
+        files = [file for part in data_set.parts.values() for file in part]
+        missing = sum(file.size for file in files if whereabouts(file) == "address")
+        if json_:
+            print(json.dumps(asdict(data_set) | {"bytes_to_download": missing}, ensure_ascii=False))
+            continue
+        found = " and ".join(sorted({whereabouts(file) for file in files} - {"address"}))
+        place = f"in {found}" if found else ""
+        fetched = f"{missing / 1e6:.2f} MB to download" if missing else ""
+        print(f"{data_set.name}\n  {data_set.summary}; parts {', '.join(data_set.parts)}")
+        print(f"  {data_set.licence}; {'; '.join(filter(None, (place, fetched)))}")
+        if data_set.note:
+            print(f"  {data_set.note}")
+    if not json_:
+        print(
+            "builtin:enja\n  a grammar's English sentences, each with its one Japanese translation; nothing to download"
+        )
+
+
+@app.command()
+def download(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A set that keifu datasets lists.")],
+    json_: Json = False,
+) -> None:
+    """Fetch a data set, so that it is there without a network."""
+    from difflib import get_close_matches
+
+    from keifu.data.catalogue import CATALOGUE, find
+
+    if name not in CATALOGUE:
+        close = get_close_matches(name, CATALOGUE, 1)
+        hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(CATALOGUE)}"
+        raise ConfigError(f"data set {name!r} is not known; {hint}")
+    data_set = CATALOGUE[name]
+    paths = [path for part in data_set.parts for path in find(data_set, part, _show_progress)]
+    if json_:
+        terms = {"name": name, "licence": data_set.licence, "citation": data_set.citation}
+        print(json.dumps(terms | {"files": [str(path) for path in paths]}, ensure_ascii=False))
+        return
+    print("\n".join(map(str, paths)))
+    print(f"licence   {data_set.licence}\ncitation  {data_set.citation}\nsee       {data_set.homepage}")
+
+
+def _show_progress(address: str, done: int, total: int) -> None:
+    if sys.stderr.isatty():
+        share = f"{done / total:4.0%}" if total else f"{done / 1e6:.1f} MB"
+        print(f"\r\x1b[K{share}  {address}", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
 
 @app.command()

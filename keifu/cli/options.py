@@ -9,10 +9,16 @@ RunArgument = Annotated[
     Path, typer.Argument(metavar="RUN", help="A run folder, one of its checkpoints, or a model folder.")
 ]
 DataOption = Annotated[
-    str, typer.Option(metavar="SPEC", help="Two aligned files (train.en,train.ja) or builtin:enja[:PART].")
+    str, typer.Option(metavar="SPEC", help="test.en,test.ja or test.tsv or a name with a part (multi30k-en-de:test).")
 ]
 Source = Annotated[str | None, typer.Option(metavar="LANG", help="Language to translate from, as the data names it.")]
 Target = Annotated[str | None, typer.Option(metavar="LANG", help="Language to translate into.")]
+Columns = Annotated[
+    str | None, typer.Option(metavar="NAMES", help="Names of a table's columns, such as id,en,ja, without a header.")
+]
+Encoding = Annotated[
+    str | None, typer.Option(metavar="NAME", help="How text files are encoded, such as cp932. [default: utf-8]")
+]
 MaxTime = Annotated[
     str | None, typer.Option(metavar="TIME", help="Time to train for, such as 20m; ends by then at the latest.")
 ]

@@ -8,6 +8,8 @@ def evaluation_report(report: dict[str, Any]) -> str:
     lines = [f"{report['data']}: {report['sentences']:,} sentences, beam {report['beam']}"]
     if report["selected_on"]:
         lines.append("note: the best checkpoint was chosen on this very data; report a score on other data")
+    if report["trained_on"]:
+        lines.append("note: the model was trained on this very data; report a score on other data")
     lines.append(f"BLEU           {report['bleu']:6.2f}   {report['bleu_signature']}")
     if "bleu_note" in report:
         lines.append(f"               {report['bleu_note']}")

@@ -10,7 +10,20 @@ from typing import Annotated, Any
 import typer
 
 from keifu.cli.app import app
-from keifu.cli.options import Device, Epochs, Json, MaxSteps, MaxTime, Precision, Quiet, Seed, Source, Target
+from keifu.cli.options import (
+    Columns,
+    Device,
+    Encoding,
+    Epochs,
+    Json,
+    MaxSteps,
+    MaxTime,
+    Precision,
+    Quiet,
+    Seed,
+    Source,
+    Target,
+)
 from keifu.errors import ConfigError
 
 
@@ -18,14 +31,19 @@ from keifu.errors import ConfigError
 def train(
     task: Annotated[str, typer.Argument(metavar="TASK", help="What to learn: translation.")],
     data: Annotated[
-        str | None, typer.Option(metavar="SPEC", help="Two aligned files (train.en,train.ja) or builtin:enja.")
+        str | None, typer.Option(metavar="SPEC", help="train.en,train.ja or corpus.tsv or a name (see keifu datasets).")
     ] = None,
     model: Annotated[str | None, typer.Option(metavar="NAME", help="A model of the family (see keifu models).")] = None,
     valid: Annotated[str | None, typer.Option(metavar="SPEC", help="Data to choose the best checkpoint on.")] = None,
     source: Source = None,
     target: Target = None,
+    columns: Columns = None,
+    encoding: Encoding = None,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The run's folder. [default: runs/<data>-<model>-<n>]")
+    ] = None,
+    init: Annotated[
+        str | None, typer.Option(metavar="RUN", help="A run or checkpoint whose weights training begins with.")
     ] = None,
     max_time: MaxTime = None,
     max_steps: MaxSteps = None,
@@ -57,6 +75,7 @@ def train(
 
     limits = _limits(max_time=max_time, max_steps=max_steps, epochs=epochs)
     options: dict[str, Any] = {"valid": valid, "source": source, "target": target, **_numbers(limits)}
+    options |= {"columns": columns, "encoding": encoding, "init": init}
     options |= {"device": device, "precision": precision, "seed": seed}
     overrides = parse_overrides(settings or [])
     run = prepare(task, data, model, out=out, preset=preset, config=config, overrides=overrides, began=began, **options)

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from typing import Any
 
+from keifu.text.normalisation import PairNormalisation
 from keifu.training.journal import Journal
 from keifu.training.loop import Event, Finished, Step
 from keifu.training.model_card import best_evaluation
@@ -92,13 +93,24 @@ def _introduction(run: Run) -> str:
     ]
     if run.history:
         lines.append(f"resumed  {run.history}")
-    if habits := run.normalisation.describe():
-        lines.append(f"source   is written in {habits}; texts to translate will be rewritten the same way")
+    lines += _habits(run.normalisation)
     if run.left_out:
         lines.append(
             f"left out {run.left_out:,} pairs with more than {run.settings.data.max_tokens} tokens (data.max_tokens)"
         )
     return "\n".join(lines)
+
+
+def _habits(normalisation: PairNormalisation) -> Iterator[str]:
+    """How the texts are written, and what follows for texts to translate and for translations."""
+    source, target = normalisation.source, normalisation.target
+    if habits := source.applied.describe():
+        yield f"source   is written {habits}; texts to translate will be rewritten the same way"
+    if source.spaces_between_words:
+        yield "source   is written with spaces between words; texts to translate need them too, from the same analyser"
+    if habits := target.undone.describe():
+        as_it_is = "(--raw leaves them as the model writes them)"
+        yield f"target   is written {habits}; translations are given in ordinary writing {as_it_is}"
 
 
 def _as_json(event: Event) -> str:

@@ -1,6 +1,7 @@
 """Token sequences, batches of similar length, and a sampler that can be stopped and goes on exactly."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ class Sequences:
 
     def __init__(self, sequences: Iterable[Sequence[int] | NDArray[np.int32]]) -> None:
         rows = [np.asarray(row, dtype=np.int32) for row in sequences]
-        self.lengths: Indices = np.array([len(row) for row in rows], dtype=np.int64)
+        self.lengths: Indices = np.fromiter(map(len, rows), np.int64, len(rows))
         self._tokens = np.concatenate(rows) if rows else np.zeros(0, dtype=np.int32)
         self._starts = np.concatenate([[0], np.cumsum(self.lengths)])
 
@@ -27,6 +28,17 @@ class Sequences:
 
     def __getitem__(self, index: int) -> NDArray[np.int32]:
         return self._tokens[self._starts[index] : self._starts[index + 1]]
+
+    def take(self, rows: Indices) -> "Sequences":
+        """These rows alone."""
+        return Sequences([self[row] for row in rows.tolist()])
+
+    def cut_to(self, most: int) -> "Sequences":
+        """All rows, longer ones without what stands before their last token and after `most` - 1."""
+        return Sequences(row if len(row) <= most else np.append(row[: most - 1], row[-1]) for row in self)
+
+    def __iter__(self) -> Iterator[NDArray[np.int32]]:
+        return (self[row] for row in range(len(self)))
 
     def padded(self, rows: Indices, pad_id: int, first: int | None = None) -> Tensor:
         """Token ids `[B, T]` of the rows, padded on the right; `first` is put before every row."""
@@ -60,7 +72,7 @@ def from_right_padded(values: Tensor, order: Tensor) -> Tensor:
     return values[torch.arange(len(values), device=values.device)[:, None], index]
 
 
-def cut(order: Indices, sizes: Indices, budget: int) -> list[Indices]:
+def cut(order: Indices, sizes: NDArray[np.integer[Any]], budget: int) -> list[Indices]:
     """Cuts `order` into batches whose padded size, rows times the longest, stays within `budget` tokens.
 
     An example longer than the budget becomes a batch of its own.
@@ -84,7 +96,7 @@ class Sampler:
     sampler stopped.
     """
 
-    def __init__(self, sizes: Indices, budget: int, seed: int) -> None:
+    def __init__(self, sizes: NDArray[np.integer[Any]], budget: int, seed: int) -> None:
         self._sizes, self._budget, self._seed = sizes, budget, seed
         self.go_to(0, 0)
 
@@ -96,6 +108,15 @@ class Sampler:
     @property
     def batches_per_epoch(self) -> int:
         return len(self._batches)
+
+    def by_size(self) -> list[Indices]:
+        """The epoch's batches, the one with the most tokens, padding included, last."""
+        return sorted(self._batches, key=lambda rows: int(len(rows) * self._sizes[rows].max(axis=0).sum()))
+
+    def padding(self) -> float:
+        """The share of the epoch's positions that are padding."""
+        filled = sum(int(self._sizes[rows].sum()) for rows in self._batches)
+        return 1 - filled / sum(int(len(rows) * self._sizes[rows].max(axis=0).sum()) for rows in self._batches)
 
     def __iter__(self) -> Iterator[Indices]:
         return self

@@ -1,6 +1,6 @@
 """From source texts to translations: batched by length, results in the order of the input."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,27 +49,38 @@ class Decoding(Schema):
 class Translated:
     """One translation: its text, its score (log-probability / length^penalty), and its token ids without [EOS].
 
-    complete: False where the output was cut off at its length limit.
+    complete: False where the output was cut off at its length limit. raw: the text as the model wrote it, before it was
+    given in ordinary writing.
     """
 
     text: str
     score: float
     tokens: list[int]
     complete: bool
+    raw: str
 
 
 @torch.no_grad()
 def translate(
-    model: Any, head: nn.Module, tokenizer: Tokenizer, texts: Sequence[str], decoding: Decoding
+    model: Any,
+    head: nn.Module,
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    decoding: Decoding,
+    before_batch: Callable[[], None] = lambda: None,
 ) -> list[list[Translated]]:
-    """The `decoding.n_best` translations of each text. A text without words gives empty ones."""
+    """The `decoding.n_best` translations of each text. A text without words gives empty ones.
+
+    before_batch: called before each batch; it may raise to end the work.
+    """
     device = next(model.parameters()).device
     ids = [row if text.strip() else [] for text, row in zip(texts, tokenizer.encode_batch(texts), strict=True)]
     sources = Sequences([*row, tokenizer.eos_id] for row in ids)
     order = np.argsort(sources.lengths, kind="stable")
-    results = [[Translated("", 0.0, [], True)] * decoding.n_best for _ in texts]
+    results = [[Translated("", 0.0, [], True, "")] * decoding.n_best for _ in texts]
     order = order[sources.lengths[order] > 1]
     for begin in range(0, len(order), decoding.batch_size):
+        before_batch()
         rows = order[begin : begin + decoding.batch_size]
         lengths = sources.lengths[rows]
         source = sources.padded(rows, tokenizer.pad_id).to(device)
@@ -82,7 +93,7 @@ def translate(
         for row, hypotheses in zip(rows.tolist(), found, strict=True):
             decoded = tokenizer.decode_batch([hypothesis.tokens for hypothesis in hypotheses])
             results[row] = [
-                Translated(text, hypothesis.score, hypothesis.tokens, hypothesis.complete)
+                Translated(text, hypothesis.score, hypothesis.tokens, hypothesis.complete, text)
                 for text, hypothesis in zip(decoded, hypotheses, strict=True)
             ]
     return results

@@ -1,18 +1,26 @@
 """Translation: sentence pairs to batches, hidden vectors to a loss, outputs to scores."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from keifu.data.batches import Indices, Sequences, length_mask
 from keifu.data.examples import Pair
+from keifu.data.stored import StoredPairs
 from keifu.interface import PairBatch
 from keifu.layers.heads import VocabularyHead
 from keifu.text import Tokenizer
+
+Sizes = NDArray[np.integer[Any]]
+
+_SAMPLE = 2_000  # pairs from which the tokens of stored ones are estimated
+_ENCODED_TOGETHER = 10_000
 
 
 class Batch(NamedTuple):
@@ -38,23 +46,77 @@ class Loss(NamedTuple):
 class PairSequences:
     """Encoded pairs, both sides ending with [EOS]. `sizes` `[N, 2]` are their lengths."""
 
+    estimated = False
+
     def __init__(self, sources: Sequences, targets: Sequences) -> None:
         self.sources, self.targets = sources, targets
-        self.sizes: Indices = np.stack([sources.lengths, targets.lengths], axis=1)
+        self.sizes: Sizes = np.stack([sources.lengths, targets.lengths], axis=1)
 
     def __len__(self) -> int:
-        return len(self.sources)
+        return len(self.sizes)
 
     def rows(self) -> Indices:
         """The indices of all pairs."""
         return np.arange(len(self))
 
+    def take(self, rows: Indices) -> "PairSequences":
+        """The pairs of these rows."""
+        return PairSequences(self.sources.take(rows), self.targets.take(rows))
+
     def up_to(self, tokens: int) -> "PairSequences":
         """The pairs with at most this many tokens on each side."""
         kept = np.flatnonzero(self.sizes.max(axis=1, initial=0) <= tokens)
-        if len(kept) == len(self):
+        return self if len(kept) == len(self) else self.take(kept)
+
+    def cut_to(self, tokens: int) -> "PairSequences":
+        """All pairs, longer sides cut to this many tokens, their [EOS] included."""
+        if self.sizes.max(initial=0) <= tokens:
             return self
-        return PairSequences(*(Sequences(side[int(row)] for row in kept) for side in (self.sources, self.targets)))
+        return PairSequences(self.sources.cut_to(tokens), self.targets.cut_to(tokens))
+
+
+class StoredPairSequences:
+    """Pairs that are encoded when they are used, because they are too many for memory.
+
+    `sizes` `[N, 2]` are estimates, from the bytes of each text and the bytes that a token has in a sample. Pairs that
+    turn out longer than `most` tokens are cut there.
+    """
+
+    estimated = True
+
+    def __init__(self, pairs: StoredPairs, encode: Callable[[Sequence[Pair]], PairSequences]) -> None:
+        self._pairs, self._encode = pairs, encode
+        self._rows: NDArray[np.int32] | None = None
+        self._most: int | None = None
+        lengths = pairs.byte_lengths()
+        sample = np.unique(np.linspace(0, len(pairs) - 1, min(len(pairs), _SAMPLE)).astype(np.int64))
+        encoded = encode([pairs[int(row)] for row in sample])
+        tokens_a_byte = (encoded.sizes - 1).sum(axis=0) / lengths[sample].sum(axis=0)
+        self.sizes: Sizes = np.empty_like(lengths)
+        for side, ratio in enumerate(tokens_a_byte):
+            self.sizes[:, side] = np.ceil(lengths[:, side] * np.float32(ratio)) + 1
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def take(self, rows: Indices) -> PairSequences:
+        """The pairs of these rows, encoded now."""
+        if self._rows is not None:
+            rows = self._rows[rows].astype(np.int64)
+        encoded = self._encode([self._pairs[row] for row in rows.tolist()])
+        return encoded if self._most is None else encoded.cut_to(self._most)
+
+    def up_to(self, tokens: int) -> "StoredPairSequences":
+        """The pairs that seem to have at most this many tokens on each side."""
+        kept = np.flatnonzero(self.sizes.max(axis=1, initial=0) <= tokens)
+        fitting = copy(self)
+        fitting._most = tokens
+        if len(kept) < len(self):
+            fitting._rows, fitting.sizes = kept.astype(np.int32), self.sizes[kept]
+        return fitting
+
+
+EncodedPairs = PairSequences | StoredPairSequences
 
 
 @dataclass(frozen=True)
@@ -73,19 +135,28 @@ class Translation:
             nn.init.normal_(shared, std=model.config.d_model**-0.5)
         return VocabularyHead(shared)
 
-    def encode(self, pairs: Sequence[Pair]) -> PairSequences:
-        eos = self.tokenizer.eos_id
-        sources = self.tokenizer.encode_batch([pair.source for pair in pairs])
-        targets = self.tokenizer.encode_batch([pair.target for pair in pairs])
-        return PairSequences(Sequences([*row, eos] for row in sources), Sequences([*row, eos] for row in targets))
+    def encode(self, pairs: Sequence[Pair]) -> EncodedPairs:
+        """The pairs' tokens; of stored pairs, what encodes them when they are used."""
+        return StoredPairSequences(pairs, self.encode_now) if isinstance(pairs, StoredPairs) else self.encode_now(pairs)
 
-    def batch(self, data: PairSequences, rows: Indices) -> Batch:
+    def encode_now(self, pairs: Sequence[Pair]) -> PairSequences:
+        eos = self.tokenizer.eos_id
+        sides: list[list[NDArray[np.int32]]] = [[], []]
+        for begin in range(0, len(pairs), _ENCODED_TOGETHER):  # lists of Python's integers take nine times the memory
+            block = pairs[begin : begin + _ENCODED_TOGETHER]
+            for side, texts in zip(sides, ([p.source for p in block], [p.target for p in block]), strict=True):
+                side += [np.array([*row, eos], np.int32) for row in self.tokenizer.encode_batch(texts)]
+        return PairSequences(Sequences(sides[0]), Sequences(sides[1]))
+
+    def batch(self, data: EncodedPairs, rows: Indices) -> Batch:
         """The pairs of these rows, padded on the right."""
         pad, bos = self.tokenizer.pad_id, self.tokenizer.bos_id
-        target = data.targets.padded(rows, pad, first=bos)
-        mask = length_mask(data.targets.lengths[rows])
-        source = data.sources.padded(rows, pad)
-        inputs = PairBatch(source, length_mask(data.sources.lengths[rows]), target[:, :-1], mask)
+        chosen = data.take(rows)
+        every = chosen.rows()
+        target = chosen.targets.padded(every, pad, first=bos)
+        mask = length_mask(chosen.targets.lengths)
+        source = chosen.sources.padded(every, pad)
+        inputs = PairBatch(source, length_mask(chosen.sources.lengths), target[:, :-1], mask)
         return Batch(inputs, target[:, 1:])
 
     def loss(self, model: nn.Module, head: VocabularyHead, batch: Batch) -> Loss:

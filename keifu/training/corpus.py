@@ -1,9 +1,9 @@
 """The data of a run: what is learned, and what the best checkpoint is chosen on."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from keifu.data.sources import PairData, directed, has_parts, load_pairs
+from keifu.data.pairs import Form, PairData, directed, has_parts, load_pairs, other_part
 from keifu.errors import ConfigError, DataError
 from keifu.training.settings import Data
 
@@ -23,20 +23,19 @@ def load_corpus(data: Data) -> Corpus:
     """The pairs that the settings name. Raises DataError and ConfigError."""
     if not data.train:
         raise ConfigError("no data to train on; name it with --data, for example --data train.en,train.ja")
-    train = load_pairs(data.train, "train", data.source, data.target)
-    if data.valid:
-        valid = load_pairs(data.valid, "dev", data.source, data.target)
+    form = Form(data.columns, data.encoding)
+    train = load_pairs(data.train, "train", data.source, data.target, form)
+    named = data.valid or (has_parts(data.train) and other_part(data.train, "dev"))
+    if named:
+        valid = load_pairs(named, "dev", data.source, data.target, form)
         if valid.languages == train.languages[::-1]:
             valid = directed(valid, *train.languages)
-        return Corpus(train, valid, data.valid)
-    if has_parts(data.train):
-        return Corpus(train, load_pairs(data.train, "dev", data.source, data.target), f"{data.train}:dev")
-    count = min(math.ceil(len(train.pairs) * _HELD_OUT_SHARE), _MOST_HELD_OUT)
-    if len(train.pairs) < 2:
+        return Corpus(train, valid, named)
+    pairs = len(train.pairs)
+    if pairs < 2:
         raise DataError(
             f"{data.train}: only one pair; training needs at least 2, one of them to choose the best model on"
         )
-    kept, held_out = train.pairs[:-count], train.pairs[-count:]
-    return Corpus(
-        replace(train, pairs=kept), replace(train, pairs=held_out), f"the last {count:,} pairs of {data.train}"
-    )
+    kept = pairs - min(math.ceil(pairs * _HELD_OUT_SHARE), _MOST_HELD_OUT)
+    held_out = f"the last {pairs - kept:,} pairs of {data.train}"
+    return Corpus(train.cut(0, kept), train.cut(kept, pairs), held_out)

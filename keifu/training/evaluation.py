@@ -4,7 +4,7 @@ references.
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from keifu.data.batches import cut
 from keifu.data.examples import Pair
 from keifu.generation.translation import Decoding, translate
 from keifu.tasks.translation_metrics import score_translations
-from keifu.training.loop import Evaluation, Learner
+from keifu.training.loop import Evaluation, Learner, Stopped
 from keifu.training.precision import autocast
 
 _SAMPLES = 5
@@ -22,16 +22,28 @@ _BATCH_TOKENS = 8192
 
 
 def evaluate_translation(
-    learner: Learner, pairs: Sequence[Pair], encoded: Any, decoding: Decoding, translate_first: int
+    learner: Learner,
+    pairs: Sequence[Pair],
+    encoded: Any,
+    decoding: Decoding,
+    translate_first: int,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> Evaluation:
-    """Loss and perplexity over all pairs; BLEU and chrF of the translations of the first `translate_first`."""
+    """Loss and perplexity over all pairs; BLEU and chrF of the translations of the first `translate_first`.
+
+    should_stop: asked before each batch. Raises Stopped when it says so.
+    """
+
+    def before_batch() -> None:
+        if should_stop():
+            raise Stopped
+
     began = time.perf_counter()
     learner.network.eval()
-    loss = held_out_loss(learner, encoded)
+    loss = held_out_loss(learner, encoded, before_batch)
     shown = pairs[:translate_first]
-    translations = translate(
-        learner.model, learner.head, learner.task.tokenizer, [pair.source for pair in shown], decoding
-    )
+    sources = [pair.source for pair in shown]
+    translations = translate(learner.model, learner.head, learner.task.tokenizer, sources, decoding, before_batch)
     outputs = [best[0].text for best in translations]
     scores = score_translations(outputs, [pair.target for pair in shown])
     samples = [(pair.source, pair.target, output) for pair, output in zip(shown, outputs, strict=True)]
@@ -40,11 +52,12 @@ def evaluate_translation(
 
 
 @torch.no_grad()
-def held_out_loss(learner: Learner, encoded: Any) -> float:
+def held_out_loss(learner: Learner, encoded: Any, before_batch: Callable[[], None] = lambda: None) -> float:
     """Nats a token, [EOS] included, without label smoothing; a mean over all tokens."""
     surprise, tokens = 0.0, 0
     longest = encoded.sizes.max(axis=1)
     for rows in cut(np.argsort(longest, kind="stable"), longest, _BATCH_TOKENS):
+        before_batch()
         batch = learner.task.batch(encoded, rows).to(learner.device)
         with autocast(learner.device, learner.dtype):
             loss = learner.task.loss(learner.model, learner.head, batch)

@@ -49,6 +49,7 @@ class Journal:
 
 _ENDS = {
     "steps": "done",
+    "patience": "ended early: training.patience evaluations brought no better score",
     "time": "stopped: the time is up before the last step; keifu resume does the rest",
     "interrupted": "stopped as asked; go on with keifu resume",
 }

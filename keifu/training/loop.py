@@ -57,10 +57,16 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Finished:
-    """The end: "steps" when all were done, "time" at the deadline, "interrupted" when asked to stop."""
+    """The end: "steps" when all were done, "patience" when the score no longer rose, "time" at the deadline,
+    "interrupted" when asked to stop.
+    """
 
     step: int
     reason: str
+
+
+class Stopped(Exception):
+    """Raised by an evaluation that was asked to stop before its end."""
 
 
 ENDING = 1.2
@@ -71,7 +77,10 @@ Event = Step | Evaluation | Checkpoint | Finished
 
 @dataclass
 class Learner:
-    """All that changes while training: weights, optimiser, place in the data, step and best score."""
+    """All that changes while training: weights, optimiser, place in the data, step and best score.
+
+    evaluated: the step of the latest evaluation; waited: evaluations since the one with the best score.
+    """
 
     task: Any
     model: Any
@@ -84,6 +93,8 @@ class Learner:
     dtype: torch.dtype
     step: int = 0
     best: float | None = None
+    evaluated: int = 0
+    waited: int = 0
     network: nn.ModuleDict = field(init=False)
 
     def __post_init__(self) -> None:
@@ -96,11 +107,14 @@ class Learner:
             "epoch": self.sampler.epoch,
             "batch": self.sampler.batch,
             "best": self.best,
+            "evaluated": self.evaluated,
+            "waited": self.waited,
         }
 
     def restore(self, position: dict[str, Any]) -> None:
         """Goes to a place that `position` gave."""
         self.step, self.best = position["step"], position["best"]
+        self.evaluated, self.waited = position.get("evaluated", self.step), position.get("waited", 0)
         self.sampler.go_to(position["epoch"], position["batch"])
 
 
@@ -115,32 +129,50 @@ def train(
 ) -> Iterator[Event]:
     """Trains until `settings.max_steps`; evaluates and saves every `settings.evaluate_every` steps and at the end.
 
-    should_stop: asked before each step; when true, the run saves and ends. deadline: on the clock of time.monotonic,
-    by which the last evaluation and checkpoint are done too, judged by how long the latest took; ending: how long the
-    first may take. Raises DivergenceError before an update with a loss or gradient that is not a finite number.
+    should_stop: asked before each step; when true, the run saves and ends. evaluate may ask too, and raise Stopped; the
+    evaluation is then made first when the run goes on. deadline: on the clock of time.monotonic, by which the last
+    evaluation and checkpoint are done too, judged by how long the latest took; ending: how long the first may take.
+    Raises DivergenceError before an update with a loss or gradient that is not a finite number.
     """
     assert settings.max_steps is not None
-    assert settings.evaluate_every is not None
     saved = learner.step or -1  # a run that is stopped before its first step can be resumed too
-    reason = "steps"
-    while learner.step < settings.max_steps:
-        if should_stop():
-            reason = "interrupted"
-            break
-        if time.monotonic() + ENDING * ending > deadline:
-            reason = "time"
-            break
-        yield take_step(learner, settings)
-        if learner.step % settings.evaluate_every == 0 and learner.step < settings.max_steps:
-            began = time.monotonic()
+    reason = ""
+    try:
+        while not reason:
+            if _is_due(learner, settings):
+                began = time.monotonic()
+                yield from _evaluate_and_save(learner, evaluate, save)
+                saved, ending = learner.step, time.monotonic() - began
+            reason = _why_to_end(learner, settings, should_stop, deadline - ENDING * ending)
+            if not reason:
+                yield take_step(learner, settings)
+        if reason == "time" and saved != learner.step:
             yield from _evaluate_and_save(learner, evaluate, save)
-            saved, ending = learner.step, time.monotonic() - began
-    if reason == "interrupted":
-        if saved != learner.step:
-            yield Checkpoint(learner.step, save(False), best=False)
-    elif saved != learner.step:
-        yield from _evaluate_and_save(learner, evaluate, save)
+            saved = learner.step
+    except Stopped:
+        reason = "interrupted"
+    if saved != learner.step:
+        yield Checkpoint(learner.step, save(False), best=False)
     yield Finished(learner.step, reason)
+
+
+def _is_due(learner: Learner, settings: Training) -> bool:
+    """Whether an evaluation belongs here that has not been made."""
+    assert settings.evaluate_every is not None
+    here = learner.step % settings.evaluate_every == 0 or learner.step == settings.max_steps
+    return here and learner.evaluated != learner.step
+
+
+def _why_to_end(learner: Learner, settings: Training, should_stop: Callable[[], bool], latest: float) -> str:
+    """The reason not to take another step, or ""."""
+    assert settings.max_steps is not None
+    if learner.step >= settings.max_steps:
+        return "steps"
+    if should_stop():
+        return "interrupted"
+    if settings.patience is not None and learner.waited >= settings.patience:
+        return "patience"
+    return "time" if time.monotonic() > latest else ""
 
 
 def _evaluate_and_save(
@@ -157,6 +189,7 @@ def _evaluate_and_save(
     best = learner.best is None or score > learner.best
     if best:
         learner.best = score
+    learner.evaluated, learner.waited = learner.step, 0 if best else learner.waited + 1
     yield Checkpoint(learner.step, save(best), best)
 
 

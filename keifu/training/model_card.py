@@ -1,10 +1,10 @@
 """README.md of a run folder: what was trained, on what, how well it does, and how to use it."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from keifu.tasks.translation import Translation
+from keifu.training.record import read_history
 from keifu.training.settings import Settings
 
 
@@ -38,6 +38,5 @@ def model_card(path: Path, settings: Settings, data: dict[str, Any]) -> str:
 
 def best_evaluation(path: Path) -> dict[str, Any] | None:
     """The line of a run's metrics.jsonl with the best score; None before the first evaluation."""
-    lines = (path / "metrics.jsonl").read_text("utf-8").splitlines()
-    evaluations = [json.loads(line) for line in lines if '"valid"' in line]
+    evaluations = [line for line in read_history(path) if "valid" in line]
     return max(evaluations, key=lambda line: float(line["valid"][Translation.selects_by]), default=None)

@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TextIO
@@ -17,9 +18,11 @@ import torch
 from keifu.checkpoint import RunFolder, TrainingState, write_atomically
 from keifu.config import to_yaml
 from keifu.data.examples import Pair
+from keifu.data.pairs import SETS
+from keifu.data.spec import absolute
 from keifu.generation.translation import EXTRA_TOKENS
 from keifu.tasks.translation import Translation
-from keifu.text.normalisation import Normalisation
+from keifu.text.normalisation import PairNormalisation
 from keifu.training.corpus import Corpus
 from keifu.training.evaluation import evaluate_translation
 from keifu.training.journal import Journal
@@ -46,7 +49,7 @@ class Run:
     valid: Sequence[Pair]
     encoded_valid: Any
     left_out: int
-    normalisation: Normalisation
+    normalisation: PairNormalisation
     deadline: float = math.inf
     ending: float = 0.0
     new: bool = True
@@ -67,26 +70,27 @@ class Run:
         ):
             if self.history:
                 log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {self.history}\n")
+            evaluate = partial(self.evaluate, should_stop)
             limits = (self.deadline, self.ending)
-            for event in train(self.learner, training, self.evaluate, self.save, should_stop, *limits):
+            for event in train(self.learner, training, evaluate, self.save, should_stop, *limits):
                 self._write_down(event, metrics)
                 if line := journal.line(event):
                     log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {line}\n")
                 yield event
 
-    def evaluate(self) -> Evaluation:
-        return self._evaluation(self.learner)
+    def evaluate(self, should_stop: Callable[[], bool] = lambda: False) -> Evaluation:
+        return self._evaluation(self.learner, should_stop)
 
     def rehearse(self, trial: Learner) -> Evaluation:
         """An evaluation by a model that has not learned to end: outputs are cut where a trained one would end them."""
         source, target = self.encoded_valid.sizes.mean(axis=0)
         ratio = max(0.01, (_LONGER * target - EXTRA_TOKENS) / source)
-        return self._evaluation(trial, max_ratio=ratio)
+        return self._evaluation(trial, lambda: False, max_ratio=ratio)
 
-    def _evaluation(self, learner: Learner, **decoding: Any) -> Evaluation:
+    def _evaluation(self, learner: Learner, should_stop: Callable[[], bool], **decoding: Any) -> Evaluation:
         greedy = self.settings.decoding.model_copy(update={"beam": 1, "n_best": 1, **decoding})
         first = self.settings.training.evaluate_on
-        return evaluate_translation(learner, self.valid, self.encoded_valid, greedy, first)
+        return evaluate_translation(learner, self.valid, self.encoded_valid, greedy, first, should_stop)
 
     def save(self, best: bool) -> Path:
         """Writes a checkpoint of the present state and points `best` to it if it is the best."""
@@ -111,7 +115,7 @@ class Run:
             "keifu": version("keifu"),
             "task": self.settings.training.task,
             "languages": list(self.corpus.train.languages),
-            "normalisation": self.normalisation._asdict(),
+            "normalisation": self.normalisation.model_dump(mode="json"),
             "model": self.settings.model.model_dump(mode="json"),
             "decoding": self.settings.decoding.model_dump(mode="json"),
         }
@@ -136,7 +140,11 @@ class Run:
     def write_settings(self) -> None:
         """config.yaml, as it now stands."""
         header = f"The settings of this run, complete. Go on with it by: keifu resume {self.folder.path}"
-        write_atomically(self.folder.path / "config.yaml", to_yaml(self.settings.sections, header=header))
+        data = self.settings.data
+        # Whole paths, so that the run can be gone on with from any folder.
+        specs = {key: absolute(spec, SETS) for key in ("train", "valid") if (spec := getattr(data, key))}
+        sections = self.settings.with_data(**specs).sections
+        write_atomically(self.folder.path / "config.yaml", to_yaml(sections, header=header))
 
     def _create_folder(self) -> None:
         path = RunFolder.create(self.folder.path).path

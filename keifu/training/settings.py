@@ -19,10 +19,10 @@ class Data(Schema):
     """What is learned from, and how text becomes tokens."""
 
     train: str = ""
-    """The data: two aligned files (train.en,train.ja) or a built-in corpus (builtin:enja)."""
+    """The data: two aligned files (train.en,train.ja), one file with both sides (corpus.tsv), a set by name (enja)."""
 
     valid: str | None = None
-    """Data on which the best checkpoint is chosen. Empty: the corpus's dev part, or the last 5 % (at most 2,000
+    """Data on which the best checkpoint is chosen. Empty: a named set's dev part, or the last 5 % (at most 2,000
     pairs).
     """
 
@@ -32,6 +32,12 @@ class Data(Schema):
     target: str | None = None
     """Language to translate into."""
 
+    columns: tuple[str, ...] = ()
+    """Names of a table's columns, in order, where its header does not say; or which two of them to use."""
+
+    encoding: str = "utf-8"
+    """How text files are encoded, such as cp932, shift_jis, euc_jp, cp1252 or latin-1."""
+
     tokenizer: Literal["bpe", "byte-bpe", "word", "character"] = "bpe"
     """How text is cut: pieces of words with bytes as a last resort, pieces of bytes, words, or characters."""
 
@@ -40,6 +46,11 @@ class Data(Schema):
 
     max_tokens: int = Field(256, ge=1)
     """Training pairs with more tokens on a side (or more than model.max_length) are left out, and counted."""
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _names_of_columns(cls, names: Any) -> Any:
+        return tuple(name.strip() for name in names.split(",")) if isinstance(names, str) else names
 
 
 class Training(Schema):
@@ -56,6 +67,9 @@ class Training(Schema):
 
     epochs: float | None = Field(None, gt=0, le=1e6)
     """Passes over the training data. With no limit given at all: 20."""
+
+    init: str | None = None
+    """A run, or one of its checkpoints, whose weights and tokenizer training begins with. Empty: fresh ones."""
 
     batch_tokens: int = Field(4096, ge=1)
     """Tokens in a step, padding included, on the longer side."""
@@ -89,6 +103,9 @@ class Training(Schema):
 
     evaluate_on: int = Field(500, ge=1)
     """Sentences of the validation data that are translated (greedily) at each evaluation."""
+
+    patience: int | None = Field(None, ge=1)
+    """Evaluations without a better score after which training ends early. Empty: it goes on to the last step."""
 
     keep: int = Field(2, ge=1)
     """Newest checkpoints to keep, beside the best."""
@@ -135,6 +152,9 @@ class Settings:
     def with_model(self, **values: Any) -> "Settings":
         return replace(self, model=self.model.model_copy(update=values))
 
+    def with_data(self, **values: Any) -> "Settings":
+        return replace(self, data=self.data.model_copy(update=values))
+
     def with_training(self, **values: Any) -> "Settings":
         return replace(self, training=self.training.model_copy(update=values))
 
@@ -150,8 +170,10 @@ def resolve_settings(
     preset: str | None = None,
     overrides: Mapping[str, Any] | None = None,
     config: str | Path | None = None,
+    sizes: Mapping[str, Any] | None = None,
 ) -> Settings:
-    """Settings from the model's preset, a YAML file over it, and `overrides` over both.
+    """Settings from the model's preset, or its `sizes` given one by one, a YAML file over it, and `overrides` over
+    both.
 
     Raises ConfigError with all mistakes of the file and the overrides together.
     """
@@ -161,7 +183,8 @@ def resolve_settings(
     presets = architecture(name).PRESETS
     if preset is not None and preset not in presets:
         raise ConfigError(f"preset {preset!r} is not known; {name} has {', '.join(presets)}")
-    base = {"model": {"name": name, **(presets[preset] if preset else {})}, "training": {"task": task}}
+    sizes = sizes or (presets[preset] if preset else {})
+    base = {"model": {**sizes, "name": name}, "training": {"task": task}}
     return Settings(**validate(section_schemas(name), merge(base, data), lines, config or "", overrides))
 
 

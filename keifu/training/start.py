@@ -14,12 +14,14 @@ import torch
 from keifu.checkpoint import RunFolder, TrainingState, load_model_files, load_training_state, write_atomically
 from keifu.config import duration, merge
 from keifu.data.batches import Sampler
-from keifu.data.sources import short_name
+from keifu.data.spec import short_name
+from keifu.data.stored import StoredPairs
 from keifu.errors import CheckpointError, ConfigError, DataError
-from keifu.tasks.translation import PairSequences, Translation
+from keifu.tasks.translation import EncodedPairs, Translation
 from keifu.text import Tokenizer
-from keifu.text.normalisation import infer
+from keifu.text.normalisation import PairNormalisation, infer
 from keifu.training.allocator import keep_freed_memory
+from keifu.training.beginning import Beginning, begin_with, read_beginning
 from keifu.training.budget import EVALUATIONS, Plan, plan
 from keifu.training.corpus import Corpus, load_corpus
 from keifu.training.loop import Learner
@@ -32,7 +34,9 @@ from keifu.training.settings import MOST_STEPS, Settings, preset_for, read_setti
 _DEFAULT_EPOCHS = 20
 _SPARE = 0.5  # seconds of a time limit for the end of the process itself
 _LIMITS = ("max_time", "max_steps", "epochs")
-_TRAINING_OPTIONS = (*_LIMITS, "device", "precision", "seed")
+_DATA_OPTIONS = ("valid", "source", "target", "columns", "encoding")
+_TRAINING_OPTIONS = (*_LIMITS, "init", "device", "precision", "seed")
+_TOKENIZER_TEXTS = 300_000  # pairs of data too large for memory on which the tokenizer is trained
 
 
 def prepare(
@@ -51,7 +55,7 @@ def prepare(
     when max_time counts (default now). Raises ConfigError and DataError.
     """
     began = time.monotonic() if began is None else began
-    sections = {"data": ("valid", "source", "target"), "training": _TRAINING_OPTIONS}
+    sections = {"data": _DATA_OPTIONS, "training": _TRAINING_OPTIONS}
     known = [name for names in sections.values() for name in names]
     if unknown := [name for name in options if name not in known]:
         raise ConfigError(f"{unknown[0]!r} is no option of train; expected {', '.join(known)}, or a key in overrides")
@@ -65,29 +69,52 @@ def prepare(
         given["training"] = dict.fromkeys(_LIMITS) | (overrides or {}).get("training", {}) | given["training"]
     asked = merge(overrides or {}, given)
     settings = resolve_settings(task, model, preset, asked, config)
+    path = Path(out) if out else _free_name(settings)
+    RunFolder.refuse_used(path)  # before data are read for minutes
+    begun = None
+    if settings.training.init is not None:
+        begun = read_beginning(settings.training.init, preset)
+        settings = resolve_settings(task, model or begun.name, None, asked, config, begun.sizes)
     corpus = load_corpus(settings.data)
-    if preset is None:
+    if preset is None and begun is None:
         preset = preset_for(len(corpus.train.pairs))
         settings = resolve_settings(task, model, preset, asked, config)
-    return start(settings, corpus, out, began)
+    return start(settings, corpus, path, began, begun)
 
 
-def start(settings: Settings, corpus: Corpus, out: str | Path | None = None, began: float | None = None) -> Run:
+def start(
+    settings: Settings,
+    corpus: Corpus,
+    out: str | Path | None = None,
+    began: float | None = None,
+    begun: Beginning | None = None,
+) -> Run:
     """A new run for the folder `out`, ready to train; nothing is written yet. Raises ConfigError and DataError.
 
-    began: on the clock of time.monotonic, from when `training.max_time` counts (default now).
+    began: on the clock of time.monotonic, from when `training.max_time` counts (default now). begun: the weights and
+    the tokenizer to begin with, instead of fresh ones.
     """
     began = time.monotonic() if began is None else began
     keep_freed_memory()
     path = Path(out) if out else _free_name(settings)
     RunFolder.refuse_used(path)
     data = settings.data
-    texts = [text for pair in corpus.train.pairs for text in (pair.source, pair.target)]
-    tokenizer = Tokenizer.train(texts, data.tokenizer, data.vocab_size)
+    tokenizer = begun.tokenizer if begun else Tokenizer.train(_texts(corpus), data.tokenizer, data.vocab_size)
     settings = settings.with_model(vocab_size=tokenizer.vocab_size)
     run = _assemble(RunFolder(path), settings, corpus, tokenizer)
+    if begun:
+        begin_with(begun, named_parameters(run.learner.model, run.learner.head), settings.model)
     _set_limits(run, began)
     return run
+
+
+def _texts(corpus: Corpus) -> list[str]:
+    """What the tokenizer learns from: both sides of all pairs, or of some evenly spaced ones."""
+    pairs = corpus.train.pairs
+    if isinstance(pairs, StoredPairs):
+        step = math.ceil(len(pairs) / _TOKENIZER_TEXTS)
+        pairs = [pairs[row] for row in range(0, len(pairs), step)]
+    return [text for pair in pairs for text in (pair.source, pair.target)]
 
 
 def resume(path: str | Path, more: dict[str, str] | None = None, began: float | None = None) -> Run:
@@ -116,10 +143,7 @@ def resume(path: str | Path, more: dict[str, str] | None = None, began: float | 
     learner.restore(state.values)
     if more:
         _extend(run, more, began)
-    if learner.step >= (run.settings.training.max_steps or 0):
-        raise ConfigError(
-            f"{path}: all {learner.step:,} steps are done; to go on, add --max-steps +N or --max-time +20m"
-        )
+    _refuse_ended(run)
     run.history = f"goes on from step {learner.step:,}"
     if damaged := [path.name for path in takewhile(lambda path: path != checkpoint, found)]:
         run.history += f"; damaged, so not used: {', '.join(damaged)}"
@@ -128,8 +152,17 @@ def resume(path: str | Path, more: dict[str, str] | None = None, began: float | 
             raise ConfigError(f"{path}: another process has gone on with this run meanwhile; resume it again")
         if more:
             run.write_settings()
-        _forget_after(folder.path / "metrics.jsonl", learner.step)
+        _forget_after(folder.path / "metrics.jsonl", learner)
     return run
+
+
+def _refuse_ended(run: Run) -> None:
+    learner, training = run.learner, run.settings.training
+    remedy = "to go on, add --max-steps +N or --max-time +20m"
+    if learner.step >= (training.max_steps or 0) and learner.evaluated == learner.step:
+        raise ConfigError(f"{run.folder.path}: all {learner.step:,} steps are done; {remedy}")
+    if training.patience is not None and learner.waited >= training.patience:
+        raise ConfigError(f"{run.folder.path}: ended early at step {learner.step:,} (training.patience); {remedy}")
 
 
 def _newest_checkpoint(folder: RunFolder) -> tuple[Path, TrainingState, list[Path]]:
@@ -154,9 +187,12 @@ def _assemble(folder: RunFolder, settings: Settings, corpus: Corpus, tokenizer: 
     if len(encoded) == 0:
         raise DataError(f"{data.train}: every pair has over {most} tokens; raise data.max_tokens and model.max_length")
     learner = _fresh_learner(settings, task, encoded)
-    normalisation = infer(pair.source for pair in corpus.train.pairs)
+    normalisation = PairNormalisation(
+        source=infer(pair.source for pair in corpus.train.pairs),
+        target=infer(pair.target for pair in corpus.train.pairs),
+    )
     # What the best checkpoint is chosen on is read as a user's text will be.
-    valid = [replace(pair, source=normalisation(pair.source)) for pair in corpus.valid.pairs]
+    valid = [replace(pair, source=normalisation.source(pair.source)) for pair in corpus.valid.pairs]
     encoded_valid = task.encode(valid)
     fits = encoded_valid.sizes.max(axis=1) <= most
     valid, encoded_valid = [pair for pair, kept in zip(valid, fits, strict=True) if kept], encoded_valid.up_to(most)
@@ -168,7 +204,7 @@ def _assemble(folder: RunFolder, settings: Settings, corpus: Corpus, tokenizer: 
     return Run(folder, settings, corpus, task, learner, valid, encoded_valid, left_out, normalisation)
 
 
-def _fresh_learner(settings: Settings, task: Translation, data: PairSequences) -> Learner:
+def _fresh_learner(settings: Settings, task: Translation, data: EncodedPairs) -> Learner:
     """A learner before its first step; the same settings give the same weights."""
     training, width = settings.training, settings.model.d_model
     device = choose_device(training.device)
@@ -198,7 +234,8 @@ def _set_limits(run: Run, began: float) -> None:
 
 
 def _extend(run: Run, more: dict[str, str], began: float) -> None:
-    """Moves the end of a resumed run."""
+    """Moves the end of a resumed run, which waits for a better score anew."""
+    run.learner.waited = 0
     ((limit, text),) = more.items()
     amount = text.removeprefix("+")
     if limit == "max_time":
@@ -247,18 +284,19 @@ def _refuse_other_data(run: Run) -> None:
             )
 
 
-def _forget_after(path: Path, step: int) -> None:
+def _forget_after(path: Path, learner: Learner) -> None:
     """Drops the lines of metrics.jsonl that were written after the checkpoint the run goes on from."""
+
+    def stays(line: str) -> bool:
+        try:
+            values = json.loads(line)
+            return 0 < values["step"] <= (learner.evaluated if "valid" in values else learner.step)
+        except (ValueError, KeyError, TypeError):  # cut short
+            return False
+
     if path.exists():
         lines = path.read_text("utf-8", "replace").splitlines()
-        write_atomically(path, "".join(f"{line}\n" for line in lines if 0 < _step_of(line) <= step))
-
-
-def _step_of(line: str) -> int:
-    try:
-        return int(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError, OverflowError):  # cut short
-        return 0
+        write_atomically(path, "".join(f"{line}\n" for line in lines if stays(line)))
 
 
 def _free_name(settings: Settings) -> Path:

@@ -3,6 +3,7 @@
 import errno
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,18 +16,22 @@ from keifu.cli.commands import app
 from keifu.config import read_yaml
 from keifu.session import Model, TrainedRun, load
 from keifu.tasks.translation import Translation
+from keifu.text import Tokenizer
 from keifu.training.run import Run
 from keifu.training.settings import Data, Training, resolve_settings
 from tests.cli.conftest import Command
 from tests.tiny import pairs, set_arguments, write
 
 COMMANDS = {
-    "train": "data model valid source target out max-time max-steps epochs preset config set device precision seed "
-    "dry-run quiet json",
+    "train": "data model valid source target columns encoding out init max-time max-steps epochs preset config set "
+    "device precision seed dry-run quiet json",
     "resume": "max-time max-steps epochs quiet json",
-    "evaluate": "data beam length-penalty source target device precision batch-size seed json",
-    "translate": "beam n-best length-penalty device precision batch-size seed json",
+    "evaluate": "data beam length-penalty source target columns encoding device precision batch-size seed json",
+    "translate": "file out beam n-best length-penalty raw device precision batch-size seed json",
+    "diagnose": "data limit beam length-penalty device precision batch-size seed json",
     "models": "json",
+    "datasets": "json",
+    "download": "json",
     "config": "preset",
     "env": "json",
 }
@@ -180,7 +185,7 @@ def test_a_dry_run_prints_the_settings_and_writes_nothing(corpus: str, tmp_path:
         (["--set", "model.d_modell=3"], r"--set model\.d_modell: unknown key; did you mean d_model\?"),
         (["--set", "d_model=3"], "expected section.key=value"),
         (["--config", "nothing.yaml"], "nothing.yaml: no such file; expected a YAML file"),
-        (["--valid", "one.en"], "expected two aligned files"),
+        (["--valid", "a.en,b.ja,c.de"], "expected two aligned files"),
     ],
 )
 def test_a_mistake_in_the_settings_of_training_ends_with_code_2_and_leaves_no_folder(
@@ -194,9 +199,9 @@ def test_a_mistake_in_the_data_ends_with_code_3_and_leaves_no_folder(tmp_path: P
     (tmp_path / "a.en").write_bytes(b"one\n\xff\n")
     (tmp_path / "a.ja").write_bytes(b"1\n2\n")
     result = train(keifu, f"{tmp_path}/a.en,{tmp_path}/a.ja", tmp_path / "run")
-    assert_one_message(result, 3, r"a\.en:2: not UTF-8; save the file as UTF-8")
+    assert_one_message(result, 3, r"a\.en:2: not utf-8; save it as UTF-8")
     result = train(keifu, f"{tmp_path}/a.ja,{tmp_path}/none.ja", tmp_path / "run")
-    assert_one_message(result, 3, r"none\.ja: no such file; expected a text file")
+    assert_one_message(result, 3, r"none\.ja: no such file")
     assert not (tmp_path / "run").exists()
 
 
@@ -345,7 +350,7 @@ def test_evaluate_says_when_the_model_was_chosen_on_the_data(
 def test_evaluate_refuses_what_it_cannot_read(trained: TrainedRun, corpus: str, tmp_path: Path, keifu: Command) -> None:
     assert_one_message(keifu("evaluate", tmp_path / "none", "--data", corpus), 3, "no such folder")
     assert_one_message(keifu("evaluate", trained.path, "--data", "x.en,x.ja"), 3, "x.en: no such file")
-    assert_one_message(keifu("evaluate", trained.path, "--data", "x.en"), 2, "expected two aligned files")
+    assert_one_message(keifu("evaluate", trained.path, "--data", "x.en"), 3, "x.en: no such file")
     fr = keifu("evaluate", trained.path, "--data", corpus, "--target", "fr")
     assert_one_message(fr, 2, "its sides are en and ja, asked for --target fr")
 
@@ -399,11 +404,32 @@ def test_translate_prints_json_with_scores(trained: TrainedRun, model: Model, ke
     lines = [json.loads(line) for line in result.out.splitlines()]
     best = model.translate("I see cats.", beam=3, n_best=2, details=True)
     assert lines[:2] == [
-        {"source": "I see cats.", "translation": one.text, "score": pytest.approx(one.score), "complete": one.complete}
+        {
+            "source": "I see cats.",
+            "translation": one.text,
+            "raw": one.raw,
+            "score": pytest.approx(one.score),
+            "complete": one.complete,
+        }
         for one in best
     ]
     assert all(line["source"] == "" and line["translation"] == "" for line in lines[2:])
     assert "\\u" not in result.out
+
+
+def test_translate_prints_ordinary_writing_or_what_the_model_wrote(
+    trained: TrainedRun, tmp_path: Path, keifu: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("config.json", "model.safetensors", "tokenizer.json"):
+        shutil.copy(trained.path / "best" / name, tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text("utf-8"))
+    config |= {"normalisation": {"target": {"split_punctuation": True}}}
+    (tmp_path / "config.json").write_text(json.dumps(config), "utf-8")
+    monkeypatch.setattr(Tokenizer, "decode_batch", lambda self, rows: ["i see ."] * len(rows))
+    for options, expected in (((), "i see."), (("--raw",), "i see .")):
+        assert keifu("translate", tmp_path, "x", *options).out == expected + "\n"
+        line = json.loads(keifu("translate", tmp_path, "x", "--json", *options).out)
+        assert (line["translation"], line["raw"]) == (expected, "i see .")
 
 
 def test_options_of_translate_reach_the_search(trained: TrainedRun, model: Model, keifu: Command) -> None:

@@ -102,7 +102,7 @@ def test_the_score_is_that_of_the_tokens(translator: Translator) -> None:
 
 
 def test_a_text_without_words_gives_empty_translations(translator: Translator) -> None:
-    nothing = Translated("", 0.0, [], True)
+    nothing = Translated("", 0.0, [], True, "")
     assert translator(["", " \t"], beam=4, n_best=3) == [[nothing] * 3] * 2
     assert translator([]) == []
 

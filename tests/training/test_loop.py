@@ -15,7 +15,17 @@ from torch import Tensor
 from keifu.errors import DivergenceError
 from keifu.session import load
 from keifu.training import loop
-from keifu.training.loop import Checkpoint, Evaluation, Finished, Learner, Step, accumulate_gradients, take_step, train
+from keifu.training.loop import (
+    Checkpoint,
+    Evaluation,
+    Finished,
+    Learner,
+    Step,
+    Stopped,
+    accumulate_gradients,
+    take_step,
+    train,
+)
 from keifu.training.network import named_parameters
 from keifu.training.run import Run
 from keifu.training.settings import Training
@@ -203,11 +213,12 @@ def events(
     step_seconds: Callable[[int], float] = lambda step: 1.0,
     evaluation_seconds: float = 5.0,
     loss: float = 1.0,
+    stopped_at: int | None = None,
     settings: Training = Training(max_steps=10, evaluate_every=4),  # noqa: B008
     **arguments: Any,
 ) -> list[Any]:
     """The events of a run in which nothing is computed but time passes."""
-    learner: Any = SimpleNamespace(step=0, best=None, task=SimpleNamespace(selects_by="bleu"))
+    learner: Any = SimpleNamespace(step=0, best=None, evaluated=0, waited=0, task=SimpleNamespace(selects_by="bleu"))
 
     def step(learner: Any, settings: Training) -> Step:
         learner.step += 1
@@ -215,6 +226,8 @@ def events(
         return Step(learner.step, 0, 1.0, 1, 1.0, 1.0, 1.0)
 
     def evaluate() -> Evaluation:
+        if learner.step == stopped_at:
+            raise Stopped
         clock.now += evaluation_seconds
         return Evaluation(learner.step, {"bleu": next(scores), "loss": loss}, [], evaluation_seconds)
 
@@ -271,6 +284,23 @@ def test_a_stop_saves_without_an_evaluation(clock: Clock, monkeypatch: pytest.Mo
     assert kinds(events(clock, monkeypatch, should_stop=stops_after(2))) == "1 2 C interrupted"
     assert kinds(events(clock, monkeypatch, should_stop=stops_after(4))) == "1 2 3 4 E B interrupted"
     assert kinds(events(clock, monkeypatch, should_stop=stops_after(0))) == "C interrupted"
+
+
+def test_a_stop_in_an_evaluation_saves_without_its_scores(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert kinds(events(clock, monkeypatch, stopped_at=8)) == "1 2 3 4 E B 5 6 7 8 C interrupted"
+    assert kinds(events(clock, monkeypatch, stopped_at=10)) == "1 2 3 4 E B 5 6 7 8 E B 9 10 C interrupted"
+    in_the_last_minute = events(clock, monkeypatch, deadline=clock.now + 16.0, stopped_at=6)
+    assert kinds(in_the_last_minute) == "1 2 3 4 E B 5 6 C interrupted"
+
+
+@pytest.mark.parametrize(("patience", "expected"), [(1, 3), (2, 7), (3, 8), (None, 8)])
+def test_patience_ends_training_after_so_many_evaluations_without_a_better_score(
+    patience: int | None, expected: int, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Training(max_steps=8, evaluate_every=1, patience=patience)
+    found = events(clock, monkeypatch, iter([1.0, 2.0, 2.0, 3.0, 4.0, 1.0, 3.0, 3.9]), settings=settings)
+    assert found[-1] == Finished(expected, "steps" if expected == 8 else "patience")
+    assert [type(event) for event in found[-3:]] == [Evaluation, Checkpoint, Finished]
 
 
 # ---- the real thing ----------------------------------------------------------------------------------------

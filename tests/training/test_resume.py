@@ -135,13 +135,54 @@ def _loss_calls_before(run: Run, step: int) -> int:
     return sum(min(PARTS, len(next(sampler))) for _ in range(step - 1)) + 1
 
 
+@pytest.mark.parametrize("step", [EVERY, STEPS])
+@pytest.mark.parametrize("batch", [0, 1])
+def test_a_run_that_was_stopped_in_an_evaluation_makes_it_first_when_it_goes_on(
+    step: int, batch: int, spec: str, unbroken: tuple[Run, dict[int, dict[str, str]]], tmp_path: Path
+) -> None:
+    run = new_run(spec, tmp_path / "run")
+    asked = 0
+
+    def should_stop() -> bool:
+        nonlocal asked
+        asked += run.learner.step == step
+        return asked > batch
+
+    events = list(run.events(should_stop))
+    assert [type(event) for event in events[-2:]] == [Checkpoint, Finished]
+    assert not any(isinstance(event, Evaluation) and event.step == step for event in events)
+    again = resume(tmp_path / "run")
+    assert again.learner.step == step
+    assert isinstance(next(again.events()), Evaluation)
+    list(resume(tmp_path / "run").events())
+    assert_ends_equal(tmp_path / "run", unbroken[0])
+
+
+def test_a_run_that_ended_early_goes_on_only_with_a_new_limit_and_waits_anew(spec: str, tmp_path: Path) -> None:
+    hopeless = {"max_steps": 20, "evaluate_every": 2, "patience": 2, "learning_rate": 1e-9}
+    events = list(tiny_run(spec, tmp_path / "run", hopeless).events())
+    assert events[-1] == Finished(6, "patience")
+    with pytest.raises(ConfigError, match=r"ended early at step 6 \(training\.patience\); to go on, add --max-steps"):
+        resume(tmp_path / "run")
+    again = list(resume(tmp_path / "run", {"max_steps": "+4"}).events())
+    assert again[-1] == Finished(10, "patience")
+
+
+def test_a_run_killed_before_it_could_say_that_it_ended_early_ends_there(spec: str, tmp_path: Path) -> None:
+    hopeless = {"max_steps": 20, "evaluate_every": 2, "patience": 2, "learning_rate": 1e-9}
+    for event in tiny_run(spec, tmp_path / "run", hopeless).events():
+        if isinstance(event, Checkpoint) and event.step == 4:
+            break
+    assert list(resume(tmp_path / "run").events())[-1] == Finished(6, "patience")
+
+
 def test_a_run_may_be_stopped_at_every_step(
     spec: str, unbroken: tuple[Run, dict[int, dict[str, str]]], tmp_path: Path
 ) -> None:
     run = new_run(spec, tmp_path / "run")
     found: dict[int, dict[str, str]] = {}
     for stop in range(1, STEPS + 1):
-        found |= dict(fingerprints(run, stop))
+        found |= dict(fingerprints(run, stop if stop < STEPS else None))
         if stop < STEPS:
             run = resume(tmp_path / "run")
     assert found == unbroken[1]

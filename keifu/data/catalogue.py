@@ -1,0 +1,181 @@
+"""Public data sets by name: where they come from, how they are checked, and under which terms they stand."""
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from keifu.data.cache import cache_folder
+from keifu.data.download import Progress, download, ignore
+from keifu.errors import ConfigError, DataError
+
+_ENJA = "https://raw.githubusercontent.com/odashi/small_parallel_enja/312408a11c5fbcbc09443bebb18121f7efdcd61e/"
+_MULTI30K = (
+    "https://raw.githubusercontent.com/multi30k/dataset/a3d2e0d26b56f3846f66a952536ffed4e401d05a/data/task1/raw/"
+)
+
+ALIASES = {"val": "dev", "valid": "dev", "test_2016": "test"}
+"""What others call the parts."""
+
+
+@dataclass(frozen=True)
+class File:
+    """path: below a folder of data. address: of the file, packed where it ends in .gz. sha256, size: unpacked."""
+
+    path: str
+    address: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """parts: of each, the files of the two languages, in their order. note: what has to be known to use it well."""
+
+    name: str
+    summary: str
+    task: str
+    languages: tuple[str, str]
+    parts: Mapping[str, tuple[File, ...]]
+    licence: str
+    citation: str
+    homepage: str
+    note: str = ""
+
+
+def find(data_set: DataSet, part: str, on_progress: Progress = ignore) -> tuple[Path, ...]:
+    """The files of a part: in $KEIFU_DATA, in the cache, or from their address into the cache.
+
+    Raises ConfigError for a part that does not exist, DataError where a file is not what it should be or cannot be
+    had.
+    """
+    if part not in data_set.parts:
+        raise ConfigError(f"{data_set.name}: no part {part!r}; it has {', '.join(data_set.parts)}")
+    return tuple(_find(file, on_progress) for file in data_set.parts[part])
+
+
+def whereabouts(file: File) -> str:
+    """Where a file would come from now: "$KEIFU_DATA", "cache" or "address"."""
+    local = _local(file)
+    if local is not None and local.exists():
+        return "$KEIFU_DATA"
+    return "cache" if (cache_folder() / file.path).exists() else "address"
+
+
+def _find(file: File, on_progress: Callable[[str, int, int], None]) -> Path:
+    local, cached = _local(file), cache_folder() / file.path
+    for path in (local, cached):
+        if path is not None and path.exists():
+            return _checked(path, file)
+    download(file.address, file.sha256, file.size, cached, on_progress, f"$KEIFU_DATA/{file.path}")
+    return cached
+
+
+def _local(file: File) -> Path | None:
+    folder = os.environ.get("KEIFU_DATA")
+    if not folder:
+        return None
+    if not os.path.isdir(folder):
+        raise ConfigError(f"$KEIFU_DATA is {folder}: no such folder; correct it, or unset it")
+    return Path(folder) / file.path
+
+
+def _checked(path: Path, file: File) -> Path:
+    try:
+        with path.open("rb") as content:
+            found = hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    if found != file.sha256:
+        raise DataError(
+            f"{path}: not the file that this set is made of (SHA-256 {found[:12]}..., expected {file.sha256[:12]}...); "
+            "remove it and it is fetched again, or name the file itself as data"
+        )
+    return path
+
+
+def _pair(folder: str, stem: str, address: str, files: dict[str, tuple[str, int]]) -> tuple[File, ...]:
+    return tuple(
+        File(f"{folder}/{stem}.{language}", address.format(language), digest, size)
+        for language, (digest, size) in files.items()
+    )
+
+
+_MULTI30K_FILES = {
+    ("train", "en"): ("460a15fbd157e34a7a9957ee388c1ca247fe47af3ef25fb50442af6c274e0fc6", 1_801_238),
+    ("train", "de"): ("2c2b73fd2b548fbcde3a875e0a78d6ee94d498bfdee6bd3eae3945779e9ddf72", 2_110_398),
+    ("train", "fr"): ("5925a3c18f1587b6b54b87743106e6e8ab93618edb6f65d19eac0621f853a10d", 2_111_303),
+    ("val", "en"): ("1f2a23d992769b5b3d209b0a10dd0b77c08cceb1f20dfb97ed0aafa49d107227", 63_297),
+    ("val", "de"): ("660e09eb7e1da2f856ea13ee5ad3cf6d36b3d5b0b733c857e94c5747a3dfc660", 75_981),
+    ("val", "fr"): ("5304e444d842e962b2dda4d816b70b22a1765b15401642b7ca37a67477e708dc", 73_924),
+    ("test_2016", "en"): ("399a4382932c1aadd3ceb9bef1008d388a64c76d4ae4e9d4728c6f4301cac182", 62_076),
+    ("test_2016", "de"): ("4be6b5b3236b79c25475c6bb829800a7ce559e9ba7a1f6c2394fe4d40be46d16", 70_649),
+    ("test_2016", "fr"): ("cb3160d69b002bb638e66cc7612fcd56cb0af82eadc9c142dedc438afb885ef6", 72_261),
+}
+
+
+def _multi30k(source: str, target: str, languages: str) -> DataSet:
+    stems = {"train": ("train", "train"), "dev": ("val", "val"), "test": ("test_2016", "test_2016_flickr")}
+    parts = {}
+    for part, (stem, upstream) in stems.items():
+        files = {language: _MULTI30K_FILES[stem, language] for language in (source, target)}
+        parts[part] = _pair("multi30k", stem, f"{_MULTI30K}{upstream}.{{}}.gz", files)
+    return DataSet(
+        name=f"multi30k-{source}-{target}",
+        summary=f"29,000 image captions, {languages}",
+        task="translation",
+        languages=(source, target),
+        parts=parts,
+        licence="the upstream project's terms (research use)",
+        citation="Elliott, Frank, Sima'an, Specia 2016: Multi30K: Multilingual English-German Image Descriptions",
+        homepage="https://github.com/multi30k/dataset",
+    )
+
+
+_SETS = (
+    DataSet(
+        name="enja",
+        summary="50,000 short everyday sentences, English and Japanese",
+        task="translation",
+        languages=("en", "ja"),
+        parts={
+            "train": _pair(
+                "enja",
+                "train",
+                _ENJA + "train.{}",
+                {
+                    "en": ("148b05dcd28638fe20ee84f2b1127001c80982be352007dda241fb759adadc76", 1_701_356),
+                    "ja": ("fc81a1434349ec98a449d7ae9cd2530057f689637684ecfed3501ea6a8a07ecc", 2_784_447),
+                },
+            ),
+            "dev": _pair(
+                "enja",
+                "dev",
+                _ENJA + "dev.{}",
+                {
+                    "en": ("04a2673449770657fd5e3b963cb856be3130923212b6db8ac7eaeef18f06c041", 17_054),
+                    "ja": ("cd534f56b8639dc130f86a365e5ec0aa70042000bdd740a622fbbf8b6be4acca", 27_781),
+                },
+            ),
+            "test": _pair(
+                "enja",
+                "test",
+                _ENJA + "test.{}",
+                {
+                    "en": ("45edb380749ec2b49cca7618fc5a7595fc9f791180672ba466b90c873a4aa8bf", 17_301),
+                    "ja": ("d37dc460a81b064e4106c8913eb11fa300da05cf3f58a7a5bbfec7e20947ddef", 27_793),
+                },
+            ),
+        },
+        licence="CC BY 2.0 FR (Tanaka Corpus / Tatoeba)",
+        citation="small_parallel_enja, drawn from the Tanaka Corpus (Yasuhito Tanaka; Tatoeba)",
+        homepage="https://github.com/odashi/small_parallel_enja",
+        note="English in lower case, punctuation and Japanese words set apart; 77 of the 500 English dev lines also "
+        "occur in train",
+    ),
+    _multi30k("en", "de", "English and German"),
+    _multi30k("en", "fr", "English and French"),
+)
+
+CATALOGUE = {data_set.name: data_set for data_set in _SETS}

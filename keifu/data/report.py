@@ -1,0 +1,192 @@
+"""What stands out in sentence pairs before anything is learned from them: each finding with its places and a remedy."""
+
+import re
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keifu.data.pairs import UNNAMED, PairData
+
+MOST_EXAMINED = 2_000_000
+"""Pairs that are looked at; of larger data only these first ones."""
+
+_SHOWN = 5  # places that a finding names
+_FEW = 1_000
+_LONG = 1_000  # characters
+_FAR, _FAR_CHARACTERS = 6.0, 20  # how far from the usual ratio a pair's lengths must lie: robust deviations, characters
+_USUALLY = 0.9
+_STRANGE = re.compile(
+    "\ufffd"  # what decoders put in place of bytes that they could not read
+    "|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
+    "|Ã[\x80-\xbf©¨ªª«§¢¤¶¼]|â€[™œ“”˜¦]|ã[\x81-\x83][\x80-\xbf]"  # UTF-8 that was read as Latin-1 or Windows-1252
+    "|&(?:amp|lt|gt|quot|nbsp|#\\d+);|</?(?:br|p|b|i|a|div|span)\\b[^>]*>"
+)
+_ASIAN = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_LETTER = re.compile(r"[^\W\d_]")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that stands out. places: of the first ones, such as "train.en:17"."""
+
+    kind: str
+    count: int
+    places: tuple[str, ...]
+    text: str
+    advice: str
+
+
+@dataclass
+class _Seen:
+    """What one pass over a data set gathers: hashes and lengths of every pair, and the rows that stand out."""
+
+    pairs: NDArray[np.int64]
+    sources: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    rows: dict[str, list[int]]
+
+
+def examine(train: PairData, valid: PairData | None = None) -> list[Finding]:
+    """What stands out in the training pairs, and between them and the validation pairs; what matters most first."""
+    seen = _look(train)
+    found = [*_left_out(train), *_strange(train, seen), *_lengths(train, seen), *_repeated(train, seen)]
+    if valid is not None:
+        found += [*_left_out(valid), *_overlap(train, seen, valid, _look(valid)), *_languages(train, valid)]
+    if len(train.pairs) < _FEW:
+        text = f"only {len(train.pairs):,} pairs to learn from"
+        found.append(Finding("few", len(train.pairs), (), text, "expect a model that repeats them; find more"))
+    if len(train.pairs) > MOST_EXAMINED:
+        text = f"only the first {MOST_EXAMINED:,} of {len(train.pairs):,} pairs were examined"
+        found.append(
+            Finding("not examined", len(train.pairs) - MOST_EXAMINED, (), text, "cut a later part out to see it")
+        )
+    return found
+
+
+def _look(data: PairData) -> _Seen:
+    pairs, sources, lengths = array("q"), array("q"), array("q")
+    rows: dict[str, list[int]] = {"identical": [], "strange": [], "no source": [], "no target": [], "long": []}
+    asian = [array("b"), array("b")]
+    for row, pair in enumerate(islice(data.pairs, MOST_EXAMINED)):
+        source, target = pair.source, pair.target
+        pairs.append(hash((source, target)))
+        sources.append(hash(source))
+        lengths.extend((len(source), len(target)))
+        if source == target:
+            rows["identical"].append(row)
+        if _STRANGE.search(source) or _STRANGE.search(target):
+            rows["strange"].append(row)
+        if max(len(source), len(target)) > _LONG:
+            rows["long"].append(row)
+        for side, text in zip(asian, (source, target), strict=True):
+            side.append(1 if _ASIAN.search(text) else 0 if _LETTER.search(text) else -1)
+    for side, name in zip(asian, ("no source", "no target"), strict=True):
+        rows[name] = _of_other_script(np.frombuffer(side, np.int8))
+    both = np.frombuffer(lengths, np.int64).reshape(-1, 2)
+    return _Seen(np.frombuffer(pairs, np.int64), np.frombuffer(sources, np.int64), both, rows)
+
+
+def _of_other_script(asian: NDArray[np.int8]) -> list[int]:
+    """The rows of texts without a Chinese, Japanese or Korean sign where nearly all have one, or with one where
+    hardly any has. Texts without letters are of no script.
+    """
+    written = asian >= 0
+    if not written.any():
+        return []
+    share = float((asian[written] == 1).mean())
+    if _USUALLY < share < 1:
+        return np.flatnonzero(asian == 0).tolist()
+    if 0 < share < 1 - _USUALLY:
+        return np.flatnonzero(asian == 1).tolist()
+    return []
+
+
+def _finding(data: PairData, kind: str, rows: Sequence[int], what: str, advice: str) -> Iterator[Finding]:
+    if rows:
+        share = len(rows) / len(data.pairs)
+        places = tuple(data.places[int(row)] for row in rows[:_SHOWN])
+        yield Finding(kind, len(rows), places, f"{len(rows):,} pairs ({share:.1%}) {what}", advice)
+
+
+def _left_out(data: PairData) -> Iterator[Finding]:
+    both, one, places = data.blank
+    if one:
+        text = f"{one:,} pairs of {data.spec} have one side empty and are left out"
+        yield Finding("one side empty", one, places, text, "check that the sides still belong together after these")
+    if both:
+        text = f"{both:,} lines of {data.spec} are empty on both sides and are left out"
+        yield Finding("both sides empty", both, (), text, "nothing to do")
+
+
+def _strange(data: PairData, seen: _Seen) -> Iterator[Finding]:
+    rows = seen.rows
+    what = "hold signs of damage: wrongly decoded or control characters, HTML"
+    yield from _finding(data, "strange characters", rows["strange"], what, "correct or remove these lines")
+    yield from _finding(
+        data, "identical sides", rows["identical"], "have the same text on both sides", "translate or remove them"
+    )
+    for name, side in (("no source", data.languages[0]), ("no target", data.languages[1])):
+        what = f"are in another script on the side {side} than nearly all others"
+        yield from _finding(data, "other script", rows[name], what, "check that they are in the right language")
+
+
+def _lengths(data: PairData, seen: _Seen) -> Iterator[Finding]:
+    logs = np.log(seen.lengths + 1.0)
+    ratio = logs[:, 1] - logs[:, 0]
+    usual = float(np.median(ratio))
+    spread = max(0.1, 1.4826 * float(np.median(np.abs(ratio - usual))))
+    far = np.abs(ratio - usual) > _FAR * spread
+    expected = (seen.lengths[:, 0] + 1) * np.exp(usual)
+    rows = np.flatnonzero(far & (np.abs(seen.lengths[:, 1] - expected) > _FAR_CHARACTERS)).tolist()
+    what = f"have odd lengths: a target is usually {np.exp(usual):.1f} times as long as its source"
+    yield from _finding(data, "odd lengths", rows, what, "check that the sides belong together")
+    what = f"are longer than {_LONG:,} characters"
+    yield from _finding(data, "long", seen.rows["long"], what, "split them into sentences")
+
+
+def _repeated(data: PairData, seen: _Seen) -> Iterator[Finding]:
+    rows, firsts = _repetitions(seen.pairs)
+    if len(rows):
+        places = tuple(
+            f"{data.places[int(row)]} (first {data.places[int(first)]})"
+            for row, first in zip(rows[:_SHOWN], firsts[:_SHOWN], strict=True)
+        )
+        text = f"{len(rows):,} pairs ({len(rows) / len(data.pairs):.1%}) repeat an earlier one word for word"
+        yield Finding("duplicates", len(rows), places, text, "remove them, unless they are meant to weigh more")
+    again, earlier = _repetitions(seen.sources)
+    other = np.flatnonzero(seen.pairs[again] != seen.pairs[earlier])
+    what = "have a source that stands earlier with another target"
+    yield from _finding(data, "several targets", again[other].tolist(), what, "fine where both are right")
+
+
+def _overlap(train: PairData, seen: _Seen, valid: PairData, seen_valid: _Seen) -> Iterator[Finding]:
+    order = np.argsort(seen.sources, kind="stable")
+    at = np.searchsorted(seen.sources[order], seen_valid.sources)
+    at = np.minimum(at, len(order) - 1)
+    rows = np.flatnonzero(seen.sources[order][at] == seen_valid.sources)
+    if len(rows):
+        pairs = int(np.isin(seen_valid.pairs[rows], seen.pairs).sum())
+        places = tuple(f"{valid.places[int(row)]} is {train.places[int(order[at[row]])]}" for row in rows[:_SHOWN])
+        share = len(rows) / len(valid.pairs)
+        text = f"{len(rows):,} validation sources ({share:.1%}) are also learned from, {pairs:,} with the same target"
+        yield Finding("overlap", len(rows), places, text, "scores on them flatter the model: remove them on one side")
+
+
+def _languages(train: PairData, valid: PairData) -> Iterator[Finding]:
+    if UNNAMED not in (train.languages, valid.languages) and train.languages != valid.languages:
+        names = [" to ".join(data.languages) for data in (train, valid)]
+        text = f"the training data go from {names[0]}, the validation data from {names[1]}"
+        yield Finding("languages", len(valid.pairs), (), text, "name validation data in the same languages")
+
+
+def _repetitions(hashes: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The rows whose hash stood earlier, in order, and for each the row where it stood first."""
+    _, first, group = np.unique(hashes, return_index=True, return_inverse=True)
+    firsts = first[group]
+    rows = np.flatnonzero(firsts != np.arange(len(hashes)))
+    return rows, firsts[rows]

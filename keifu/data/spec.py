@@ -1,0 +1,98 @@
+"""The SPEC of the command line: which data a user means.
+
+train.en,train.ja            two aligned files            corpus.tsv       one file with both sides
+enja                         a named set                  builtin:enja     a built-in corpus
+enja:train                   one part of it               enja:dev[:100]   its first hundred pairs
+enja+mine.tsv                several, one after another
+"""
+
+import os
+import re
+from difflib import get_close_matches
+from pathlib import Path
+from typing import NamedTuple
+
+from keifu.errors import ConfigError
+
+BUILTIN = "builtin:"
+_SLICE = re.compile(r"(?P<rest>.*)\[(?P<begin>-?[0-9]{0,15}):(?P<end>-?[0-9]{0,15})\]", re.DOTALL)
+_NAMED = re.compile(r"(?P<name>(?:builtin:)?[A-Za-z0-9_-]+)(?::(?P<part>[A-Za-z0-9_-]+))?")
+
+
+class Term(NamedTuple):
+    """One of the terms that `+` joins: files, or a set by name with a part of it; rows: which of its pairs."""
+
+    text: str
+    files: tuple[str, ...] = ()
+    name: str = ""
+    part: str | None = None
+    rows: slice = slice(None)
+
+
+def parse(spec: str, names: frozenset[str]) -> list[Term]:
+    """The terms of a SPEC; names: of the sets that exist. Raises ConfigError.
+
+    A file that exists is meant as it is written, whatever signs its name holds; `./enja` is the file where `enja` is
+    a set.
+    """
+    terms, pieces = [], spec.split("+")
+    while pieces:
+        # A "+" may stand in a file's name.
+        joined = next((n for n in range(len(pieces), 1, -1) if _are_files("+".join(pieces[:n]))), 1)
+        terms.append(_term("+".join(pieces[:joined]), spec, names))
+        del pieces[:joined]
+    return terms
+
+
+def absolute(spec: str, names: frozenset[str]) -> str:
+    """The SPEC with whole paths, so that it means the same files in any folder."""
+    return "+".join(_absolute(term) for term in parse(spec, names))
+
+
+def short_name(spec: str) -> str:
+    """A name for the data that can stand in a folder's name: of its first term, without folders and endings."""
+    first = spec.split("+")[0].removeprefix(BUILTIN)
+    stem = Path(re.split(r"[,\[]", first)[0]).name.lstrip(".").split(".")[0].split(":")[0]
+    return re.sub(r"[^\w-]", "_", stem) or "data"
+
+
+def _term(text: str, spec: str, names: frozenset[str]) -> Term:
+    if not text.strip():
+        raise ConfigError(f"{spec!r}: nothing named{' beside a +' if '+' in spec else ''}; {EXPECTED}")
+    rows, rest = slice(None), text
+    if not _are_files(text) and (cut := _SLICE.fullmatch(text)):
+        rest = cut["rest"]
+        rows = slice(*(int(bound) if bound.strip("-") else None for bound in (cut["begin"], cut["end"])))
+    found = _NAMED.fullmatch(rest)
+    if found and (found["name"] in names or rest.startswith(BUILTIN)):
+        if found["name"] not in names:
+            built_in = ", ".join(sorted(name for name in names if name.startswith(BUILTIN)))
+            raise ConfigError(f"{spec}: no such corpus; built in: {built_in}")
+        return Term(text, name=found["name"], part=found["part"], rows=rows)
+    if found and not os.path.lexists(rest):
+        close = get_close_matches(found["name"], names, 1)
+        hint = f"did you mean {close[0]}?" if close else "keifu datasets lists the sets that have names"
+        raise ConfigError(f"{spec}: no file and no set has this name; {hint}")
+    if rest.startswith(BUILTIN):
+        raise ConfigError(f"{spec}: expected builtin:NAME or builtin:NAME:PART, found {rest}")
+    files = (rest,) if os.path.lexists(rest) else tuple(name.strip() for name in rest.split(","))
+    if len(files) > 2 or not all(files):
+        raise ConfigError(f"{spec}: {EXPECTED}")
+    return Term(text, files=files, rows=rows)
+
+
+EXPECTED = (
+    "expected two aligned files with a comma between them (train.en,train.ja), one file with both sides "
+    "(corpus.tsv), or a name that keifu datasets lists"
+)
+
+
+def _absolute(term: Term) -> str:
+    if term.name:
+        return term.text
+    cut = "" if term.rows == slice(None) else term.text[term.text.rindex("[") :]
+    return ",".join(map(os.path.abspath, term.files)) + cut
+
+
+def _are_files(text: str) -> bool:
+    return os.path.lexists(text) or all(os.path.lexists(name) for name in text.split(","))

@@ -1,0 +1,148 @@
+"""Whether the memory suffices, asked before it is taken: a process that the system kills cannot say anything."""
+
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from keifu.data.batches import Indices
+from keifu.errors import ResourceError
+from keifu.training.network import make_model
+from keifu.training.precision import autocast
+
+_STATE = 16  # bytes a weight: itself, its gradient and the optimiser's two moments, in float32
+_ROWS_MEASURED = 2
+
+
+def available(device: torch.device) -> int:
+    """Bytes that this process can still have, on a GPU or in main memory."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    known = [*_system(), *_control_group(), *_own_limit()]
+    return max(0, min(known, default=sys.maxsize))
+
+
+def peak() -> int:
+    """The most bytes of main memory that this process has held."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def refuse_too_large_a_model(config: Any, device: torch.device) -> None:
+    """Raises ResourceError where weights and optimiser alone do not fit; nothing is allocated for that."""
+    needed, free = _STATE * parameter_count(config), available(device)
+    if needed > free:
+        raise ResourceError(
+            f"this model and its optimiser take {_gigabytes(needed)}, {_gigabytes(free)} are free; choose a smaller "
+            "--preset, or lower model.d_model, model.n_layers or data.vocab_size"
+        )
+
+
+def parameter_count(config: Any) -> int:
+    """The number of weights that such a model has. Built without memory, and with few layers, however many it has."""
+    fewest, more = min(1, config.n_layers), min(2, config.n_layers)
+
+    def count(layers: int) -> int:
+        model = make_model(config.model_copy(update={"n_layers": layers}))
+        return sum(weight.numel() for weight in model.parameters())
+
+    with torch.device("meta"):
+        first, second = count(fewest), count(more)
+    return first + (config.n_layers - fewest) * (second - first)
+
+
+def refuse_too_large_a_batch(learner: Any, parts: int) -> None:
+    """Raises ResourceError where a step on the largest batch, computed in so many parts, does not fit."""
+    largest = learner.sampler.by_size()[-1]
+    rows = -(-len(largest) // parts)
+    weights = sum(weight.numel() for weight in learner.network.parameters())
+    needed = (_STATE - 4) * weights + rows * saved_bytes_a_row(learner, largest)
+    free = available(learner.device)
+    if needed > free:
+        raise ResourceError(
+            f"a training step takes about {_gigabytes(needed)}, {_gigabytes(free)} are free; lower "
+            "training.batch_tokens, raise training.accumulate (the same result in less memory), lower data.max_tokens, "
+            "or choose a smaller --preset"
+        )
+
+
+def saved_bytes_a_row(learner: Any, rows: Indices) -> int:
+    """The bytes that one sentence pair of this batch, padded as it is there, keeps for the backward pass."""
+    lengths = learner.data.sizes[rows]
+    longest = rows[[int(lengths[:, side].argmax()) for side in range(lengths.shape[1])]]
+    measured = longest[:_ROWS_MEASURED]  # padded to the longest source and the longest target
+    seen: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        seen[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    known = {weight.untyped_storage().data_ptr() for weight in learner.network.parameters()}
+    learner.network.train()
+    batch = learner.task.batch(learner.data, measured).to(learner.device)
+    with (
+        torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor),
+        autocast(learner.device, learner.dtype),
+    ):
+        loss = learner.task.loss(learner.model, learner.head, batch)
+    del loss
+    return sum(size for place, size in seen.items() if place not in known) // len(measured)
+
+
+@contextmanager
+def explained(doing: str) -> Iterator[None]:
+    """Turns an allocation that fails inside the block into a ResourceError that names the settings to change."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise ResourceError(
+            f"{doing}: out of memory; lower training.batch_tokens, or raise training.accumulate (the same result in "
+            "less memory). Checkpoints written before are good"
+        ) from None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an allocation failed. (The CPU's allocator raises a plain RuntimeError.)"""
+    text = str(error)
+    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
+
+
+def _system() -> Iterator[int]:
+    try:
+        lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        yield int(lines["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return
+
+
+def _control_group() -> Iterator[int]:
+    folder = Path("/sys/fs/cgroup")
+    for most, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        try:
+            yield int((folder / most).read_text()) - int((folder / used).read_text())
+        except (OSError, ValueError):  # no such group, or no limit ("max")
+            continue
+
+
+def _own_limit() -> Iterator[int]:
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit != resource.RLIM_INFINITY:
+        try:
+            yield limit - int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        except (OSError, ValueError):
+            return
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:,.1f} GB"

@@ -1,0 +1,88 @@
+"""Documents through a model: sentence by sentence, long ones in parts, markup by its own attention."""
+
+from typing import Any
+
+import pytest
+
+from keifu.errors import ConfigError
+from keifu.session import Model
+from keifu.text.documents import read_document
+from keifu.views.documents import open_document, translate_segments
+
+LETTER = "I see cats. You like dogs.\n\nWe draw birds.\r\n"
+
+
+def test_a_document_is_its_sentences_translated(model: Model) -> None:
+    cats, dogs, birds = model.translate(["I see cats.", "You like dogs.", "We draw birds."])
+    assert model.translate_document(LETTER) == f"{cats}{dogs}\n\n{birds}\r\n"
+    assert model.translate_document(f"# {LETTER}", "markdown") == f"# {cats}{dogs}\n\n{birds}\r\n"
+
+
+def test_decoding_settings_reach_the_model_and_several_translations_are_refused(model: Model) -> None:
+    segments = open_document(model, LETTER, "text").segments
+    found = translate_segments(model, segments, beam=2, length_penalty=0.0)
+    bests = model.translate([one.plain for one in segments], details=True, beam=2, length_penalty=0.0)
+    assert [(one.text, one.score, one.complete) for one in found] == [
+        (one.text, one.score, one.complete) for one in bests
+    ]
+    assert {one.parts for one in found} == {1}
+    with pytest.raises(ConfigError, match="n_best above 1"):
+        model.translate_document(LETTER, n_best=2)
+    with pytest.raises(ConfigError, match="kind 'word' of document is not known; expected text, markdown or tmx"):
+        model.translate_document(LETTER, "word")
+
+
+def test_only_sentences_with_markup_inside_are_traced(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    traced: list[str] = []
+    trace = model.trace
+
+    def counted(text: str, *arguments: Any, **more: Any) -> Any:
+        traced.append(text)
+        return trace(text, *arguments, **more)
+
+    monkeypatch.setattr(model, "trace", counted)
+    model.translate_document("I see cats.\n\n**You like dogs.**\n\n- *We draw birds*[^1]\n", "markdown")
+    assert traced == []
+    model.translate_document("I see *cats*.\n", "markdown")
+    assert traced == ["I see cats."]
+
+
+def test_markup_is_where_attention_puts_it(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Perturbed weights move the markup: it is not placed by any other rule."""
+    content = "I see `cats` and **dogs**."
+    result = model.translate_document(content, "markdown")
+    assert result.count("`cats`") == 1
+    source, target = "I see cats and dogs.", model.translate("I see cats and dogs.")
+
+    def onto(first: int, last: int) -> Any:
+        import torch
+
+        def weights(*_: Any) -> Any:
+            made = torch.zeros(len(target) + 1, len(source) + 1)
+            made[first:last, source.index("dogs") + 1] = 1.0
+            return made
+
+        return weights
+
+    monkeypatch.setattr("keifu.views.documents._alignment", onto(0, 2))
+    assert model.translate_document(content, "markdown") == f"**{target[:2]}**{target[2:]}`cats`"
+    monkeypatch.setattr("keifu.views.documents._alignment", onto(1, 3))
+    assert model.translate_document(content, "markdown") == f"{target[0]}**{target[1:3]}**{target[3:]}`cats`"
+
+
+def test_a_sentence_too_long_for_the_model_is_translated_in_parts(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model, "model_config", model.model_config.model_copy(update={"max_length": 16}))
+    content = "I see cats, You like **dogs**, `We` draw birds and see fish." + "x" * 40
+    (segment,) = read_document(content, "markdown").segments
+    (found,) = translate_segments(model, [segment])
+    assert found.parts > 3
+    assert found.text.count("`We`") == 1
+    assert found.text.startswith(model.translate("I see cats,"))
+    assert translate_segments(model, read_document(LETTER, "text").segments)[0].parts == 1
+
+
+def test_an_empty_document_stays_empty(model: Model) -> None:
+    assert model.translate_document("") == ""
+    assert model.translate_document("\n---\n12\n", "markdown") == "\n---\n12\n"
