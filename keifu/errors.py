@@ -37,3 +37,11 @@ class DivergenceError(KeifuError):
     """Training met a loss or a gradient that is not a finite number. Exit code 3: the last checkpoint is good."""
 
     exit_code = 3
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an allocation failed. torch.OutOfMemoryError is a RuntimeError, and the CPU's allocator raises a plain
+    one.
+    """
+    text = str(error)
+    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text

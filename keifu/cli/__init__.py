@@ -3,7 +3,7 @@
 import io
 import sys
 
-from keifu.errors import KeifuError
+from keifu.errors import KeifuError, is_out_of_memory
 
 
 def main() -> None:
@@ -22,14 +22,7 @@ def main() -> None:
         print(f"keifu: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
         sys.exit(3)
     except (MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         print("keifu: out of memory; try a smaller training.batch_tokens or --batch-size", file=sys.stderr)
         sys.exit(4)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    # torch.OutOfMemoryError is a RuntimeError; the CPU allocator raises a plain one. Neither is worth importing torch
-    # for.
-    text = str(error)
-    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text

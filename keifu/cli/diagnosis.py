@@ -1,12 +1,11 @@
 """The diagnosis of a model as text: verdict and advice first, the worst sentences last."""
 
-import unicodedata
 from typing import Any
 
-_WIDTH = 100  # columns of a terminal
+from keifu.cli.columns import wrapped
+
 _SCORES = {"chrf": "chrF", "bleu": "BLEU"}
 _REPETITIONS = {"repeating": "repeat themselves", "distinct": "distinct", "copies": "copy the source"}
-_LONGEST = 400  # columns of a text that are shown; --json has all of it
 
 
 def diagnosis_report(report: dict[str, Any]) -> str:
@@ -17,7 +16,7 @@ def diagnosis_report(report: dict[str, Any]) -> str:
 
 def _head(report: dict[str, Any]) -> list[str]:
     all_of = "all" if report["pairs"] == report["of"] else f"{report['pairs']:,} of"
-    lines = [*_wrapped(f"{report['data']}: {all_of} {report['of']:,} pairs, beam {report['decoding']['beam']}", "")]
+    lines = [*wrapped(f"{report['data']}: {all_of} {report['of']:,} pairs, beam {report['decoding']['beam']}", "")]
     if report["too_long"]:
         lines.append(f"note: {report['too_long']:,} pairs were left out, because they are longer than model.max_length")
     if report["trained_on"]:
@@ -28,7 +27,7 @@ def _head(report: dict[str, Any]) -> list[str]:
 def _advice(report: dict[str, Any]) -> list[str]:
     lines = ["what to try, most important first"]
     for number, text in enumerate(report["advice"], 1):
-        lines += _wrapped(text, f"{number:3}. ")
+        lines += wrapped(text, f"{number:3}. ")
     return lines
 
 
@@ -59,7 +58,7 @@ def _measures(report: dict[str, Any]) -> list[str]:
     shares = ", ".join(f"{name} {unknown[name]:.1%}" for name in ("sources", "references", "outputs"))
     lines.append(f"unknown tokens    {shares} ({unknown['tokens']})")
     if unknown["most_frequent"]:
-        lines += _wrapped("  ".join(f"{text} {count:,}" for text, count in unknown["most_frequent"]), " " * 18)
+        lines += wrapped("  ".join(f"{text} {count:,}" for text, count in unknown["most_frequent"]), " " * 18)
     by_tokens = f"{lengths['tokens']:.2f} of their tokens"
     lines.append(f"length            {lengths['characters']:.2f} of the references' characters, {by_tokens}")
     lines.append(f"                  cut at the limit {lengths['cut']:.1%}, empty {lengths['empty']:.1%}")
@@ -67,7 +66,7 @@ def _measures(report: dict[str, Any]) -> list[str]:
         of = repetitions[name]
         lines.append(f"{title:17} outputs {of['outputs']:.1%}, references {of['references']:.1%}")
     for output, count in repetitions["most_frequent"][:3]:
-        lines += _wrapped(output or "(empty)", f"  {count:5,} sources:  ")
+        lines += wrapped(output or "(empty)", f"  {count:5,} sources:  ")
     return lines
 
 
@@ -76,53 +75,7 @@ def _worst(sentences: list[dict[str, Any]]) -> list[str]:
     for each in sentences:
         cut = "" if each["complete"] else ", output cut at the limit"
         place = each["place"] or f"line {each['line']:,}"
-        lines += _wrapped(f"{place}  chrF {each['chrf']:.1f}, {each['tokens']} tokens{cut}", "  ")
+        lines += wrapped(f"{place}  chrF {each['chrf']:.1f}, {each['tokens']} tokens{cut}", "  ")
         for name in ("source", "reference", "output"):
-            lines += _wrapped(each[name] or "(empty)", f"    {name:11}")
+            lines += wrapped(each[name] or "(empty)", f"    {name:11}")
     return lines
-
-
-# ---- text in columns ---------------------------------------------------------------------------------------
-
-
-def _wrapped(text: str, first: str) -> list[str]:
-    """The text in lines of at most `_WIDTH` columns after `first`, under which further ones begin; the rest of a very
-    long text is left out.
-    """
-    shown = "".join(map(_visible, text))
-    room, indent = _WIDTH - len(first), " " * len(first)
-    lines, rest = [], _cut(shown, _LONGEST)
-    while _columns(rest) > room:
-        end = len(_fitting(rest, room))
-        space = rest.rfind(" ", end // 2, end + 1)
-        end = end if space < 0 else space
-        lines.append(rest[:end].rstrip(" "))
-        rest = rest[end:].lstrip(" ")
-    if rest or not lines:
-        lines.append(rest)
-    return [(indent if number else first) + line for number, line in enumerate(lines)]
-
-
-def _cut(text: str, columns: int) -> str:
-    kept = _fitting(text[:columns], columns)  # in characters too: combining ones take no column
-    return text if kept == text else kept + "…"
-
-
-def _fitting(text: str, columns: int) -> str:
-    """The longest beginning of the text that fits, at least one character."""
-    used = 0
-    for place, sign in enumerate(text):
-        used += _columns(sign)
-        if used > columns and place:
-            return text[:place]
-    return text
-
-
-def _columns(text: str) -> int:
-    """Columns in a terminal: Chinese and Japanese characters take two, combining ones none."""
-    return sum(0 if unicodedata.combining(sign) else 1 + (unicodedata.east_asian_width(sign) in "WF") for sign in text)
-
-
-def _visible(sign: str) -> str:
-    r"""What would break a line or hide, such as "\n" or an escape, as its code."""
-    return sign if sign.isprintable() or sign == "\u3000" else repr(sign)[1:-1]

@@ -11,6 +11,14 @@ RunArgument = Annotated[
 DataOption = Annotated[
     str, typer.Option(metavar="SPEC", help="test.en,test.ja or test.tsv or a name with a part (multi30k-en-de:test).")
 ]
+ModelName = Annotated[str | None, typer.Option(metavar="NAME", help="A model of the family (see keifu models).")]
+Valid = Annotated[str | None, typer.Option(metavar="SPEC", help="Data to choose the best checkpoint on.")]
+Preset = Annotated[str | None, typer.Option(metavar="NAME", help="tiny, small or base. [default: by the data's size]")]
+ConfigFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Settings in YAML, as keifu config prints them.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="One setting, such as model.d_model=256; may be repeated."),
+]
 Source = Annotated[str | None, typer.Option(metavar="LANG", help="Language to translate from, as the data names it.")]
 Target = Annotated[str | None, typer.Option(metavar="LANG", help="Language to translate into.")]
 Columns = Annotated[

@@ -3,6 +3,7 @@
 The library is imported inside the functions, so that --help does not wait for torch.
 """
 
+import json
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,18 +13,24 @@ import typer
 from keifu.cli.app import app
 from keifu.cli.options import (
     Columns,
+    ConfigFile,
     Device,
     Encoding,
     Epochs,
     Json,
     MaxSteps,
     MaxTime,
+    ModelName,
     Precision,
+    Preset,
     Quiet,
     Seed,
+    Set,
     Source,
     Target,
+    Valid,
 )
+from keifu.cli.progress import working
 from keifu.errors import ConfigError
 
 
@@ -33,8 +40,8 @@ def train(
     data: Annotated[
         str | None, typer.Option(metavar="SPEC", help="train.en,train.ja or corpus.tsv or a name (see keifu datasets).")
     ] = None,
-    model: Annotated[str | None, typer.Option(metavar="NAME", help="A model of the family (see keifu models).")] = None,
-    valid: Annotated[str | None, typer.Option(metavar="SPEC", help="Data to choose the best checkpoint on.")] = None,
+    model: ModelName = None,
+    valid: Valid = None,
     source: Source = None,
     target: Target = None,
     columns: Columns = None,
@@ -48,21 +55,17 @@ def train(
     max_time: MaxTime = None,
     max_steps: MaxSteps = None,
     epochs: Epochs = None,
-    preset: Annotated[
-        str | None, typer.Option(metavar="NAME", help="tiny, small or base. [default: by the data's size]")
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Settings in YAML, as keifu config prints them.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="One setting, such as model.d_model=256; may be repeated."),
-    ] = None,
+    preset: Preset = None,
+    config: ConfigFile = None,
+    settings: Set = None,
     device: Device = None,
     precision: Precision = None,
     seed: Seed = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Prepare everything, print the settings, train nothing.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Print the data report and the settings that training would have; train nothing."
+        ),
     ] = False,
     quiet: Quiet = False,
     json_: Json = False,
@@ -70,7 +73,7 @@ def train(
     """Train a model on your own data."""
     began = time.monotonic()
     from keifu.cli.watch import watch
-    from keifu.config import parse_overrides, to_yaml
+    from keifu.config import parse_overrides
     from keifu.training.start import prepare
 
     limits = _limits(max_time=max_time, max_steps=max_steps, epochs=epochs)
@@ -78,11 +81,49 @@ def train(
     options |= {"columns": columns, "encoding": encoding, "init": init}
     options |= {"device": device, "precision": precision, "seed": seed}
     overrides = parse_overrides(settings or [])
-    run = prepare(task, data, model, out=out, preset=preset, config=config, overrides=overrides, began=began, **options)
+    options |= {"preset": preset, "config": config, "overrides": overrides}
+    with working() as say:
+        run = prepare(task, data, model, out=out, began=began, say=say, **options)
     if dry_run:
-        print(to_yaml(run.settings.sections, comments=False), end="")
+        _print_dry_run(run, json_)
         return
     raise typer.Exit(watch(run, quiet=quiet, as_json=json_))
+
+
+@app.command()
+def check(
+    data: Annotated[str, typer.Argument(metavar="SPEC", help="train.en,train.ja or corpus.tsv or a name.")],
+    valid: Valid = None,
+    task: Annotated[str, typer.Option(metavar="TASK", help="What would be learned.")] = "translation",
+    model: ModelName = None,
+    source: Source = None,
+    target: Target = None,
+    columns: Columns = None,
+    encoding: Encoding = None,
+    preset: Preset = None,
+    config: ConfigFile = None,
+    settings: Set = None,
+    device: Device = None,
+    precision: Precision = None,
+    seed: Seed = None,
+    json_: Json = False,
+) -> None:
+    """Report on data before training: what stands out, and the time and memory that training would take."""
+    from keifu.cli.introduction import expectation, introduction
+    from keifu.config import parse_overrides
+    from keifu.training.start import estimate, prepare
+
+    options: dict[str, Any] = {"valid": valid, "source": source, "target": target}
+    options |= {"columns": columns, "encoding": encoding, "device": device, "precision": precision, "seed": seed}
+    overrides = parse_overrides(settings or [])
+    options |= {"preset": preset, "config": config, "overrides": overrides}
+    with working() as say:
+        run = prepare(task, data, model, say=say, **options)
+        estimated = estimate(run)
+    if json_:
+        print(json.dumps({**run.data_report, "estimate": estimated}, ensure_ascii=False))
+    else:
+        print(f"{introduction(run)}\n{expectation(estimated)}")
 
 
 @app.command()
@@ -100,7 +141,24 @@ def resume(
     from keifu.training.start import resume
 
     limits = _limits(max_time=max_time, max_steps=max_steps, epochs=epochs)
-    raise typer.Exit(watch(resume(run, limits, began), quiet=quiet, as_json=json_))
+    with working() as say:
+        resumed = resume(run, limits, began, say)
+    raise typer.Exit(watch(resumed, quiet=quiet, as_json=json_))
+
+
+def _print_dry_run(run: Any, as_json: bool) -> None:
+    """The report and the settings; as text both together are YAML that --config takes."""
+    from keifu.cli.introduction import expectation, introduction
+    from keifu.config import to_yaml
+    from keifu.training.start import estimate
+
+    estimated = estimate(run)
+    if as_json:
+        settings = {name: section.model_dump(mode="json") for name, section in run.settings.sections.items()}
+        print(json.dumps({**run.data_report, "estimate": estimated, "settings": settings}, ensure_ascii=False))
+    else:
+        header = f"{introduction(run)}\n{expectation(estimated)}"
+        print(to_yaml(run.settings.sections, header=header, comments=False), end="")
 
 
 def _limits(**limits: str | None) -> dict[str, str]:

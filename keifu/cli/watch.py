@@ -9,11 +9,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from typing import Any
 
-from keifu.text.normalisation import PairNormalisation
+from keifu.cli.introduction import expectation, introduction
+from keifu.cli.progress import working
 from keifu.training.journal import Journal
 from keifu.training.loop import Event, Finished, Step
 from keifu.training.model_card import best_evaluation
 from keifu.training.run import Run
+from keifu.training.start import estimate
 
 _INTERRUPTED = 130
 _TERMINAL_INTERVAL, _PLAIN_INTERVAL = 0.5, 10.0  # seconds between two lines on the progress of steps
@@ -23,7 +25,15 @@ def watch(run: Run, quiet: bool, as_json: bool) -> int:
     """Trains to the end and returns the exit code. Ctrl-C and SIGTERM save a checkpoint and end the run."""
     say = _Output()
     if not quiet and not as_json:
-        say(_introduction(run))
+        say(f"run      {run.folder.path}")
+        if run.history:
+            say(f"resumed  {run.history}")
+        say(introduction(run))
+        if run.new:
+            with working() as now:
+                now("measuring how long training will take")
+                estimated = estimate(run)
+            say(expectation(estimated))
     terminal = sys.stdout.isatty()
     journal = Journal(run.settings.training.max_steps, _TERMINAL_INTERVAL if terminal else _PLAIN_INTERVAL)
     reason = ""
@@ -74,43 +84,6 @@ def stop_requests() -> Iterator[list[int]]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-def _introduction(run: Run) -> str:
-    data, training = run.data_report(), run.settings.training
-    model = run.settings.model
-    count = sum(parameter.numel() for parameter in run.learner.network.parameters())
-    precision = str(run.learner.dtype).removeprefix("torch.")
-    source, target = data["languages"]
-    lines = [
-        f"run      {run.folder.path}",
-        f"data     {data['train']['pairs']:,} pairs, {source} to {target}, {data['tokens']['target']:,} target tokens; "
-        f"best model chosen on {data['valid']['spec']}",
-        f"model    {model.name}, {model.n_layers} layers, d_model {model.d_model}, {count:,} parameters, "
-        f"{run.task.tokenizer.vocab_size:,} tokens in the vocabulary ({run.task.tokenizer.kind})",
-        f"training {training.max_steps:,} steps, evaluated every {training.evaluate_every:,}; "
-        f"{run.learner.device}, {precision}",
-    ]
-    if run.history:
-        lines.append(f"resumed  {run.history}")
-    lines += _habits(run.normalisation)
-    if run.left_out:
-        lines.append(
-            f"left out {run.left_out:,} pairs with more than {run.settings.data.max_tokens} tokens (data.max_tokens)"
-        )
-    return "\n".join(lines)
-
-
-def _habits(normalisation: PairNormalisation) -> Iterator[str]:
-    """How the texts are written, and what follows for texts to translate and for translations."""
-    source, target = normalisation.source, normalisation.target
-    if habits := source.applied.describe():
-        yield f"source   is written {habits}; texts to translate will be rewritten the same way"
-    if source.spaces_between_words:
-        yield "source   is written with spaces between words; texts to translate need them too, from the same analyser"
-    if habits := target.undone.describe():
-        as_it_is = "(--raw leaves them as the model writes them)"
-        yield f"target   is written {habits}; translations are given in ordinary writing {as_it_is}"
 
 
 def _as_json(event: Event) -> str:

@@ -1,6 +1,6 @@
 """Token sequences, batches of similar length, and a sampler that can be stopped and goes on exactly."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,10 @@ class Sequences:
     def cut_to(self, most: int) -> "Sequences":
         """All rows, longer ones without what stands before their last token and after `most` - 1."""
         return Sequences(row if len(row) <= most else np.append(row[: most - 1], row[-1]) for row in self)
+
+    def share_of(self, ids: Set[int]) -> float:
+        """The share of all tokens that are one of these."""
+        return float(np.isin(self._tokens, list(ids)).mean()) if len(self._tokens) else 0.0
 
     def __iter__(self) -> Iterator[NDArray[np.int32]]:
         return (self[row] for row in range(len(self)))
@@ -109,14 +113,17 @@ class Sampler:
     def batches_per_epoch(self) -> int:
         return len(self._batches)
 
-    def by_size(self) -> list[Indices]:
-        """The epoch's batches, the one with the most tokens, padding included, last."""
-        return sorted(self._batches, key=lambda rows: int(len(rows) * self._sizes[rows].max(axis=0).sum()))
+    def largest(self) -> Indices:
+        """The epoch's batch with the most tokens, padding included."""
+        return max(self._batches, key=self._positions)
 
     def padding(self) -> float:
         """The share of the epoch's positions that are padding."""
         filled = sum(int(self._sizes[rows].sum()) for rows in self._batches)
-        return 1 - filled / sum(int(len(rows) * self._sizes[rows].max(axis=0).sum()) for rows in self._batches)
+        return 1 - filled / sum(map(self._positions, self._batches))
+
+    def _positions(self, rows: Indices) -> int:
+        return int(len(rows) * self._sizes[rows].max(axis=0).sum())
 
     def __iter__(self) -> Iterator[Indices]:
         return self

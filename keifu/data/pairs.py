@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keifu.data import enja
-from keifu.data.catalogue import ALIASES, CATALOGUE, find
+from keifu.data.catalogue import ALIASES, CATALOGUE, find, whereabouts
 from keifu.data.examples import Pair
 from keifu.data.lines import check_encoding, lines
 from keifu.data.spec import BUILTIN, Term, parse
@@ -123,6 +123,16 @@ def other_part(spec: str, part: str) -> str:
     """The SPEC of that part of the sets in `spec` that name none."""
     named = [term.name for term in parse(spec, SETS) if term.name and term.part is None]
     return "+".join(f"{name}:{part}" for name in named)
+
+
+def tests_at_hand(spec: str) -> list[str]:
+    """The test parts of the sets in `spec` that are there without a download."""
+    named = [CATALOGUE[term.name] for term in parse(spec, SETS) if term.name in CATALOGUE]
+    return [
+        f"{each.name}:test"
+        for each in named
+        if "test" in each.parts and all(whereabouts(file) != "address" for file in each.parts["test"])
+    ]
 
 
 def directed(data: PairData, source: str | None, target: str | None) -> PairData:

@@ -1,6 +1,6 @@
 """Translation: sentence pairs to batches, hidden vectors to a loss, outputs to scores."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from copy import copy
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -59,6 +59,10 @@ class PairSequences:
         """The indices of all pairs."""
         return np.arange(len(self))
 
+    def shares_of(self, ids: Set[int]) -> tuple[float, float]:
+        """The share of the sources' and of the targets' tokens that are one of these."""
+        return self.sources.share_of(ids), self.targets.share_of(ids)
+
     def take(self, rows: Indices) -> "PairSequences":
         """The pairs of these rows."""
         return PairSequences(self.sources.take(rows), self.targets.take(rows))
@@ -90,14 +94,18 @@ class StoredPairSequences:
         self._most: int | None = None
         lengths = pairs.byte_lengths()
         sample = np.unique(np.linspace(0, len(pairs) - 1, min(len(pairs), _SAMPLE)).astype(np.int64))
-        encoded = encode([pairs[int(row)] for row in sample])
-        tokens_a_byte = (encoded.sizes - 1).sum(axis=0) / lengths[sample].sum(axis=0)
+        self._sample = encode([pairs[int(row)] for row in sample])
+        tokens_a_byte = (self._sample.sizes - 1).sum(axis=0) / lengths[sample].sum(axis=0)
         self.sizes: Sizes = np.empty_like(lengths)
         for side, ratio in enumerate(tokens_a_byte):
             self.sizes[:, side] = np.ceil(lengths[:, side] * np.float32(ratio)) + 1
 
     def __len__(self) -> int:
         return len(self.sizes)
+
+    def shares_of(self, ids: Set[int]) -> tuple[float, float]:
+        """The share of a sample's source and target tokens that are one of these."""
+        return self._sample.shares_of(ids)
 
     def take(self, rows: Indices) -> PairSequences:
         """The pairs of these rows, encoded now."""

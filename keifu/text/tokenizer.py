@@ -15,7 +15,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -110,6 +110,19 @@ class Tokenizer:
     def vocab_size(self) -> int:
         """The number of token ids, special tokens included."""
         return int(self._library.get_vocab_size())
+
+    @cached_property
+    def unknown_ids(self) -> frozenset[int]:
+        """The tokens that stand for something outside the vocabulary: [UNK], and with bpe the bytes. With byte-bpe,
+        which knows every text, they do not occur.
+        """
+        spelling = map(self._library.token_to_id, _BYTE_TOKENS) if self.kind == "bpe" else ()
+        return frozenset({self.unk_id, *spelling})
+
+    @property
+    def unknown_are(self) -> str:
+        """What the `unknown_ids` of a text are called: "[UNK]", "bytes" or "none"."""
+        return {"bpe": "bytes", "byte-bpe": "none"}.get(self.kind, "[UNK]")
 
     def encode(self, text: str) -> list[int]:
         """The text's token ids, no special token added. Raises DataError for a text that is not Unicode."""

@@ -1,48 +1,80 @@
-"""From a time limit to a number of steps, by real steps and a real evaluation on this machine."""
+"""What training takes on this machine, by real steps and a real evaluation; and how much of it fits into a time."""
 
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from keifu.training.loop import ENDING, Evaluation, Learner, take_step
+from keifu.training.loop import ENDING, Evaluation, Learner, accumulate_gradients, take_step
+from keifu.training.memory import peak
 from keifu.training.settings import Training
 
 EVALUATIONS = 20
 """Most evaluations in a run, where the settings do not say how often."""
 
-_MEASURED_SHARE = 0.03  # of the time limit, spent on measuring
-_FEWEST_STEPS = 4
+ENOUGH = 1.0
+"""Seconds of real steps that tell how long training will take."""
+
+MEASURED_SHARE = 0.03
+"""Of a time limit, spent on real steps to plan with."""
+
+_FEWEST_STEPS = 3
 _EVALUATED_SHARE = 0.1  # of the time left, at most, given to evaluations, where the settings do not say how often
 _USED_SHARE = 0.96  # of the time left, given to steps and evaluations; the rest absorbs slower moments
 
 
 @dataclass(frozen=True)
+class Speed:
+    """Seconds that a step and an evaluation take here, and the most bytes of memory in use meanwhile."""
+
+    step: float
+    evaluation: float
+    memory: int
+
+
+@dataclass(frozen=True)
 class Plan:
-    """What fits into a time; no step where there is no time for one. evaluation: the seconds that one takes."""
+    """What fits into a time; no step where there is no time for one."""
 
     steps: int
     evaluate_every: int
-    evaluation: float
 
 
-def plan(seconds: float, trial: Learner, settings: Training, evaluate: Callable[[Learner], Evaluation]) -> Plan:
-    """The steps that fit into `seconds` from now, with evaluations. Trains `trial`, which is of no use afterwards."""
-    began = time.monotonic()
+def measure(
+    trial: Learner, settings: Training, evaluate: Callable[[Learner], Evaluation], seconds: float = ENOUGH
+) -> Speed:
+    """Takes at least three real steps, for about so many seconds. `trial` is of no use afterwards.
+
+    The batch with the most tokens goes first: it asks the system for all the memory, which is slow only once.
+    """
     provisional = settings.model_copy(update={"max_steps": 10**6})
+    began = time.monotonic()
+    accumulate_gradients(trial, trial.sampler.largest(), settings.accumulate)
+    take_step(trial, provisional)
     times = [time.monotonic()]
-    while len(times) <= 2 * _FEWEST_STEPS or times[-1] - began < _MEASURED_SHARE * seconds:
+    while len(times) <= _FEWEST_STEPS or times[-1] - began < seconds:
         take_step(trial, provisional)
         times.append(time.monotonic())
-    half = len(times) // 2  # the first steps ask the system for memory, and are slower
-    per_step = (times[-1] - times[half]) / (len(times) - 1 - half)
-    per_evaluation = evaluate(trial).seconds
-    left = (seconds - (time.monotonic() - began)) * _USED_SHARE - ENDING * per_evaluation  # the last one is certain
+    half = min(len(times) // 2, len(times) - 1 - _FEWEST_STEPS)  # steps become faster for a while
+    step = (times[-1] - times[half]) / (len(times) - 1 - half)
+    evaluation = evaluate(trial).seconds
+    return Speed(step, evaluation, peak(trial.device))
+
+
+def plan(seconds: float, speed: Speed, settings: Training) -> Plan:
+    """The steps that fit into `seconds`, with evaluations."""
+    left = seconds * _USED_SHARE - ENDING * speed.evaluation  # the last one is certain
     if settings.evaluate_every is not None:
         every = settings.evaluate_every
-        steps = int(left / (per_step + per_evaluation / every))
+        steps = int(left / (speed.step + speed.evaluation / every))
     else:
-        evaluations = max(1, min(EVALUATIONS, int(left * _EVALUATED_SHARE / per_evaluation)))
-        steps = int((left - (evaluations - 1) * per_evaluation) / per_step)
+        evaluations = max(1, min(EVALUATIONS, int(left * _EVALUATED_SHARE / speed.evaluation)))
+        steps = int((left - (evaluations - 1) * speed.evaluation) / speed.step)
         every = max(1, math.ceil(steps / evaluations))
-    return Plan(max(0, steps), every, per_evaluation)
+    return Plan(max(0, steps), every)
+
+
+def duration_of(steps: int, speed: Speed, settings: Training) -> float:
+    """The seconds that so many steps take, evaluations included."""
+    assert settings.evaluate_every is not None
+    return steps * speed.step + math.ceil(steps / settings.evaluate_every) * speed.evaluation

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from keifu.data.pairs import Form, PairData, directed, has_parts, load_pairs, other_part
+from keifu.data.pairs import Form, PairData, directed, has_parts, load_pairs, other_part, tests_at_hand
 from keifu.errors import ConfigError, DataError
 from keifu.training.settings import Data
 
@@ -12,11 +12,14 @@ _HELD_OUT_SHARE, _MOST_HELD_OUT = 0.05, 2_000
 
 @dataclass(frozen=True)
 class Corpus:
-    """Training and validation pairs; `valid_is` says in words which the latter are."""
+    """Training and validation pairs; `valid_is` says in words which the latter are. others: pairs that are for neither,
+    but must not occur among those that are learned from.
+    """
 
     train: PairData
     valid: PairData
     valid_is: str
+    others: tuple[PairData, ...] = ()
 
 
 def load_corpus(data: Data) -> Corpus:
@@ -30,7 +33,8 @@ def load_corpus(data: Data) -> Corpus:
         valid = load_pairs(named, "dev", data.source, data.target, form)
         if valid.languages == train.languages[::-1]:
             valid = directed(valid, *train.languages)
-        return Corpus(train, valid, named)
+        others = (directed(load_pairs(spec), *train.languages) for spec in tests_at_hand(data.train))
+        return Corpus(train, valid, named, tuple(others))
     pairs = len(train.pairs)
     if pairs < 2:
         raise DataError(

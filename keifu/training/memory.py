@@ -11,12 +11,17 @@ import torch
 from torch import Tensor
 
 from keifu.data.batches import Indices
-from keifu.errors import ResourceError
+from keifu.errors import ResourceError, is_out_of_memory
 from keifu.training.network import make_model
 from keifu.training.precision import autocast
 
 _STATE = 16  # bytes a weight: itself, its gradient and the optimiser's two moments, in float32
 _ROWS_MEASURED = 2
+
+LESS_A_STEP = (
+    "lower training.batch_tokens, raise training.accumulate (the same result in less memory), lower data.max_tokens, "
+    "or choose a smaller --preset"
+)
 
 
 def available(device: torch.device) -> int:
@@ -27,8 +32,10 @@ def available(device: torch.device) -> int:
     return max(0, min(known, default=sys.maxsize))
 
 
-def peak() -> int:
-    """The most bytes of main memory that this process has held."""
+def peak(device: torch.device) -> int:
+    """The most bytes that this process has held so far, on a GPU or in main memory."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_reserved(device)
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
@@ -38,7 +45,7 @@ def refuse_too_large_a_model(config: Any, device: torch.device) -> None:
     needed, free = _STATE * parameter_count(config), available(device)
     if needed > free:
         raise ResourceError(
-            f"this model and its optimiser take {_gigabytes(needed)}, {_gigabytes(free)} are free; choose a smaller "
+            f"this model and its optimiser take {gigabytes(needed)}, {gigabytes(free)} are free; choose a smaller "
             "--preset, or lower model.d_model, model.n_layers or data.vocab_size"
         )
 
@@ -53,21 +60,20 @@ def parameter_count(config: Any) -> int:
 
     with torch.device("meta"):
         first, second = count(fewest), count(more)
-    return first + (config.n_layers - fewest) * (second - first)
+    layers: int = config.n_layers - fewest
+    return first + layers * (second - first)
 
 
 def refuse_too_large_a_batch(learner: Any, parts: int) -> None:
     """Raises ResourceError where a step on the largest batch, computed in so many parts, does not fit."""
-    largest = learner.sampler.by_size()[-1]
+    largest = learner.sampler.largest()
     rows = -(-len(largest) // parts)
     weights = sum(weight.numel() for weight in learner.network.parameters())
     needed = (_STATE - 4) * weights + rows * saved_bytes_a_row(learner, largest)
     free = available(learner.device)
     if needed > free:
         raise ResourceError(
-            f"a training step takes about {_gigabytes(needed)}, {_gigabytes(free)} are free; lower "
-            "training.batch_tokens, raise training.accumulate (the same result in less memory), lower data.max_tokens, "
-            "or choose a smaller --preset"
+            f"a training step takes about {gigabytes(needed)}, {gigabytes(free)} are free; {LESS_A_STEP}"
         )
 
 
@@ -96,23 +102,14 @@ def saved_bytes_a_row(learner: Any, rows: Indices) -> int:
 
 
 @contextmanager
-def explained(doing: str) -> Iterator[None]:
+def explained(doing: str, remedy: str = LESS_A_STEP) -> Iterator[None]:
     """Turns an allocation that fails inside the block into a ResourceError that names the settings to change."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        raise ResourceError(
-            f"{doing}: out of memory; lower training.batch_tokens, or raise training.accumulate (the same result in "
-            "less memory). Checkpoints written before are good"
-        ) from None
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an allocation failed. (The CPU's allocator raises a plain RuntimeError.)"""
-    text = str(error)
-    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
+        raise ResourceError(f"{doing}: out of memory; {remedy}") from None
 
 
 def _system() -> Iterator[int]:
@@ -144,5 +141,6 @@ def _own_limit() -> Iterator[int]:
             return
 
 
-def _gigabytes(size: int) -> str:
+def gigabytes(size: int) -> str:
+    """Bytes to read: "1.3 GB"."""
     return f"{size / 1e9:,.1f} GB"

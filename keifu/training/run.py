@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TextIO
@@ -23,14 +23,17 @@ from keifu.data.spec import absolute
 from keifu.generation.translation import EXTRA_TOKENS
 from keifu.tasks.translation import Translation
 from keifu.text.normalisation import PairNormalisation
+from keifu.training.budget import Speed
 from keifu.training.corpus import Corpus
 from keifu.training.evaluation import evaluate_translation
 from keifu.training.journal import Journal
 from keifu.training.loop import Evaluation, Event, Finished, Learner, Step, train
+from keifu.training.memory import LESS_A_STEP, explained
 from keifu.training.model_card import model_card
 from keifu.training.network import named_parameters
 from keifu.training.optimiser import state_tensors
 from keifu.training.precision import NAMES
+from keifu.training.report import data_report
 from keifu.training.settings import Settings
 
 _LONGER = 1.3  # a batch's longest output takes as many steps, against the mean
@@ -39,7 +42,10 @@ _LOG_EVERY = 10  # steps between two lines of metrics.jsonl
 
 @dataclass
 class Run:
-    """Everything that a training run consists of. Made by training/start.py; `events` makes the folder of a new one."""
+    """Everything that a training run consists of. Made by training/start.py; `events` makes the folder of a new one.
+
+    speed: what a step and an evaluation take here, where it was measured.
+    """
 
     folder: RunFolder
     settings: Settings
@@ -51,7 +57,7 @@ class Run:
     left_out: int
     normalisation: PairNormalisation
     deadline: float = math.inf
-    ending: float = 0.0
+    speed: Speed | None = None
     new: bool = True
     history: str = ""
     """Where a resumed run goes on, in words."""
@@ -64,6 +70,7 @@ class Run:
         journal = Journal(training.max_steps)
         with (
             self.folder.lock(),
+            explained("training", f"{LESS_A_STEP}. Checkpoints written before are good"),
             # A line at a time, so that a run that is killed has the lines up to its newest checkpoint.
             (path / "metrics.jsonl").open("a", encoding="utf-8", buffering=1) as metrics,
             (path / "train.log").open("a", encoding="utf-8", buffering=1) as log,
@@ -71,7 +78,7 @@ class Run:
             if self.history:
                 log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {self.history}\n")
             evaluate = partial(self.evaluate, should_stop)
-            limits = (self.deadline, self.ending)
+            limits = (self.deadline, self.speed.evaluation if self.speed else 0.0)
             for event in train(self.learner, training, evaluate, self.save, should_stop, *limits):
                 self._write_down(event, metrics)
                 if line := journal.line(event):
@@ -90,7 +97,8 @@ class Run:
     def _evaluation(self, learner: Learner, should_stop: Callable[[], bool], **decoding: Any) -> Evaluation:
         greedy = self.settings.decoding.model_copy(update={"beam": 1, "n_best": 1, **decoding})
         first = self.settings.training.evaluate_on
-        return evaluate_translation(learner, self.valid, self.encoded_valid, greedy, first, should_stop)
+        with explained("evaluating", "lower decoding.batch_size. Checkpoints written before are good"):
+            return evaluate_translation(learner, self.valid, self.encoded_valid, greedy, first, should_stop)
 
     def save(self, best: bool) -> Path:
         """Writes a checkpoint of the present state and points `best` to it if it is the best."""
@@ -120,17 +128,13 @@ class Run:
             "decoding": self.settings.decoding.model_dump(mode="json"),
         }
 
+    @cached_property
     def data_report(self) -> dict[str, Any]:
-        """data.json: what was learned from, with hashes and counts."""
-        train_data, valid = self.corpus.train, self.corpus.valid
-        sizes = self.learner.data.sizes
-        return {
-            "train": {"spec": train_data.spec, "pairs": len(sizes), "sha256": train_data.sha256},
-            "left_out_as_too_long": self.left_out,
-            "valid": {"spec": self.corpus.valid_is, "pairs": len(valid.pairs), "sha256": valid.sha256},
-            "languages": list(train_data.languages),
-            "tokens": {"source": int(sizes[:, 0].sum()), "target": int(sizes[:, 1].sum())},
-        }
+        """data.json: what is learned from, with hashes, counts and findings."""
+        learner = self.learner
+        return data_report(
+            self.corpus, learner.data, self.encoded_valid, self.left_out, learner.sampler, self.task.tokenizer
+        )
 
     def environment(self) -> dict[str, Any]:
         """env.json: versions, the machine, and what this run computes on and in."""
@@ -150,7 +154,7 @@ class Run:
         path = RunFolder.create(self.folder.path).path
         try:
             self.write_settings()
-            write_atomically(path / "data.json", json.dumps(self.data_report(), ensure_ascii=False, indent=2) + "\n")
+            write_atomically(path / "data.json", json.dumps(self.data_report, ensure_ascii=False, indent=2) + "\n")
             write_atomically(path / "env.json", json.dumps(self.environment(), indent=2) + "\n")
         except BaseException:  # half of a run can neither be gone on with nor begun again
             shutil.rmtree(path, ignore_errors=True)
@@ -167,7 +171,7 @@ class Run:
             text = "\n\n".join("\n".join(sample) for sample in event.samples)
             write_atomically(self.folder.path / "samples" / f"step-{event.step}.txt", text + "\n")
         elif isinstance(event, Finished):
-            card = model_card(self.folder.path, self.settings, self.data_report())
+            card = model_card(self.folder.path, self.settings, self.data_report)
             write_atomically(self.folder.path / "README.md", card)
 
 

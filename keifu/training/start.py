@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
@@ -22,9 +22,10 @@ from keifu.text import Tokenizer
 from keifu.text.normalisation import PairNormalisation, infer
 from keifu.training.allocator import keep_freed_memory
 from keifu.training.beginning import Beginning, begin_with, read_beginning
-from keifu.training.budget import EVALUATIONS, Plan, plan
+from keifu.training.budget import ENOUGH, EVALUATIONS, MEASURED_SHARE, Plan, Speed, duration_of, measure, plan
 from keifu.training.corpus import Corpus, load_corpus
 from keifu.training.loop import Learner
+from keifu.training.memory import available, explained, refuse_too_large_a_batch, refuse_too_large_a_model
 from keifu.training.network import fill, make_model, named_parameters
 from keifu.training.optimiser import make_optimizer, peak_learning_rate, restore_state
 from keifu.training.precision import NAMES, choose_device, choose_precision
@@ -38,6 +39,12 @@ _DATA_OPTIONS = ("valid", "source", "target", "columns", "encoding")
 _TRAINING_OPTIONS = (*_LIMITS, "init", "device", "precision", "seed")
 _TOKENIZER_TEXTS = 300_000  # pairs of data too large for memory on which the tokenizer is trained
 
+Say = Callable[[str], None]
+
+
+def silent(text: str) -> None:
+    """Says nothing."""
+
 
 def prepare(
     task: str,
@@ -49,10 +56,11 @@ def prepare(
     config: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     began: float | None = None,
+    say: Say = silent,
     **options: Any,
 ) -> Run:
     """A run that is ready to train, with options as for `keifu.train`; began: on the clock of time.monotonic, from
-    when max_time counts (default now). Raises ConfigError and DataError.
+    when max_time counts (default now). say: is told what takes time meanwhile. Raises ConfigError and DataError.
     """
     began = time.monotonic() if began is None else began
     sections = {"data": _DATA_OPTIONS, "training": _TRAINING_OPTIONS}
@@ -75,11 +83,12 @@ def prepare(
     if settings.training.init is not None:
         begun = read_beginning(settings.training.init, preset)
         settings = resolve_settings(task, model or begun.name, None, asked, config, begun.sizes)
+    say("reading the data")
     corpus = load_corpus(settings.data)
     if preset is None and begun is None:
         preset = preset_for(len(corpus.train.pairs))
         settings = resolve_settings(task, model, preset, asked, config)
-    return start(settings, corpus, path, began, begun)
+    return start(settings, corpus, path, began, begun, say)
 
 
 def start(
@@ -88,6 +97,7 @@ def start(
     out: str | Path | None = None,
     began: float | None = None,
     begun: Beginning | None = None,
+    say: Say = silent,
 ) -> Run:
     """A new run for the folder `out`, ready to train; nothing is written yet. Raises ConfigError and DataError.
 
@@ -99,11 +109,13 @@ def start(
     path = Path(out) if out else _free_name(settings)
     RunFolder.refuse_used(path)
     data = settings.data
+    say("learning a vocabulary and cutting the text into tokens")
     tokenizer = begun.tokenizer if begun else Tokenizer.train(_texts(corpus), data.tokenizer, data.vocab_size)
     settings = settings.with_model(vocab_size=tokenizer.vocab_size)
     run = _assemble(RunFolder(path), settings, corpus, tokenizer)
     if begun:
         begin_with(begun, named_parameters(run.learner.model, run.learner.head), settings.model)
+    say("measuring how fast training is here")
     _set_limits(run, began)
     return run
 
@@ -117,7 +129,7 @@ def _texts(corpus: Corpus) -> list[str]:
     return [text for pair in pairs for text in (pair.source, pair.target)]
 
 
-def resume(path: str | Path, more: dict[str, str] | None = None, began: float | None = None) -> Run:
+def resume(path: str | Path, more: dict[str, str] | None = None, began: float | None = None, say: Say = silent) -> Run:
     """The run in a folder, ready to go on from its newest whole checkpoint.
 
     more: at most one of max_steps, max_time and epochs, "+N" to add to what was asked for before and "N" for a new
@@ -132,6 +144,7 @@ def resume(path: str | Path, more: dict[str, str] | None = None, began: float | 
     _, tensors, tokenizer_path = load_model_files(checkpoint)
     if tokenizer_path is None:
         raise CheckpointError(f"{checkpoint}: tokenizer.json is missing; copy it from another checkpoint of the run")
+    say("reading the data")
     corpus = load_corpus(settings.data)
     run = _assemble(folder, settings, corpus, Tokenizer.load(tokenizer_path))
     run.new = False
@@ -142,6 +155,7 @@ def resume(path: str | Path, more: dict[str, str] | None = None, began: float | 
     restore_state(learner.optimizer, named, state.tensors)
     learner.restore(state.values)
     if more:
+        say("measuring how fast training is here")
         _extend(run, more, began)
     _refuse_ended(run)
     run.history = f"goes on from step {learner.step:,}"
@@ -186,7 +200,9 @@ def _assemble(folder: RunFolder, settings: Settings, corpus: Corpus, tokenizer: 
     encoded = everything.up_to(most)
     if len(encoded) == 0:
         raise DataError(f"{data.train}: every pair has over {most} tokens; raise data.max_tokens and model.max_length")
+    refuse_too_large_a_model(settings.model, choose_device(settings.training.device))
     learner = _fresh_learner(settings, task, encoded)
+    refuse_too_large_a_batch(learner, settings.training.accumulate)
     normalisation = PairNormalisation(
         source=infer(pair.source for pair in corpus.train.pairs),
         target=infer(pair.target for pair in corpus.train.pairs),
@@ -258,15 +274,36 @@ def _extend(run: Run, more: dict[str, str], began: float) -> None:
 
 def _plan(run: Run) -> Plan:
     """What fits between now and the deadline. Raises ConfigError where there is no time for one step."""
-    trial = _fresh_learner(run.settings, run.task, run.learner.data)
-    within = plan(run.deadline - time.monotonic(), trial, run.settings.training, run.rehearse)
+    run.speed = _measure(run, MEASURED_SHARE * (run.deadline - time.monotonic()))
+    within = plan(run.deadline - time.monotonic(), run.speed, run.settings.training)
     if within.steps == 0:
         raise ConfigError(
-            f"the time is too short for one step and one evaluation, which takes {within.evaluation:.1f} s here; "
+            f"the time is too short for one step and one evaluation, which takes {run.speed.evaluation:.1f} s here; "
             "give more with --max-time, or less to evaluate with --set training.evaluate_on=N"
         )
-    run.ending = within.evaluation
     return within
+
+
+def _measure(run: Run, seconds: float) -> Speed:
+    trial = _fresh_learner(run.settings, run.task, run.learner.data)
+    with explained("a training step"):
+        return measure(trial, run.settings.training, run.rehearse, seconds)
+
+
+def estimate(run: Run) -> dict[str, Any]:
+    """What a new run will take on this machine, from real steps: seconds, and bytes of memory at most."""
+    run.speed = run.speed or _measure(run, ENOUGH)
+    training = run.settings.training
+    assert training.max_steps is not None
+    return {
+        "steps": training.max_steps,
+        "epochs": training.max_steps / run.learner.sampler.batches_per_epoch,
+        "seconds_a_step": run.speed.step,
+        "seconds_an_evaluation": run.speed.evaluation,
+        "seconds": duration_of(training.max_steps, run.speed, training),
+        "memory": run.speed.memory,
+        "memory_free": available(run.learner.device),
+    }
 
 
 def _refuse_other_data(run: Run) -> None:
@@ -290,8 +327,8 @@ def _forget_after(path: Path, learner: Learner) -> None:
     def stays(line: str) -> bool:
         try:
             values = json.loads(line)
-            return 0 < values["step"] <= (learner.evaluated if "valid" in values else learner.step)
-        except (ValueError, KeyError, TypeError):  # cut short
+            return 0 < int(values["step"]) <= (learner.evaluated if "valid" in values else learner.step)
+        except (ValueError, KeyError, TypeError, OverflowError):  # cut short
             return False
 
     if path.exists():

@@ -1,8 +1,7 @@
 """What can be counted on a translator's outputs: unknown tokens, lengths, repetitions, scores, the worst sentences."""
 
-import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,6 @@ import sacrebleu
 from keifu.tasks.translation_metrics import score_translations
 from keifu.text import Tokenizer
 
-_BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 _LONGEST_REPEATED, _TIMES = 4, 3
 HOPELESS = 15  # chrF of a sentence that has next to nothing in common with its reference
 _NAMED = 10  # unknown characters and frequent outputs that are named
@@ -53,9 +51,7 @@ def unknown_tokens(sentences: Sequence[Sentence], tokenizer: Tokenizer) -> dict[
     These are [UNK] with a word or character tokenizer, bytes with bpe, and none with byte-bpe, which knows every
     text. most_frequent: the words or characters of sources and references that they stand for, with their numbers.
     """
-    unknown = {tokenizer.unk_id}
-    if tokenizer.kind == "bpe":
-        unknown |= {index for index in range(tokenizer.vocab_size) if _BYTE.fullmatch(tokenizer.token(index))}
+    unknown = tokenizer.unknown_ids
     shares = {
         "sources": _share_of(unknown, [each.source_tokens for each in sentences]),
         "references": _share_of(unknown, [each.reference_tokens for each in sentences]),
@@ -66,15 +62,14 @@ def unknown_tokens(sentences: Sequence[Sentence], tokenizer: Tokenizer) -> dict[
         for text, tokens in ((each.source, each.source_tokens), (each.reference, each.reference_tokens)):
             if not unknown.isdisjoint(tokens):
                 found.update(_spelt(text, unknown, tokenizer))
-    marks = {"bpe": "bytes", "byte-bpe": "none"}
-    return {"tokens": marks.get(tokenizer.kind, "[UNK]"), **shares, "most_frequent": found.most_common(_NAMED)}
+    return {"tokens": tokenizer.unknown_are, **shares, "most_frequent": found.most_common(_NAMED)}
 
 
-def _share_of(wanted: set[int], rows: Sequence[Sequence[int]]) -> float:
+def _share_of(wanted: Set[int], rows: Sequence[Sequence[int]]) -> float:
     return sum(token in wanted for row in rows for token in row) / max(1, sum(map(len, rows)))
 
 
-def _spelt(text: str, unknown: set[int], tokenizer: Tokenizer) -> list[str]:
+def _spelt(text: str, unknown: Set[int], tokenizer: Tokenizer) -> list[str]:
     """The pieces of a text that unknown tokens stand for; the bytes of one character share its range."""
     encoding = tokenizer.encode_with_offsets(text)
     ranges = {place for index, place in zip(encoding.ids, encoding.offsets, strict=True) if index in unknown}

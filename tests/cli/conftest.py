@@ -23,6 +23,8 @@ Command = Callable[..., Result]
 def keifu(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
     """Runs `keifu` with arguments and standard input, to its end."""
 
+    monkeypatch.setattr("keifu.training.start.ENOUGH", 0.0)  # three steps tell enough of tiny models
+
     def run(*arguments: object, stdin: bytes = b"") -> Result:
         monkeypatch.setattr(sys, "argv", ["keifu", *map(str, arguments)])
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8"))

@@ -25,6 +25,7 @@ from tests.tiny import pairs, set_arguments, write
 COMMANDS = {
     "train": "data model valid source target columns encoding out init max-time max-steps epochs preset config set "
     "device precision seed dry-run quiet json",
+    "check": "valid task model source target columns encoding preset config set device precision seed json",
     "resume": "max-time max-steps epochs quiet json",
     "evaluate": "data beam length-penalty source target columns encoding device precision batch-size seed json",
     "translate": "file out beam n-best length-penalty raw device precision batch-size seed json",
@@ -79,7 +80,7 @@ def test_every_command_is_tested_here() -> None:
 
 @pytest.mark.parametrize(
     "arguments", [[], ["fly"], ["train"], ["--fast"], ["train", "translation", "--fast"], ["evaluate", "run"],
-                  ["translate"], ["config", "translation"], ["translate", "run", "--beam", "wide"]]
+                  ["translate"], ["check"], ["config", "translation"], ["translate", "run", "--beam", "wide"]]
 )  # fmt: skip
 def test_wrong_usage_ends_with_code_2(arguments: list[str], keifu: Command) -> None:
     result = keifu(*arguments)
@@ -102,9 +103,12 @@ def test_training_prints_plain_lines_where_there_is_no_terminal(corpus: str, tmp
     assert "\r" not in result.out
     lines = result.out.splitlines()
     assert lines[0].split() == ["run", str(tmp_path / "run")]
-    assert "114 pairs, en to ja" in lines[1]
-    assert "d_model 16" in lines[2]
-    assert "4 steps, evaluated every 2; cpu, float32" in lines[3]
+    shown = {line.split()[0]: line for line in lines if not line.startswith(" ")}
+    assert "114 pairs, en to ja" in " ".join(result.out.split())
+    assert "d_model 16" in shown["model"]
+    assert "4 steps, evaluated every 2; cpu, float32" in shown["training"]
+    assert "only 114 pairs to learn from" in shown["note"]
+    assert re.match(r"estimate about \d+s for 4 steps \(.* epochs\)", shown["estimate"])
     assert [line for line in lines if line.startswith("step 2  saved")]
     assert "step 4  done" in lines
     assert lines[-1] == f'use it: keifu translate {tmp_path / "run"} "..."'
@@ -241,12 +245,12 @@ def test_a_folder_in_use_is_refused(corpus: str, trained: TrainedRun, keifu: Com
 def test_a_loss_that_is_no_number_ends_with_code_3_and_the_last_checkpoint_is_good(
     corpus: str, tmp_path: Path, keifu: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls = iter(range(1000))
+    calls = iter(range(1000))  # one to learn what a step needs, two steps, an evaluation, a step
     loss = Translation.loss
 
     def poisoned(self: Translation, *arguments: Any) -> Any:
         found = loss(self, *arguments)
-        return found if next(calls) < 4 else found._replace(total=found.total * float("nan"))
+        return found if next(calls) < 5 else found._replace(total=found.total * float("nan"))
 
     monkeypatch.setattr(Translation, "loss", poisoned)
     limits = ("--max-steps", 9, "--set", "training.evaluate_every=2", "--quiet")
@@ -290,7 +294,7 @@ def test_two_pairs_can_be_trained_on(tmp_path: Path, keifu: Command) -> None:
     result = keifu("train", "translation", "--data", spec, "--out", tmp_path / "run", "--max-steps", 2,
                    "--set", "model.d_model=16", "--set", "model.d_ff=16")  # fmt: skip
     assert result.code == 0
-    assert "data     1 pairs" in result.out
+    assert ": 1 pair, " in result.out
 
 
 # ---- resume ------------------------------------------------------------------------------------------------

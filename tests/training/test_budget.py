@@ -1,27 +1,29 @@
 """A time becomes a number of steps that fits into it, evaluations included."""
 
 import math
+import resource
 import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from keifu.config import read_yaml
 from keifu.errors import ConfigError
-from keifu.training import budget
-from keifu.training.budget import Plan, plan
+from keifu.training import budget, start
+from keifu.training.budget import MEASURED_SHARE, Plan, Speed, duration_of, measure, plan
 from keifu.training.loop import Evaluation
 from keifu.training.settings import Training
 from keifu.training.start import resume
-from tests.tiny import tiny_run
+from tests.tiny import tiny_run, weights
 
 
 def planned(seconds: float, per_step: float, per_evaluation: float, every: int | None = None) -> tuple[Plan, float]:
-    """The plan on a machine with these speeds, and the time that making it took there."""
+    """The plan on a machine with these speeds, and the time that measuring them took there."""
     clock = SimpleNamespace(now=0.0)
 
     def take_step(*_: Any) -> None:
@@ -31,11 +33,16 @@ def planned(seconds: float, per_step: float, per_evaluation: float, every: int |
         clock.now += per_evaluation
         return Evaluation(0, {}, [], per_evaluation)
 
+    trial: Any = SimpleNamespace(sampler=SimpleNamespace(largest=lambda: None), device=torch.device("cpu"))
+    settings = Training(evaluate_every=every)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(budget, "time", SimpleNamespace(monotonic=lambda: clock.now))
         patch.setattr(budget, "take_step", take_step)
-        found = plan(seconds, SimpleNamespace(), Training(evaluate_every=every), evaluate)
-    return found, clock.now
+        patch.setattr(budget, "accumulate_gradients", take_step)
+        speed = measure(trial, settings, evaluate, MEASURED_SHARE * seconds)
+    assert speed.step == pytest.approx(per_step)
+    assert speed.evaluation == per_evaluation
+    return plan(seconds - clock.now, speed, settings), clock.now
 
 
 @given(
@@ -60,7 +67,6 @@ def test_nearly_all_of_the_time_is_used_for_steps_where_evaluations_are_quick() 
     found, _ = planned(600, per_step=0.1, per_evaluation=1.0)
     assert found.steps * 0.1 > 0.88 * 600
     assert math.ceil(found.steps / found.evaluate_every) == 20
-    assert found.evaluation == 1.0
 
 
 def test_where_evaluations_are_slow_there_are_fewer_and_most_of_the_time_is_for_steps() -> None:
@@ -68,6 +74,30 @@ def test_where_evaluations_are_slow_there_are_fewer_and_most_of_the_time_is_for_
     evaluations = math.ceil(found.steps / found.evaluate_every)
     assert 1 < evaluations < 20
     assert found.steps * 0.1 > 0.8 * 600
+
+
+def test_the_time_of_a_number_of_steps_counts_every_evaluation() -> None:
+    speed = Speed(step=0.5, evaluation=3.0, memory=0)
+    assert duration_of(20, speed, Training(evaluate_every=10)) == 20 * 0.5 + 2 * 3.0
+    assert duration_of(21, speed, Training(evaluate_every=10)) == 21 * 0.5 + 3 * 3.0
+
+
+def test_measuring_takes_three_steps_after_the_largest_batch_and_changes_nothing_of_the_run(
+    corpus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tiny_run(corpus, tmp_path / "run", {"max_steps": 4})
+    before, steps = weights(run), []
+    real = budget.take_step
+    monkeypatch.setattr(budget, "take_step", lambda *given: steps.append(real(*given)))
+    monkeypatch.setattr(start, "ENOUGH", 0.0)
+    found = start.estimate(run)
+    assert len(steps) == 4
+    assert weights(run) == before
+    assert (run.learner.step, run.learner.sampler.batch) == (0, 0)
+    assert found["steps"] == 4
+    assert found["seconds"] >= 4 * found["seconds_a_step"] > 0
+    assert found["memory_free"] > 0
+    assert found["memory"] == pytest.approx(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, rel=0.1)
 
 
 def test_no_step_is_planned_where_there_is_time_for_none() -> None:

@@ -30,7 +30,8 @@ def test_damaged_lines_are_left_out(tmp_path: Path) -> None:
     good = ['{"step": 1, "loss": 2.5}', '{"step": 2, "valid": {"loss": 2.0, "bleu": 1.5, "chrf": 3}}']
     bad = [
         '{"step": 3, "lo', "", "[]", "7", "null", '{"loss": 1}', '{"step": 4}', '{"step": 5, "loss": "low"}',
-        '{"step": 6, "valid": {"loss": 1, "chrf": 3}}', '{"step": 7, "valid": 3}', '{"step": null, "loss": 1}', "[" * 100_000,
+        '{"step": 6, "valid": {"loss": 1, "chrf": 3}}', '{"step": 7, "valid": 3}',
+        '{"step": null, "loss": 1}', "[" * 100_000,
     ]  # fmt: skip
     (tmp_path / "metrics.jsonl").write_bytes("\n".join([*bad, *good, *bad]).encode() + b"\n\xff\n")
     assert read_history(tmp_path) == [json.loads(line) for line in good]

@@ -97,7 +97,7 @@ def test_pairs_that_are_too_long_are_left_out_and_counted(corpus: str, tmp_path:
     assert run.left_out == sum(length > limit for length in lengths) > 0
     assert len(run.learner.data) == sum(length <= limit for length in lengths[:-6])
     assert len(run.valid) == sum(length <= limit for length in lengths[-6:]) < 6
-    assert run.data_report()["left_out_as_too_long"] == run.left_out
+    assert run.data_report["left_out_as_too_long"] == run.left_out
     with pytest.raises(DataError, match=r"every pair has over 3 tokens; raise data\.max_tokens"):
         tiny_run(corpus, tmp_path / "run", data={"max_tokens": 3})
 

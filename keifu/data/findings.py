@@ -51,14 +51,17 @@ class _Seen:
     rows: dict[str, list[int]]
 
 
-def examine(train: PairData, valid: PairData | None = None) -> list[Finding]:
-    """What stands out in the training pairs, and between them and the validation pairs; what matters most first."""
+def examine(train: PairData, held_out: Sequence[PairData] = ()) -> list[Finding]:
+    """What stands out in the training pairs, and between them and data that are not learned from; what matters most
+    first.
+    """
     seen = _look(train)
-    found = [*_left_out(train), *_strange(train, seen), *_lengths(train, seen), *_repeated(train, seen)]
-    if valid is not None:
-        found += [*_left_out(valid), *_overlap(train, seen, valid, _look(valid)), *_languages(train, valid)]
+    found = [*_left_out(train)]
+    for data in held_out:
+        found += [*_left_out(data), *_languages(train, data), *_overlap(train, seen, data, _look(data))]
+    found += [*_strange(train, seen), *_lengths(train, seen), *_repeated(train, seen)]
     if len(train.pairs) < _FEW:
-        text = f"only {len(train.pairs):,} pairs to learn from"
+        text = f"only {_number(len(train.pairs), 'pair')} to learn from"
         found.append(Finding("few", len(train.pairs), (), text, "expect a model that repeats them; find more"))
     if len(train.pairs) > MOST_EXAMINED:
         text = f"only the first {MOST_EXAMINED:,} of {len(train.pairs):,} pairs were examined"
@@ -108,30 +111,41 @@ def _of_other_script(asian: NDArray[np.int8]) -> list[int]:
 
 def _finding(data: PairData, kind: str, rows: Sequence[int], what: str, advice: str) -> Iterator[Finding]:
     if rows:
-        share = len(rows) / len(data.pairs)
         places = tuple(data.places[int(row)] for row in rows[:_SHOWN])
-        yield Finding(kind, len(rows), places, f"{len(rows):,} pairs ({share:.1%}) {what}", advice)
+        yield Finding(kind, len(rows), places, f"{_of(rows, data, 'pair')} {what}", advice)
+
+
+def _of(rows: Sequence[int] | NDArray[Any], data: PairData, noun: str) -> str:
+    """Such as "3 pairs (0.01%)"."""
+    share = len(rows) / len(data.pairs)
+    return (
+        f"{_number(len(rows), noun)} ({share:.1%})" if share >= 0.001 else f"{_number(len(rows), noun)} ({share:.2%})"
+    )
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'s' if count > 1 else ''}"
 
 
 def _left_out(data: PairData) -> Iterator[Finding]:
     both, one, places = data.blank
     if one:
-        text = f"{one:,} pairs of {data.spec} have one side empty and are left out"
+        text = f"left out: {_number(one, 'pair')} of {data.spec} with one side empty"
         yield Finding("one side empty", one, places, text, "check that the sides still belong together after these")
     if both:
-        text = f"{both:,} lines of {data.spec} are empty on both sides and are left out"
+        text = f"left out: {_number(both, 'line')} of {data.spec}, empty on both sides"
         yield Finding("both sides empty", both, (), text, "nothing to do")
 
 
 def _strange(data: PairData, seen: _Seen) -> Iterator[Finding]:
     rows = seen.rows
-    what = "hold signs of damage: wrongly decoded or control characters, HTML"
+    what = "with signs of damage: wrongly decoded or control characters, HTML"
     yield from _finding(data, "strange characters", rows["strange"], what, "correct or remove these lines")
     yield from _finding(
-        data, "identical sides", rows["identical"], "have the same text on both sides", "translate or remove them"
+        data, "identical sides", rows["identical"], "with the same text on both sides", "translate or remove them"
     )
     for name, side in (("no source", data.languages[0]), ("no target", data.languages[1])):
-        what = f"are in another script on the side {side} than nearly all others"
+        what = f"in another script on the side {side} than nearly all others"
         yield from _finding(data, "other script", rows[name], what, "check that they are in the right language")
 
 
@@ -143,9 +157,9 @@ def _lengths(data: PairData, seen: _Seen) -> Iterator[Finding]:
     far = np.abs(ratio - usual) > _FAR * spread
     expected = (seen.lengths[:, 0] + 1) * np.exp(usual)
     rows = np.flatnonzero(far & (np.abs(seen.lengths[:, 1] - expected) > _FAR_CHARACTERS)).tolist()
-    what = f"have odd lengths: a target is usually {np.exp(usual):.1f} times as long as its source"
+    what = f"of odd lengths: a target is usually {np.exp(usual):.1f} times as long as its source"
     yield from _finding(data, "odd lengths", rows, what, "check that the sides belong together")
-    what = f"are longer than {_LONG:,} characters"
+    what = f"longer than {_LONG:,} characters"
     yield from _finding(data, "long", seen.rows["long"], what, "split them into sentences")
 
 
@@ -156,32 +170,32 @@ def _repeated(data: PairData, seen: _Seen) -> Iterator[Finding]:
             f"{data.places[int(row)]} (first {data.places[int(first)]})"
             for row, first in zip(rows[:_SHOWN], firsts[:_SHOWN], strict=True)
         )
-        text = f"{len(rows):,} pairs ({len(rows) / len(data.pairs):.1%}) repeat an earlier one word for word"
+        text = f"{_of(rows, data, 'pair')} like an earlier one, word for word"
         yield Finding("duplicates", len(rows), places, text, "remove them, unless they are meant to weigh more")
     again, earlier = _repetitions(seen.sources)
     other = np.flatnonzero(seen.pairs[again] != seen.pairs[earlier])
-    what = "have a source that stands earlier with another target"
+    what = "with a source that stands earlier with another target"
     yield from _finding(data, "several targets", again[other].tolist(), what, "fine where both are right")
 
 
-def _overlap(train: PairData, seen: _Seen, valid: PairData, seen_valid: _Seen) -> Iterator[Finding]:
+def _overlap(train: PairData, seen: _Seen, other: PairData, seen_other: _Seen) -> Iterator[Finding]:
     order = np.argsort(seen.sources, kind="stable")
-    at = np.searchsorted(seen.sources[order], seen_valid.sources)
+    at = np.searchsorted(seen.sources[order], seen_other.sources)
     at = np.minimum(at, len(order) - 1)
-    rows = np.flatnonzero(seen.sources[order][at] == seen_valid.sources)
+    rows = np.flatnonzero(seen.sources[order][at] == seen_other.sources)
     if len(rows):
-        pairs = int(np.isin(seen_valid.pairs[rows], seen.pairs).sum())
-        places = tuple(f"{valid.places[int(row)]} is {train.places[int(order[at[row]])]}" for row in rows[:_SHOWN])
-        share = len(rows) / len(valid.pairs)
-        text = f"{len(rows):,} validation sources ({share:.1%}) are also learned from, {pairs:,} with the same target"
+        pairs = int(np.isin(seen_other.pairs[rows], seen.pairs).sum())
+        places = tuple(f"{other.places[int(row)]} is {train.places[int(order[at[row]])]}" for row in rows[:_SHOWN])
+        text = f"{_of(rows, other, 'source')} of {other.spec} also among the sources learned from, {pairs:,} with "
+        text += "the same target"
         yield Finding("overlap", len(rows), places, text, "scores on them flatter the model: remove them on one side")
 
 
-def _languages(train: PairData, valid: PairData) -> Iterator[Finding]:
-    if UNNAMED not in (train.languages, valid.languages) and train.languages != valid.languages:
-        names = [" to ".join(data.languages) for data in (train, valid)]
-        text = f"the training data go from {names[0]}, the validation data from {names[1]}"
-        yield Finding("languages", len(valid.pairs), (), text, "name validation data in the same languages")
+def _languages(train: PairData, other: PairData) -> Iterator[Finding]:
+    if UNNAMED not in (train.languages, other.languages) and train.languages != other.languages:
+        names = [" to ".join(data.languages) for data in (train, other)]
+        text = f"the training data go from {names[0]}, {other.spec} from {names[1]}"
+        yield Finding("languages", len(other.pairs), (), text, "name validation data in the same languages")
 
 
 def _repetitions(hashes: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -1,0 +1,103 @@
+"""What a run is about to do, as text: its data, model and plan, what stands out in the data, and what it will take."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from keifu.cli.columns import wrapped
+from keifu.text.normalisation import PairNormalisation
+from keifu.training.journal import clock
+from keifu.training.memory import gigabytes
+from keifu.training.run import Run
+
+_LONGEST = 10_000  # columns of an entry; paths may be long
+_PLACES = 3  # of a finding, that are shown; data.json has five
+
+
+def introduction(run: Run) -> str:
+    """Lines to read before training."""
+    lines = [*_data(run), *_model(run), *_habits(run.normalisation)]
+    return "\n".join([*lines, *_findings(run.data_report["findings"])])
+
+
+def expectation(estimated: dict[str, Any]) -> str:
+    """A line on what training will take, as `training.start.estimate` says."""
+    time = f"about {clock(estimated['seconds'])} for {estimated['steps']:,} steps ({estimated['epochs']:.1f} epochs)"
+    memory = f"{gigabytes(estimated['memory'])} of memory, {gigabytes(estimated['memory_free'])} are free"
+    return "\n".join(_entry("estimate", f"{time} with their evaluations; {memory}"))
+
+
+def _data(run: Run) -> Iterator[str]:
+    report = run.data_report
+    tokens, longest, unknown = report["tokens"], report["longest"], report["unknown"]["valid"]
+    pairs, about = report["train"]["pairs"], "about " if report["estimated"] else ""
+    each = " and ".join(f"{tokens[side] / pairs:.1f}" for side in tokens)
+    languages = " to ".join(report["languages"])
+    yield from _entry(
+        "data",
+        f"{report['train']['spec']}: {_pairs(pairs)}, {languages}; {about}{tokens['source']:,} and "
+        f"{tokens['target']:,} tokens ({each} a pair, at most {longest['source']} and {longest['target']}), "
+        f"{report['padding']:.1%} padding beside them",
+    )
+    if run.left_out:
+        most = min(run.settings.data.max_tokens, run.settings.model.max_length)
+        yield from _entry("left out", f"{_pairs(run.left_out)} with more than {most} tokens (data.max_tokens)")
+    marks = report["vocabulary"]["unknown"]
+    known = f"; unknown to the vocabulary: {unknown['source']:.2%} and {unknown['target']:.2%} of its tokens ({marks})"
+    yield from _entry(
+        "valid", f"{report['valid']['spec']}: {_pairs(len(run.valid))}, to choose the best model on{known}"
+    )
+
+
+def _model(run: Run) -> Iterator[str]:
+    model, training, tokenizer = run.settings.model, run.settings.training, run.task.tokenizer
+    count = sum(parameter.numel() for parameter in run.learner.network.parameters())
+    yield from _entry(
+        "model",
+        f"{model.name}, {model.n_layers} layers, d_model {model.d_model}, {count:,} parameters, "
+        f"{tokenizer.vocab_size:,} tokens in the vocabulary ({tokenizer.kind})",
+    )
+    precision = str(run.learner.dtype).removeprefix("torch.")
+    yield from _entry(
+        "training",
+        f"{training.max_steps:,} steps, evaluated every {training.evaluate_every:,}; {run.learner.device}, {precision}",
+    )
+    if training.init is not None:
+        yield from _entry("begins", f"with the weights of {training.init}")
+
+
+def _habits(normalisation: PairNormalisation) -> Iterator[str]:
+    """How the texts are written, and what follows for texts to translate and for translations."""
+    source, target = normalisation.source, normalisation.target
+    if habits := source.applied.describe():
+        yield from _entry("source", f"is written {habits}; texts to translate will be rewritten the same way")
+    if source.spaces_between_words:
+        rest = "texts to translate need them too, from the same analyser"
+        yield from _entry("source", f"is written with spaces between words; {rest}")
+    if habits := target.undone.describe():
+        rest = "translations are given in ordinary writing (--raw leaves them as the model writes them)"
+        yield from _entry("target", f"is written {habits}; {rest}")
+
+
+def _findings(findings: list[dict[str, Any]]) -> Iterator[str]:
+    """What stands out, each with places and a remedy."""
+    for each in findings:
+        places = ", ".join(map(_short, each["places"][:_PLACES]))
+        more = " ..." if each["count"] > _PLACES and places else ""
+        yield from _entry("note", f"{each['text']}; {each['advice']}")
+        if places:
+            yield from wrapped(places + more, " " * 13, _LONGEST)
+
+
+def _short(place: str) -> str:
+    """The place with each file named from the folder where the user is, where that is shorter."""
+    words = place.split(" ")
+    return " ".join(min(word, os.path.relpath(word), key=len) if os.path.isabs(word) else word for word in words)
+
+
+def _pairs(count: int) -> str:
+    return f"{count:,} pair{'s' if count != 1 else ''}"
+
+
+def _entry(name: str, text: str) -> list[str]:
+    return wrapped(text, f"{name:9}", _LONGEST)

@@ -1,0 +1,23 @@
+"""What a command is doing while it prints nothing yet: on a terminal one line on standard error, elsewhere nothing."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+_CLEAR = "\r\x1b[K"
+
+
+@contextmanager
+def working() -> Iterator[Callable[[str], None]]:
+    """A function that shows what is being done now; its line is gone after the block."""
+    terminal = sys.stderr.isatty()
+
+    def say(text: str) -> None:
+        if terminal:
+            print(f"{_CLEAR}{text} ...", end="", file=sys.stderr, flush=True)
+
+    try:
+        yield say
+    finally:
+        if terminal:
+            print(_CLEAR, end="", file=sys.stderr, flush=True)

@@ -1,0 +1,38 @@
+"""What a user should know before training begins: how much the data hold, and what stands out in them."""
+
+from dataclasses import asdict
+from typing import Any
+
+from keifu.data.batches import Sampler
+from keifu.data.findings import examine
+from keifu.tasks.translation import EncodedPairs
+from keifu.text import Tokenizer
+from keifu.training.corpus import Corpus
+
+
+def data_report(
+    corpus: Corpus, train: EncodedPairs, valid: EncodedPairs, left_out: int, sampler: Sampler, tokenizer: Tokenizer
+) -> dict[str, Any]:
+    """data.json: what is learned from and selected on, with hashes, counts and findings. All lengths are in tokens.
+
+    train, valid: the pairs that are used; left_out: how many were longer than data.max_tokens. Of data too large for
+    memory, tokens are estimated ("estimated" is true then).
+    """
+    languages = corpus.train.languages
+    unknown = {"train": train.shares_of(tokenizer.unknown_ids), "valid": valid.shares_of(tokenizer.unknown_ids)}
+    return {
+        "train": {"spec": corpus.train.spec, "pairs": len(train), "sha256": corpus.train.sha256},
+        "valid": {"spec": corpus.valid_is, "pairs": len(corpus.valid.pairs), "sha256": corpus.valid.sha256},
+        "languages": list(languages),
+        "left_out_as_too_long": left_out,
+        "vocabulary": {"kind": tokenizer.kind, "tokens": tokenizer.vocab_size, "unknown": tokenizer.unknown_are},
+        "tokens": {side: int(train.sizes[:, index].sum()) for index, side in enumerate(_SIDES)},
+        "longest": {side: int(train.sizes[:, index].max()) for index, side in enumerate(_SIDES)},
+        "unknown": {part: dict(zip(_SIDES, shares, strict=True)) for part, shares in unknown.items()},
+        "estimated": train.estimated,
+        "padding": sampler.padding(),
+        "findings": [asdict(finding) for finding in examine(corpus.train, [corpus.valid, *corpus.others])],
+    }
+
+
+_SIDES = ("source", "target")
