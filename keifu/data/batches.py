@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-Indices = NDArray[np.int64]
+Indices = NDArray[np.integer[Any]]
 
 _POOL = 20_000
 """Examples that are sorted by length together: enough for little padding, few enough to leave the order random."""
@@ -107,6 +107,7 @@ class Sampler:
     def go_to(self, epoch: int, batch: int) -> None:
         """Makes batch number `batch` (from 0) of an epoch the next one."""
         self.epoch, self.batch = epoch, batch
+        self._batches: list[Indices] = []  # an old epoch's need not stay while the new one's are made
         self._batches = self._shuffled(epoch)
 
     @property
@@ -136,11 +137,12 @@ class Sampler:
 
     def _shuffled(self, epoch: int) -> list[Indices]:
         random = np.random.default_rng([self._seed, epoch])
-        order = random.permutation(len(self._sizes))
+        order = np.arange(len(self._sizes), dtype=np.int32)  # batches are views of it: there may be many millions
+        random.shuffle(order)
         longest = self._sizes.max(axis=1)
         batches: list[Indices] = []
         for begin in range(0, len(order), _POOL):
             pool = order[begin : begin + _POOL]
-            by_length = np.lexsort(self._sizes[pool].T)  # the last side decides first, so targets pad least
-            batches += cut(pool[by_length], longest, self._budget)
+            pool[:] = pool[np.lexsort(self._sizes[pool].T)]  # the last side decides first, so targets pad least
+            batches += cut(pool, longest, self._budget)
         return [batches[index] for index in random.permutation(len(batches))]

@@ -6,12 +6,11 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice, zip_longest
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from keifu.data import enja
 from keifu.data.catalogue import ALIASES, CATALOGUE, find, whereabouts
@@ -35,7 +34,7 @@ _HASHED_TOGETHER = 10_000
 class Places:
     """Where each pair stands. lines: of each pair; begins, names: from which pair on they are those of which file."""
 
-    lines: NDArray[np.uint32]
+    lines: Sequence[int]
     names: tuple[str, ...]
     begins: tuple[int, ...] = (0,)
 
@@ -189,7 +188,7 @@ def _built_in(term: Term, part: str | None) -> PairData:
     if part not in BUILTIN_PARTS:
         raise ConfigError(f"{term.text}: no part {part!r}; {term.name} has {', '.join(BUILTIN_PARTS)}")
     pairs, spec = enja.generate(part), f"{term.name}:{part}"
-    return PairData(spec, pairs, ("en", "ja"), Places(np.arange(1, len(pairs) + 1, dtype=np.uint32), (spec,)))
+    return PairData(spec, pairs, ("en", "ja"), Places(range(1, len(pairs) + 1), (spec,)))
 
 
 def _aligned(paths: Sequence[Path], form: Form, rows: slice) -> PairData:
@@ -271,8 +270,15 @@ def _gather(triples: Iterator[tuple[int, str, str]], spec: str, file: str, langu
 
     end = rows.stop if rows.stop is not None and rows.stop >= 0 and (rows.start or 0) >= 0 else None
     gathered = collect(islice(pairs(), end))
-    places = Places(np.frombuffer(lines, np.uint32) if lines else np.zeros(0, np.uint32), (file,))
+    places = Places(_compact(lines), (file,))
     return PairData(spec, gathered, languages, places, Blank(blank["both"], blank["one"], tuple(blank["places"])))
+
+
+def _compact(lines: "array[int]") -> Sequence[int]:
+    """Line numbers, of which there may be many millions, as a range where none is left out."""
+    if lines and lines[-1] - lines[0] == len(lines) - 1:
+        return range(lines[0], lines[-1] + 1)
+    return lines
 
 
 def _languages_of(left: Path, right: Path) -> tuple[str, str]:
@@ -317,7 +323,8 @@ def _joined(parts: list[PairData]) -> PairData:
         sum(part.blank.one for part in parts),
         tuple(place for part in parts for place in part.blank.places)[:_SHOWN],
     )
-    places = Places(np.concatenate([part.places.lines for part in parts]), tuple(names), tuple(begins))
+    lines = array("I", chain.from_iterable(part.places.lines for part in parts))
+    places = Places(_compact(lines), tuple(names), tuple(begins))
     return PairData("+".join(part.spec for part in parts), pairs, parts[0].languages, places, blank)
 
 

@@ -52,10 +52,11 @@ class StoredPairs(Sequence[Pair]):
     def turned(self) -> "StoredPairs":
         return StoredPairs(self._file, self._starts, self._middles, not self._turned)
 
-    def byte_lengths(self) -> NDArray[np.int32]:
-        """`[N, 2]`, bytes of the source and of the target of each pair."""
-        whole = np.diff(self._starts)
-        sides = np.stack([self._middles, whole - self._middles], axis=1).astype(np.int32)
+    def byte_lengths(self, begin: int, end: int) -> NDArray[np.int64]:
+        """`[end - begin, 2]`, bytes of the source and of the target of the pairs from `begin` up to `end`."""
+        whole = np.diff(self._starts[begin : end + 1])
+        left = self._middles[begin:end].astype(np.int64)
+        sides = np.stack([left, whole - left], axis=1)
         return sides[:, ::-1] if self._turned else sides
 
     def _read(self, begin: int, end: int) -> bytes:

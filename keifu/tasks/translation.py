@@ -21,6 +21,8 @@ Sizes = NDArray[np.integer[Any]]
 
 _SAMPLE = 2_000  # pairs from which the tokens of stored ones are estimated
 _ENCODED_TOGETHER = 10_000
+_ESTIMATED_TOGETHER = 1_000_000
+_MOST_ESTIMATED = np.iinfo(np.uint16).max
 
 
 class Batch(NamedTuple):
@@ -92,13 +94,15 @@ class StoredPairSequences:
         self._pairs, self._encode = pairs, encode
         self._rows: NDArray[np.int32] | None = None
         self._most: int | None = None
-        lengths = pairs.byte_lengths()
         sample = np.unique(np.linspace(0, len(pairs) - 1, min(len(pairs), _SAMPLE)).astype(np.int64))
         self._sample = encode([pairs[int(row)] for row in sample])
-        tokens_a_byte = (self._sample.sizes - 1).sum(axis=0) / lengths[sample].sum(axis=0)
-        self.sizes: Sizes = np.empty_like(lengths)
-        for side, ratio in enumerate(tokens_a_byte):
-            self.sizes[:, side] = np.ceil(lengths[:, side] * np.float32(ratio)) + 1
+        bytes_read = sum(pairs.byte_lengths(row, row + 1)[0] for row in sample.tolist())
+        tokens_a_byte = (self._sample.sizes - 1).sum(axis=0) / bytes_read
+        self.sizes: Sizes = np.empty((len(pairs), 2), np.uint16)
+        for begin in range(0, len(pairs), _ESTIMATED_TOGETHER):
+            end = min(begin + _ESTIMATED_TOGETHER, len(pairs))
+            tokens = np.ceil(pairs.byte_lengths(begin, end) * tokens_a_byte) + 1
+            self.sizes[begin:end] = np.minimum(tokens, _MOST_ESTIMATED)
 
     def __len__(self) -> int:
         return len(self.sizes)

@@ -36,9 +36,11 @@ def test_stored_pairs_are_a_sequence_like_a_list(pairs: list[Pair], begin: int, 
 def test_lengths_are_the_bytes_of_each_side(pairs: list[Pair]) -> None:
     stored = store(pairs)
     expected = [(len(pair.source.encode()), len(pair.target.encode())) for pair in pairs]
-    assert stored.byte_lengths().tolist() == [list(sides) for sides in expected]
-    assert stored.turned().byte_lengths().tolist() == [list(sides[::-1]) for sides in expected]
-    assert np.array_equal(stored[1:].byte_lengths(), stored.byte_lengths()[1:])
+    count = len(pairs)
+    assert stored.byte_lengths(0, count).tolist() == [list(sides) for sides in expected]
+    assert stored.turned().byte_lengths(0, count).tolist() == [list(sides[::-1]) for sides in expected]
+    for begin in range(count):
+        assert np.array_equal(stored[begin:].byte_lengths(0, count - begin), stored.byte_lengths(begin, count))
 
 
 def test_more_pairs_than_one_block_holds_come_in_order() -> None:
