@@ -15,7 +15,9 @@ _PLACES = 3  # of a finding, that are shown; data.json has five
 
 
 def introduction(run: Run) -> str:
-    """Lines to read before training."""
+    """Lines to read before training. Of a run that goes on, the data have been reported on before."""
+    if not run.new:
+        return "\n".join(_model(run))
     lines = [*_data(run), *_model(run), *_habits(run.normalisation)]
     return "\n".join([*lines, *_findings(run.data_report["findings"])])
 

@@ -1,5 +1,6 @@
 """README.md of a run folder: what was trained, on what, how well it does, and how to use it."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ from keifu.training.record import read_history
 from keifu.training.settings import Settings
 
 
-def model_card(path: Path, settings: Settings, data: dict[str, Any]) -> str:
-    """The card in Markdown, from the settings, data.json's content and the run's own metrics.jsonl."""
+def model_card(path: Path, settings: Settings) -> str:
+    """The card in Markdown, from the settings and the run's own data.json and metrics.jsonl."""
+    data = json.loads((path / "data.json").read_text("utf-8"))
     source, target = data["languages"]
     model = settings.model
     lines = [

@@ -130,7 +130,7 @@ class Run:
 
     @cached_property
     def data_report(self) -> dict[str, Any]:
-        """data.json: what is learned from, with hashes, counts and findings."""
+        """data.json of a new run: what is learned from, with hashes, counts and findings."""
         learner = self.learner
         return data_report(
             self.corpus, learner.data, self.encoded_valid, self.left_out, learner.sampler, self.task.tokenizer
@@ -171,7 +171,7 @@ class Run:
             text = "\n\n".join("\n".join(sample) for sample in event.samples)
             write_atomically(self.folder.path / "samples" / f"step-{event.step}.txt", text + "\n")
         elif isinstance(event, Finished):
-            card = model_card(self.folder.path, self.settings, self.data_report)
+            card = model_card(self.folder.path, self.settings)
             write_atomically(self.folder.path / "README.md", card)
 
 
