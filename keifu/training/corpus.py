@@ -1,9 +1,9 @@
 """The data of a run: what is learned, and what the best checkpoint is chosen on."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from keifu.data.pairs import Form, PairData, directed, has_parts, load_pairs, other_part, tests_at_hand
+from keifu.data.pairs import NONE_BLANK, Form, PairData, directed, has_parts, load_pairs, other_part, tests_at_hand
 from keifu.errors import ConfigError, DataError
 from keifu.training.settings import Data
 
@@ -42,4 +42,5 @@ def load_corpus(data: Data) -> Corpus:
         )
     kept = pairs - min(math.ceil(pairs * _HELD_OUT_SHARE), _MOST_HELD_OUT)
     held_out = f"the last {pairs - kept:,} pairs of {data.train}"
-    return Corpus(train.cut(0, kept), train.cut(kept, pairs), held_out)
+    valid = replace(train.cut(kept, pairs), blank=NONE_BLANK)  # those of the whole file are told with the rest
+    return Corpus(train.cut(0, kept), valid, held_out)

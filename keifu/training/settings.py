@@ -66,7 +66,7 @@ class Training(Schema):
     """Time to train for (20m, 1.5h), evaluation included. Turned into max_steps at the start."""
 
     epochs: float | None = Field(None, gt=0, le=1e6)
-    """Passes over the training data. With no limit given at all: 20."""
+    """Passes over the training data. With no limit given at all: 20, or 1,000 steps if these are more."""
 
     init: str | None = None
     """A run, or one of its checkpoints, whose weights and tokenizer training begins with. Empty: fresh ones."""

@@ -32,7 +32,7 @@ from keifu.training.precision import NAMES, choose_device, choose_precision
 from keifu.training.run import Run
 from keifu.training.settings import MOST_STEPS, Settings, preset_for, read_settings, resolve_settings
 
-_DEFAULT_EPOCHS = 20
+_DEFAULT_EPOCHS, _FEWEST_STEPS = 20, 1_000  # without a limit: whichever is more
 _SPARE = 0.5  # seconds of a time limit for the end of the process itself
 _LIMITS = ("max_time", "max_steps", "epochs")
 _DATA_OPTIONS = ("valid", "source", "target", "columns", "encoding")
@@ -244,7 +244,8 @@ def _set_limits(run: Run, began: float) -> None:
             within = _plan(run)
             steps, every = within.steps, within.evaluate_every
     if steps is None:
-        steps = max(1, round((training.epochs or _DEFAULT_EPOCHS) * run.learner.sampler.batches_per_epoch))
+        fewest = 1 if training.epochs else _FEWEST_STEPS
+        steps = max(fewest, round((training.epochs or _DEFAULT_EPOCHS) * run.learner.sampler.batches_per_epoch))
     every = every or max(1, math.ceil(steps / EVALUATIONS))
     run.settings = run.settings.with_training(max_steps=steps, evaluate_every=every)
 

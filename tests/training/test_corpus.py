@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from keifu.data.examples import Pair
+from keifu.data.pairs import NONE_BLANK
 from keifu.errors import ConfigError, DataError
 from keifu.training.corpus import load_corpus
 from keifu.training.settings import Data
@@ -45,3 +46,10 @@ def test_no_data_and_too_little_data_are_refused(tmp_path: Path) -> None:
         load_corpus(Data())
     with pytest.raises(DataError, match="only one pair"):
         load_corpus(Data(train=write(tmp_path, pairs(1))))
+
+
+def test_blank_lines_of_a_file_are_told_once(tmp_path: Path) -> None:
+    texts = [*pairs(40), Pair("I see cats.", ""), Pair("", "")]
+    corpus = load_corpus(Data(train=write(tmp_path, texts)))
+    assert (corpus.train.blank.one, corpus.train.blank.both) == (1, 1)
+    assert corpus.valid.blank == NONE_BLANK

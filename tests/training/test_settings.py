@@ -131,10 +131,14 @@ def test_device_precision_and_seed_of_a_file_hold_unless_others_are_asked_for(co
     assert (other.device, other.precision, other.seed) == ("auto", "fp32", 0)
 
 
-def test_with_no_limit_at_all_a_run_has_twenty_epochs(corpus: str, tmp_path: Path) -> None:
-    run = tiny_run(corpus, tmp_path / "run")
+def test_with_no_limit_at_all_a_run_has_twenty_epochs_or_a_thousand_steps(corpus: str, tmp_path: Path) -> None:
+    run = tiny_run(corpus, tmp_path / "run", {"batch_tokens": 20})
+    assert run.learner.sampler.batches_per_epoch > 50
     assert run.settings.training.max_steps == 20 * run.learner.sampler.batches_per_epoch
     assert run.settings.training.evaluate_every == run.learner.sampler.batches_per_epoch
+    run = tiny_run(corpus, tmp_path / "run", {"batch_tokens": 200})
+    assert run.learner.sampler.batches_per_epoch < 50
+    assert run.settings.training.max_steps == 1000
 
 
 def test_an_unknown_option_is_a_mistake(corpus: str) -> None:
