@@ -140,3 +140,7 @@ def test_the_test_part_of_a_named_set_is_held_against_the_training_data(
     monkeypatch.setenv("KEIFU_DATA", str(tmp_path))
     found = {each["kind"]: each for each in json.loads(check(keifu, "enja", "--json"))["findings"]}
     assert found["overlap"]["places"] == [f"{tmp_path}/test.en:1 is {tmp_path}/train.en:8"]
+
+    (tmp_path / "test.en").unlink()  # it is not fetched to be looked at
+    report = json.loads(check(keifu, "enja", "--json"))
+    assert [each["kind"] for each in report["findings"]] == ["few"]
