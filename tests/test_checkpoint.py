@@ -1,6 +1,5 @@
 """A checkpoint is whole or not there: whatever fails, fills up, is killed or is damaged on the way."""
 
-import errno
 import json
 import os
 import random
@@ -10,8 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from keifu import checkpoint
 from keifu.checkpoint import (
     RunFolder,
     TrainingState,
@@ -32,6 +30,8 @@ from keifu.checkpoint import (
     write_atomically,
 )
 from keifu.errors import CheckpointError, ConfigError
+from tests.counts import Record, repeats
+from tests.faults import at_call, damage, disk_full, in_child
 
 FILES = ["config.json", "model.safetensors", "optimizer.safetensors", "tokenizer.json", "training.json"]
 
@@ -278,40 +278,11 @@ def test_a_file_is_synced_before_it_gets_its_name(tmp_path: Path, calls: list[tu
 
 # ---- a failing disk (QUALITY 14) ---------------------------------------------------------------------------
 
-WRITES: list[tuple[Any, str]] = [
-    *[(os, name) for name in ("mkdir", "fsync", "rename", "replace", "symlink")],
-    (checkpoint, "save_file"),
-    (Path, "open"),
-]
-
-
-@contextmanager
-def at_call(number: int, act: Callable[[], None]) -> Iterator[list[str]]:
-    """Calls `act` instead of the `number`-th call that writes; yields the names of the calls so far."""
-    seen: list[str] = []
-
-    def watched(original: Any, name: str) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            if name != "open" or args[1:] == ("wb",):
-                seen.append(name)
-                if len(seen) == number:
-                    act()
-            return original(*args, **kwargs)
-
-        return call
-
-    with pytest.MonkeyPatch.context() as patch:
-        for module, name in WRITES:
-            patch.setattr(module, name, watched(getattr(module, name), name))
-        yield seen
-
-
-def disk_full() -> None:
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
 
 @pytest.mark.parametrize("step", [1, 2], ids=["same step again", "next step"])
-def test_a_write_that_fails_anywhere_in_a_save_changes_nothing(step: int, tmp_path: Path) -> None:
+def test_a_write_that_fails_anywhere_in_a_save_changes_nothing(
+    step: int, tmp_path: Path, record_property: Record
+) -> None:
     with at_call(0, disk_full) as seen:
         run = RunFolder.create(tmp_path / "run-0")
         save(run, 1)
@@ -319,6 +290,7 @@ def test_a_write_that_fails_anywhere_in_a_save_changes_nothing(step: int, tmp_pa
         save(run, step)
     points = len(seen) - before
     assert points >= 14
+    record_property("failing writes", points)
     for number in range(1, points + 1):
         run = RunFolder.create(tmp_path / f"run-{number}")
         save(run, 1)
@@ -353,17 +325,6 @@ def test_a_link_or_a_file_that_cannot_be_written_leaves_the_old_one(run: RunFold
     assert_no_strays(run)
 
 
-def in_child(act: Callable[[], None]) -> int:
-    """Runs `act` in a forked process and returns its wait status."""
-    child = os.fork()
-    if child == 0:
-        with suppress(BaseException):
-            act()
-            os._exit(0)
-        os._exit(1)
-    return os.waitpid(child, 0)[1]
-
-
 @pytest.mark.parametrize("room", [0, 10, 100, 170, 300, 600])
 def test_the_systems_own_refusal_to_write_more_is_reported_too(run: RunFolder, room: int) -> None:
     save(run, 1)
@@ -383,7 +344,9 @@ def test_the_systems_own_refusal_to_write_more_is_reported_too(run: RunFolder, r
 
 
 @pytest.mark.parametrize("step", [1, 2], ids=["same step again", "next step"])
-def test_killed_at_any_call_the_newest_finished_checkpoint_loads(step: int, tmp_path: Path) -> None:
+def test_killed_at_any_call_the_newest_finished_checkpoint_loads(
+    step: int, tmp_path: Path, record_property: Record
+) -> None:
     finished = False
     for number in range(1, 60):
         run = RunFolder.create(tmp_path / f"run-{number}")
@@ -405,12 +368,15 @@ def test_killed_at_any_call_the_newest_finished_checkpoint_loads(step: int, tmp_
             break
     assert finished
     assert number > 14
+    record_property("kills at a call of a save", number - 1)
 
 
-def test_killed_at_random_moments_what_was_reported_as_saved_loads(run: RunFolder) -> None:
+def test_killed_at_random_moments_what_was_reported_as_saved_loads(run: RunFolder, record_property: Record) -> None:
     draw = random.Random(0)
     step = 0
-    for _ in range(8):
+    kills = repeats(8, 50)
+    record_property("kills of a process that only saves", kills)
+    for _ in range(kills):
         reader, writer = os.pipe()
         child = os.fork()
         if child == 0:
@@ -493,34 +459,13 @@ def test_a_folder_that_cannot_be_locked_is_reported(run: RunFolder) -> None:
 # ---- damage (QUALITY 15, 22) -------------------------------------------------------------------------------
 
 
-def damage(folder: Path, draw: random.Random) -> str:
-    """Damages one file of a checkpoint in a random way, and says how."""
-    path = draw.choice(sorted(folder.iterdir()))
-    content = path.read_bytes()
-    kind = draw.choice(["truncate", "flip", "delete", "swap", "grow", "folder"])
-    other = draw.choice([file for file in sorted(folder.iterdir()) if file != path])
-    if kind == "truncate":
-        path.write_bytes(content[: draw.randrange(len(content))])
-    elif kind == "flip":
-        at = draw.randrange(len(content))
-        path.write_bytes(content[:at] + bytes([content[at] ^ 1 << draw.randrange(8)]) + content[at + 1 :])
-    elif kind == "delete":
-        path.unlink()
-    elif kind == "swap":
-        path.write_bytes(other.read_bytes())
-        other.write_bytes(content)
-    elif kind == "grow":
-        path.write_bytes(content + b"\n")
-    else:
-        path.unlink()
-        path.mkdir()
-    return f"{kind} {path.name}"
-
-
-def test_every_damage_is_found_and_the_checkpoint_before_serves(run: RunFolder, tmp_path: Path) -> None:
+def test_every_damage_is_found_and_the_checkpoint_before_serves(
+    run: RunFolder, tmp_path: Path, record_property: Record
+) -> None:
     save(run, 1)
     good = shutil.copytree(save(run, 2), tmp_path / "good")
-    for seed in range(150):
+    record_property("damages", damages := repeats(150, 500))
+    for seed in range(damages):
         shutil.rmtree(run.checkpoints_path / "step-2")
         shutil.copytree(good, run.checkpoints_path / "step-2")
         how = damage(run.checkpoints_path / "step-2", random.Random(seed))

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from keifu.checkpoint import RunFolder, verify
 from keifu.errors import DivergenceError
 from keifu.session import load
 from keifu.training import loop
@@ -29,6 +30,8 @@ from keifu.training.loop import (
 from keifu.training.network import named_parameters
 from keifu.training.run import Run
 from keifu.training.settings import Training
+from keifu.training.start import resume
+from tests.counts import Record, repeats
 from tests.tiny import optimiser_state, pairs, tiny_run, weights, write
 
 ROWS = np.arange(16)
@@ -63,16 +66,24 @@ def largest_difference(one: dict[str, Tensor], other: dict[str, Tensor]) -> floa
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("tied", [True, False])
-def test_a_step_has_one_gradient_however_many_parts_it_is_computed_in(smoothing: float, tied: bool, spec: str) -> None:
+@pytest.mark.parametrize("draw", range(repeats(1, 20)))
+def test_a_step_has_one_gradient_however_many_parts_it_is_computed_in(
+    draw: int, smoothing: float, tied: bool, spec: str, record_property: Record
+) -> None:
     learner = exact_learner(spec, smoothing, tie_embeddings=tied)
-    lengths = learner.data.sizes[ROWS]
+    rows = np.random.default_rng(draw).permutation(len(learner.data))[:16]
+    lengths = learner.data.sizes[rows]
     assert len(np.unique(lengths[:, 1])) > 3
-    loss, tokens = accumulate_gradients(learner, ROWS, 1)
+    loss, tokens = accumulate_gradients(learner, rows, 1)
     whole = gradients(learner)
     assert tokens == lengths[:, 1].sum()
+    differences = []
     for parts in (4, 16, 5, 40):  # 5: the last window is smaller; 40: more parts than rows
-        assert accumulate_gradients(learner, ROWS, parts) == (pytest.approx(loss, abs=1e-12), tokens)
-        assert largest_difference(gradients(learner), whole) < 1e-12
+        assert accumulate_gradients(learner, rows, parts) == (pytest.approx(loss, abs=1e-12), tokens)
+        differences.append(largest_difference(gradients(learner), whole))
+    assert max(differences) < 1e-12
+    record_property("divisions of a step", len(differences))
+    record_property("largest difference of a gradient", max(differences))
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.4])
@@ -163,27 +174,38 @@ class Poisoned:
     "poison",
     [
         lambda loss: loss._replace(total=loss.total * math.nan, surprise=loss.surprise * math.nan),
+        lambda loss: loss._replace(total=loss.total * math.nan),
         lambda loss: loss._replace(total=loss.total * math.inf),
         lambda loss: loss._replace(surprise=loss.surprise * math.inf),
     ],
-    ids=["nan", "infinite gradient", "infinite loss"],
+    ids=["nan", "gradient nan", "infinite gradient", "infinite loss"],
 )
 @pytest.mark.parametrize("part", [0, 1])
+@pytest.mark.parametrize("step", range(4, 4 + repeats(1, 5)))
 def test_a_loss_that_is_no_number_stops_training_before_the_update(
-    part: int, poison: Callable[[Any], Any], spec: str, tmp_path: Path
+    step: int, part: int, poison: Callable[[Any], Any], spec: str, tmp_path: Path, record_property: Record
 ) -> None:
-    run = tiny_run(spec, tmp_path / "run", {"max_steps": 6, "evaluate_every": 2, "accumulate": 2})
-    evaluations = 1  # of one batch, after step 2
-    run.learner.task = Poisoned(run.learner.task, 3 * 2 + evaluations + part, poison)
+    training = {"max_steps": 10, "evaluate_every": 2, "accumulate": 2}
+    run = tiny_run(spec, tmp_path / "run", training)
+    evaluations = (step - 1) // 2  # each of one batch
+    run.learner.task = Poisoned(run.learner.task, (step - 1) * 2 + evaluations + part, poison)
     before: dict[int, tuple[str, str]] = {}
     steps = ((event.step, (weights(run), optimiser_state(run))) for event in run.events())
     with pytest.raises(
-        DivergenceError, match=r"^step 4: the loss is .*; nothing was updated\. Checkpoints written before are good"
+        DivergenceError,
+        match=rf"^step {step}: the loss is .*; nothing was updated\. Checkpoints written before are good",
     ):
         before.update(steps)
-    assert run.learner.step == 3
-    assert (weights(run), optimiser_state(run)) == before[3]
-    assert load(run.folder.path, "cpu").path.name == "step-2"
+    assert run.learner.step == step - 1
+    assert (weights(run), optimiser_state(run)) == before[step - 1]
+    assert RunFolder(run.folder.path).checkpoints()[0].name == f"step-{2 * evaluations}"
+    assert verify(run.folder.path / "last") == []
+
+    unbroken, again = tiny_run(spec, tmp_path / "unbroken", training), resume(run.folder.path)
+    assert again.learner.step == 2 * evaluations
+    assert list(again.events())[-1] == list(unbroken.events())[-1]
+    assert (weights(again), optimiser_state(again)) == (weights(unbroken), optimiser_state(unbroken))
+    record_property("losses and gradients that are no numbers", 1)
 
 
 # ---- the order of events -----------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 import copy
 import json
+import random
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,6 +21,8 @@ from keifu.training.loop import Checkpoint, Evaluation, Finished, Step
 from keifu.training.run import Run
 from keifu.training.settings import Data
 from keifu.training.start import resume
+from tests.counts import Record, repeats
+from tests.faults import damage
 from tests.tiny import digest, metric_lines, optimiser_state, pairs, tiny_run, weights, write
 
 STEPS, EVERY, PARTS = 16, 5, 3
@@ -35,7 +39,7 @@ def fingerprints(run: Run, stop: int | None = None) -> Iterator[tuple[int, dict[
     for event in run.events(should_stop=lambda: run.learner.step == stop):
         if isinstance(event, Step):
             learner = run.learner
-            following = next(copy.copy(learner.sampler))
+            following = learner.task.batch(learner.data, next(copy.copy(learner.sampler)))
             yield (
                 event.step,
                 {
@@ -43,7 +47,7 @@ def fingerprints(run: Run, stop: int | None = None) -> Iterator[tuple[int, dict[
                     "optimiser": optimiser_state(run),
                     "position": json.dumps(learner.position()),
                     "random": digest([torch.get_rng_state()]),
-                    "next batch": str(following.tolist()),
+                    "next batch": digest([*following.inputs, following.targets]),
                     "loss": event.loss.hex(),
                 },
             )
@@ -100,8 +104,13 @@ def moments(batches: int) -> dict[str, int]:
 
 @pytest.mark.parametrize("moment", ["mid-epoch", "end of an epoch", "right after an evaluation"])
 def test_a_run_that_was_stopped_goes_on_exactly(
-    moment: str, spec: str, unbroken: tuple[Run, dict[int, dict[str, str]]], tmp_path: Path
+    moment: str,
+    spec: str,
+    unbroken: tuple[Run, dict[int, dict[str, str]]],
+    tmp_path: Path,
+    record_property: Record,
 ) -> None:
+    record_property("stops", 1)
     whole, expected = unbroken
     first = new_run(spec, tmp_path / "run")
     stop = moments(first.learner.sampler.batches_per_epoch)[moment]
@@ -115,8 +124,13 @@ def test_a_run_that_was_stopped_goes_on_exactly(
 
 @pytest.mark.parametrize("part", [1, 2, 3])
 def test_a_run_that_was_broken_off_mid_accumulation_goes_on_from_its_checkpoint(
-    part: int, spec: str, unbroken: tuple[Run, dict[int, dict[str, str]]], tmp_path: Path
+    part: int,
+    spec: str,
+    unbroken: tuple[Run, dict[int, dict[str, str]]],
+    tmp_path: Path,
+    record_property: Record,
 ) -> None:
+    record_property("stops", 1)
     whole, expected = unbroken
     first = new_run(spec, tmp_path / "run")
     first.learner.task = FailsOnce(first.learner.task, _loss_calls_before(first, step=EVERY + 3) + part)
@@ -138,8 +152,14 @@ def _loss_calls_before(run: Run, step: int) -> int:
 @pytest.mark.parametrize("step", [EVERY, STEPS])
 @pytest.mark.parametrize("batch", [0, 1])
 def test_a_run_that_was_stopped_in_an_evaluation_makes_it_first_when_it_goes_on(
-    step: int, batch: int, spec: str, unbroken: tuple[Run, dict[int, dict[str, str]]], tmp_path: Path
+    step: int,
+    batch: int,
+    spec: str,
+    unbroken: tuple[Run, dict[int, dict[str, str]]],
+    tmp_path: Path,
+    record_property: Record,
 ) -> None:
+    record_property("stops", 1)
     run = new_run(spec, tmp_path / "run")
     asked = 0
 
@@ -177,8 +197,9 @@ def test_a_run_killed_before_it_could_say_that_it_ended_early_ends_there(spec: s
 
 
 def test_a_run_may_be_stopped_at_every_step(
-    spec: str, unbroken: tuple[Run, dict[int, dict[str, str]]], tmp_path: Path
+    spec: str, unbroken: tuple[Run, dict[int, dict[str, str]]], tmp_path: Path, record_property: Record
 ) -> None:
+    record_property("stops", STEPS - 1)
     run = new_run(spec, tmp_path / "run")
     found: dict[int, dict[str, str]] = {}
     for stop in range(1, STEPS + 1):
@@ -262,6 +283,23 @@ def test_a_damaged_checkpoint_is_passed_over_and_named(
     assert again.history == f"goes on from step {EVERY}; damaged, so not used: step-{EVERY + 2}"
     list(again.events())
     assert again.history in (tmp_path / "run" / "train.log").read_text()
+    assert_ends_equal(tmp_path / "run", unbroken[0])
+
+
+def test_every_damage_is_passed_over_and_named(
+    spec: str, unbroken: tuple[Run, dict[int, dict[str, str]]], tmp_path: Path, record_property: Record
+) -> None:
+    run = new_run(spec, tmp_path / "run")
+    list(run.events(should_stop=lambda: run.learner.step == EVERY + 2))
+    whole = shutil.copytree(tmp_path / "run", tmp_path / "whole", symlinks=True)
+    record_property("damages", damages := repeats(4, 500))
+    for seed in range(damages):
+        shutil.rmtree(tmp_path / "run")
+        shutil.copytree(whole, tmp_path / "run", symlinks=True)
+        how = damage(tmp_path / "run" / "checkpoints" / f"step-{EVERY + 2}", random.Random(seed))
+        again = resume(tmp_path / "run")
+        assert again.history == f"goes on from step {EVERY}; damaged, so not used: step-{EVERY + 2}", how
+    list(again.events())
     assert_ends_equal(tmp_path / "run", unbroken[0])
 
 
