@@ -78,13 +78,18 @@ class RunFolder:
         """A new run folder. Raises `ConfigError` when there is something at `path` already."""
         cls.refuse_used(path)
         run = cls(Path(path))
+        made: list[Path] = []
         try:
             run.path.mkdir(parents=True, exist_ok=True)
-            run.checkpoints_path.mkdir()
-            (run.path / "samples").mkdir()
+            for folder in (run.checkpoints_path, run.path / "samples"):
+                folder.mkdir()
+                made.append(folder)
             _sync(run.path)
             _sync(run.path.parent)
         except OSError as error:
+            for folder in (*made, run.path):  # half of one would be refused; what another process made stays
+                with suppress(OSError):
+                    folder.rmdir()
             raise _cannot_make(path, error) from None
         return run
 

@@ -164,6 +164,16 @@ def test_a_folder_that_is_not_empty_is_refused(tmp_path: Path) -> None:
     assert names(tmp_path) == ["notes.txt"]
 
 
+def test_a_folder_that_cannot_be_made_whole_is_not_there(tmp_path: Path) -> None:
+    with at_call(0, disk_full) as seen:
+        RunFolder.create(tmp_path / "whole")
+    for number in range(1, len(seen) + 1):
+        with at_call(number, disk_full), pytest.raises(ConfigError, match="cannot make a folder here: No space left"):
+            RunFolder.create(tmp_path / "run")
+        assert names(tmp_path) == ["whole"]
+    RunFolder.create(tmp_path / "run")
+
+
 def test_only_a_run_folder_opens(run: RunFolder, tmp_path: Path) -> None:
     assert RunFolder.open(str(run.path)).path == run.path
     with pytest.raises(CheckpointError, match="no such folder; expected a run folder"):
