@@ -7,7 +7,7 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +20,7 @@ from keifu.config import to_yaml
 from keifu.data.examples import Pair
 from keifu.data.pairs import SETS
 from keifu.data.spec import absolute
+from keifu.errors import ConfigError
 from keifu.generation.translation import EXTRA_TOKENS
 from keifu.tasks.translation import Translation
 from keifu.text.normalisation import PairNormalisation
@@ -61,6 +62,8 @@ class Run:
     new: bool = True
     history: str = ""
     """Where a resumed run goes on, in words."""
+    found: list[Path] = field(default_factory=list)
+    """The checkpoints that there were when a resumed run's state was read."""
 
     def events(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
         """Trains, writing every event into the run folder before it is yielded."""
@@ -75,6 +78,7 @@ class Run:
             (path / "metrics.jsonl").open("a", encoding="utf-8", buffering=1) as metrics,
             (path / "train.log").open("a", encoding="utf-8", buffering=1) as log,
         ):
+            self.refuse_overtaken()
             if self.history:
                 log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {self.history}\n")
             evaluate = partial(self.evaluate, should_stop)
@@ -84,6 +88,12 @@ class Run:
                 if line := journal.line(event):
                     log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {line}\n")
                 yield event
+
+    def refuse_overtaken(self) -> None:
+        """Raises ConfigError where another process wrote checkpoints since this one read its state; hold the lock."""
+        if self.folder.checkpoints() != self.found:
+            path = self.folder.path
+            raise ConfigError(f"{path}: another process has gone on with this run meanwhile; resume it again")
 
     def evaluate(self, should_stop: Callable[[], bool] = lambda: False) -> Evaluation:
         return self._evaluation(self.learner, should_stop)

@@ -147,7 +147,7 @@ def resume(path: str | Path, more: dict[str, str] | None = None, began: float | 
     say("reading the data")
     corpus = load_corpus(settings.data)
     run = _assemble(folder, settings, corpus, Tokenizer.load(tokenizer_path))
-    run.new = False
+    run.new, run.found = False, found
     _refuse_other_data(run)
     learner = run.learner
     named = named_parameters(learner.model, learner.head)
@@ -162,8 +162,7 @@ def resume(path: str | Path, more: dict[str, str] | None = None, began: float | 
     if damaged := [path.name for path in takewhile(lambda path: path != checkpoint, found)]:
         run.history += f"; damaged, so not used: {', '.join(damaged)}"
     with folder.lock():  # another process may have begun to write since the checkpoint was read
-        if folder.checkpoints() != found:
-            raise ConfigError(f"{path}: another process has gone on with this run meanwhile; resume it again")
+        run.refuse_overtaken()
         if more:
             run.write_settings()
         _forget_after(folder.path / "metrics.jsonl", learner)
@@ -186,8 +185,9 @@ def _newest_checkpoint(folder: RunFolder) -> tuple[Path, TrainingState, list[Pat
         if checkpoint is None:
             raise CheckpointError(f"{folder.path}: no whole checkpoint to go on from; start again with keifu train")
         state = load_training_state(checkpoint)
-        if state.values.get("is_best"):  # a killed writer may not have come to point there
-            folder.point("best", state.values["step"])
+        # A killed writer may not have come to point there.
+        for link in ("last", "best") if state.values.get("is_best") else ("last",):
+            folder.point(link, state.values["step"])
         found = folder.checkpoints()
     return checkpoint, state, found
 

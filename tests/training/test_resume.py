@@ -220,13 +220,18 @@ def test_a_stopped_run_saves_once_and_says_that_it_was_interrupted(spec: str, tm
     assert events == [Finished(3, "interrupted")]  # nothing was learned, so nothing is to be saved
 
 
-def test_a_run_killed_between_saving_its_best_and_pointing_there_points_there_when_resumed(
-    spec: str, unbroken: tuple[Run, dict[int, dict[str, str]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("link", ["last", "best"])
+def test_a_run_killed_between_saving_and_pointing_there_points_there_when_resumed(
+    link: str,
+    spec: str,
+    unbroken: tuple[Run, dict[int, dict[str, str]]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     point = RunFolder.point
 
     def killed(self: RunFolder, name: str, step: int) -> None:
-        if name == "best":
+        if name == link:
             raise KeyboardInterrupt
         point(self, name, step)
 
@@ -235,8 +240,9 @@ def test_a_run_killed_between_saving_its_best_and_pointing_there_points_there_wh
     with pytest.raises(KeyboardInterrupt):
         list(first.events())
     monkeypatch.undo()
-    assert not (tmp_path / "run" / "best").exists()
+    assert not (tmp_path / "run" / link).exists()
     run = resume(tmp_path / "run")
+    assert (tmp_path / "run" / "last").resolve().name == f"step-{EVERY}"
     assert (tmp_path / "run" / "best").resolve().name == f"step-{EVERY}"
     list(run.events())
     assert_ends_equal(tmp_path / "run", unbroken[0])
@@ -437,3 +443,15 @@ def test_a_resume_that_comes_too_late_changes_nothing(
         with pytest.raises(ConfigError, match="is writing to this run"):
             resume(tmp_path / "run", {"max_steps": "+100"})
     assert [file.read_bytes() for file in files] == before
+
+
+def test_a_run_that_was_resumed_twice_goes_on_once(
+    spec: str, unbroken: tuple[Run, dict[int, dict[str, str]]], tmp_path: Path
+) -> None:
+    run = new_run(spec, tmp_path / "run")
+    list(run.events(should_stop=lambda: run.learner.step == 7))
+    one, other = resume(tmp_path / "run"), resume(tmp_path / "run")
+    list(one.events())
+    with pytest.raises(ConfigError, match="another process has gone on with this run meanwhile; resume it again"):
+        list(other.events())
+    assert_ends_equal(tmp_path / "run", unbroken[0])
