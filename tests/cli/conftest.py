@@ -3,11 +3,14 @@
 import io
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from keifu.cli import main
+from tests.cli.processes import TRAINING
+from tests.tiny import tiny_run
 
 
 class Result(NamedTuple):
@@ -34,3 +37,11 @@ def keifu(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
         return Result(int(ended.value.code or 0), *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture(scope="session")
+def unbroken(corpus: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run that those of `tests.cli.processes` must equal in the end."""
+    out = tmp_path_factory.mktemp("runs") / "unbroken"
+    list(tiny_run(corpus, out, TRAINING).events())
+    return out

@@ -1,8 +1,8 @@
-"""A real process that is told to stop saves first; one that is killed has lost nothing but its last steps."""
+"""A real process that is told to stop saves first, whatever it is doing, and its run goes on as if it never had."""
 
-import json
 import os
 import pty
+import random
 import re
 import signal
 import subprocess
@@ -16,85 +16,116 @@ import pytest
 from keifu.checkpoint import verify
 from keifu.cli.watch import stop_requests
 from keifu.config import merge
-from keifu.session import load
+from keifu.training.loop import Evaluation
 from keifu.training.start import resume
 from tests.cli.conftest import Command
-from tests.tiny import TINY, metric_lines, set_arguments, tiny_run
+from tests.cli.processes import (
+    STEPS,
+    TRAINING,
+    Process,
+    assert_equal_in_the_end,
+    read_to_the_end,
+    read_until,
+    start_train,
+)
+from tests.counts import Record, repeats
+from tests.tiny import TINY, pairs, set_arguments, tiny_run, write
 
-STEPS = 400
-TRAINING = {"max_steps": STEPS, "evaluate_every": 50}
-FILES = ("model.safetensors", "optimizer.safetensors", "training.json", "config.json", "tokenizer.json")
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def stop(process: Process, number: int) -> tuple[list[dict[str, Any]], float]:
+    """The events after the signal, and the seconds to the end of the process."""
+    asked = time.monotonic()
+    process.send_signal(number)
+    events, err = read_to_the_end(process)
+    seconds = time.monotonic() - asked
+    assert seconds < 5
+    assert process.returncode == 130
+    assert err.strip().startswith("stopping after this step, saving first")
+    assert "Traceback" not in err
+    return events, seconds
+
+
+def assert_saved(path: Path, events: list[dict[str, Any]]) -> int:
+    """The process ended with a whole checkpoint; returns its step."""
+    saved, end = events[-2:]
+    assert [saved["event"], end["event"], end["reason"]] == ["checkpoint", "finished", "interrupted"]
+    step = int(end["step"])
+    assert saved["path"] == str(path / "checkpoints" / f"step-{step}")
+    assert (path / "last").resolve().name == f"step-{step}"
+    assert verify(path / "last") == []
+    return step
+
+
+@pytest.mark.parametrize("seed", range(repeats(2, 10)))
+def test_a_signal_saves_and_ends_with_code_130_within_seconds(
+    seed: int, corpus: str, unbroken: Path, tmp_path: Path, keifu: Command, record_property: Record
+) -> None:
+    draw = random.Random(seed)
+    process = start_train(corpus, tmp_path / "run")
+    moment = draw.randrange(1, STEPS - 50)  # far enough from the end for the signal to come before it
+    before = read_until(process, moment)
+    time.sleep(draw.uniform(0, 0.05))
+    events, seconds = stop(process, SIGNALS[seed % 2])
+    step = assert_saved(tmp_path / "run", [*before, *events])
+    assert moment <= step < STEPS
+
+    assert keifu("resume", tmp_path / "run", "--quiet").code == 0
+    assert_equal_in_the_end(tmp_path / "run", unbroken)
+    record_property("signals while training", 1)
+    record_property("slowest end, seconds", seconds)
+
+
+# ---- during an evaluation ----------------------------------------------------------------------------------
+
+EVALUATED = repeats(30, 240)  # sentences, one at a time: in full, an evaluation takes longer than a process may
+SLOW: dict[str, Any] = {
+    "training": {"max_steps": 30, "evaluate_every": 15, "evaluate_on": EVALUATED},
+    "decoding": {"batch_size": 1},
+}
 
 
 @pytest.fixture(scope="module")
-def unbroken(corpus: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("runs") / "unbroken"
-    list(tiny_run(corpus, out, TRAINING).events())
-    return out
+def validation(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write(tmp_path_factory.mktemp("validation"), pairs(EVALUATED, seed=1))
 
 
-def start(corpus: str, out: Path, *more: str) -> "subprocess.Popen[str]":
-    arguments = ["train", "translation", "--data", corpus, "--out", str(out), "--json", *more]
-    settings = set_arguments(merge(TINY, {"training": TRAINING}))
-    command = [sys.executable, "-m", "keifu", *arguments, *settings]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+@pytest.fixture(scope="module")
+def slow(corpus: str, validation: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
+    """An unbroken run, and the seconds that its last evaluation took."""
+    run = tiny_run(corpus, tmp_path_factory.mktemp("runs") / "slow", **merge(SLOW, {"data": {"valid": validation}}))
+    return run.folder.path, [event.seconds for event in run.events() if isinstance(event, Evaluation)][-1]
 
 
-def read_until(process: "subprocess.Popen[str]", step: int) -> list[dict[str, Any]]:
-    assert process.stdout is not None
-    events = []
-    for line in process.stdout:
-        events.append(json.loads(line))
-        if events[-1]["step"] >= step:
-            return events
-    raise AssertionError(f"the process ended before step {step}")
-
-
-def assert_equal_in_the_end(path: Path, unbroken: Path) -> None:
-    for link in ("last", "best"):
-        for name in FILES:
-            assert (path / link / name).read_bytes() == (unbroken / link / name).read_bytes(), (link, name)
-    assert metric_lines(path) == metric_lines(unbroken)
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_saves_and_ends_with_code_130_within_seconds(
-    number: signal.Signals, corpus: str, unbroken: Path, tmp_path: Path, keifu: Command
+@pytest.mark.parametrize("seed", range(repeats(1, 10)))
+def test_a_signal_in_an_evaluation_saves_without_its_scores(
+    seed: int,
+    corpus: str,
+    validation: str,
+    slow: tuple[Path, float],
+    tmp_path: Path,
+    keifu: Command,
+    record_property: Record,
 ) -> None:
-    process = start(corpus, tmp_path / "run")
-    read_until(process, 7)
-    asked = time.monotonic()
-    process.send_signal(number)
-    out, err = process.communicate(timeout=60)
-    assert time.monotonic() - asked < 5
-    assert process.returncode == 130
-    assert err.strip().startswith("stopping after this step, saving first")
-    last = [json.loads(line) for line in out.splitlines()][-2:]
-    assert [event["event"] for event in last] == ["checkpoint", "finished"]
-    assert last[1]["reason"] == "interrupted"
-    step = last[1]["step"]
-    assert 7 <= step < STEPS
-    checkpoint = tmp_path / "run" / "checkpoints" / f"step-{step}"
-    assert last[0]["path"] == str(checkpoint)
-    assert verify(checkpoint) == []
+    unbroken, length = slow
+    draw = random.Random(seed)
+    process = start_train(corpus, tmp_path / "run", "--valid", validation, settings=SLOW)
+    step = draw.choice([15, 30])
+    before = read_until(process, step)
+    time.sleep(draw.uniform(0, 0.7 * length))
+    events, seconds = stop(process, SIGNALS[seed % 2])
+    assert assert_saved(tmp_path / "run", [*before, *events]) == step
+    assert not any(event["event"] == "evaluation" for event in events)
 
-    result = keifu("resume", tmp_path / "run", "--quiet")
-    assert result.code == 0
+    assert keifu("resume", tmp_path / "run", "--quiet").code == 0
     assert_equal_in_the_end(tmp_path / "run", unbroken)
+    record_property("signals in an evaluation", 1)
+    record_property("slowest end, seconds", seconds)
+    record_property("an evaluation, seconds", length)
 
 
-def test_a_killed_process_goes_on_from_its_newest_checkpoint(corpus: str, unbroken: Path, tmp_path: Path) -> None:
-    process = start(corpus, tmp_path / "run")
-    read_until(process, 117)
-    process.kill()
-    process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGKILL
-    assert verify(load(tmp_path / "run", "cpu").path) == []
-    command = [sys.executable, "-m", "keifu", "resume", str(tmp_path / "run"), "--json"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    first = next(json.loads(line) for line in done.stdout.splitlines())
-    assert first["step"] in {begin + 1 for begin in range(100, STEPS, 50)}
-    assert_equal_in_the_end(tmp_path / "run", unbroken)
+# ---- other ends --------------------------------------------------------------------------------------------
 
 
 def test_a_second_ctrl_c_ends_at_once_and_the_last_checkpoint_is_good(
