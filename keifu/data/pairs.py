@@ -14,6 +14,7 @@ import numpy as np
 
 from keifu.data import enja
 from keifu.data.catalogue import ALIASES, CATALOGUE, find, whereabouts
+from keifu.data.download import Progress, ignore
 from keifu.data.examples import Pair
 from keifu.data.lines import check_encoding, lines
 from keifu.data.spec import BUILTIN, Term, parse
@@ -96,17 +97,22 @@ UTF_8 = Form()
 
 
 def load_pairs(
-    spec: str, part: str | None = None, source: str | None = None, target: str | None = None, form: Form = UTF_8
+    spec: str,
+    part: str | None = None,
+    source: str | None = None,
+    target: str | None = None,
+    form: Form = UTF_8,
+    on_progress: Progress = ignore,
 ) -> PairData:
     """The pairs that a SPEC names.
 
     part: which part of a set, where the SPEC itself does not say. source, target: the languages to translate from
     and to, by name; they choose among columns, and turn the pairs round where the data has them the other way.
-    Raises DataError and ConfigError.
+    on_progress: is told of downloads. Raises DataError and ConfigError.
     """
     loaded: list[PairData] = []
     for term in parse(spec, SETS):
-        data = directed(_load(term, part, source, target, form), source, target)
+        data = directed(_load(term, part, source, target, form, on_progress), source, target)
         if loaded:
             data = _same_way(data, loaded[0].languages)
         loaded.append(data)
@@ -157,13 +163,15 @@ def _turned(pairs: Sequence[Pair]) -> Sequence[Pair]:
 # ---- one term ----------------------------------------------------------------------------------------------
 
 
-def _load(term: Term, part: str | None, source: str | None, target: str | None, form: Form) -> PairData:
+def _load(
+    term: Term, part: str | None, source: str | None, target: str | None, form: Form, on_progress: Progress
+) -> PairData:
     if term.name.startswith(BUILTIN):
         data = _built_in(term, part)
     elif term.name:
         data_set = CATALOGUE[term.name]
         chosen = ALIASES.get(term.part or "", term.part) or part or "train"
-        paths = find(data_set, chosen)
+        paths = find(data_set, chosen, on_progress)
         data = replace(_aligned(paths, UTF_8, term.rows), spec=f"{term.name}:{chosen}", languages=data_set.languages)
     elif len(term.files) == 2:
         left, right = (Path(name) for name in term.files)

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 
+from keifu.data.download import Progress, ignore
 from keifu.data.pairs import NONE_BLANK, Form, PairData, directed, has_parts, load_pairs, other_part, tests_at_hand
 from keifu.errors import ConfigError, DataError
 from keifu.training.settings import Data
@@ -22,15 +23,15 @@ class Corpus:
     others: tuple[PairData, ...] = ()
 
 
-def load_corpus(data: Data) -> Corpus:
-    """The pairs that the settings name. Raises DataError and ConfigError."""
+def load_corpus(data: Data, on_progress: Progress = ignore) -> Corpus:
+    """The pairs that the settings name. on_progress: is told of downloads. Raises DataError and ConfigError."""
     if not data.train:
         raise ConfigError("no data to train on; name it with --data, for example --data train.en,train.ja")
     form = Form(data.columns, data.encoding)
-    train = load_pairs(data.train, "train", data.source, data.target, form)
+    train = load_pairs(data.train, "train", data.source, data.target, form, on_progress)
     named = data.valid or (has_parts(data.train) and other_part(data.train, "dev"))
     if named:
-        valid = load_pairs(named, "dev", data.source, data.target, form)
+        valid = load_pairs(named, "dev", data.source, data.target, form, on_progress)
         if valid.languages == train.languages[::-1]:
             valid = directed(valid, *train.languages)
         others = (directed(load_pairs(spec), *train.languages) for spec in tests_at_hand(data.train))

@@ -30,7 +30,7 @@ from keifu.training.network import fill, make_model, named_parameters
 from keifu.training.optimiser import make_optimizer, peak_learning_rate, restore_state
 from keifu.training.precision import NAMES, choose_device, choose_precision
 from keifu.training.run import Run
-from keifu.training.settings import MOST_STEPS, Settings, preset_for, read_settings, resolve_settings
+from keifu.training.settings import MOST_STEPS, Data, Settings, preset_for, read_settings, resolve_settings
 
 _DEFAULT_EPOCHS, _FEWEST_STEPS = 20, 1_000  # without a limit: whichever is more
 _SPARE = 0.5  # seconds of a time limit for the end of the process itself
@@ -83,8 +83,7 @@ def prepare(
     if settings.training.init is not None:
         begun = read_beginning(settings.training.init, preset)
         settings = resolve_settings(task, model or begun.name, None, asked, config, begun.sizes)
-    say("reading the data")
-    corpus = load_corpus(settings.data)
+    corpus = _read(settings.data, say)
     if preset is None and begun is None:
         preset = preset_for(len(corpus.train.pairs))
         settings = resolve_settings(task, model, preset, asked, config)
@@ -120,6 +119,14 @@ def start(
     return run
 
 
+def _read(data: Data, say: Say) -> Corpus:
+    def fetching(address: str, done: int, total: int) -> None:
+        say(f"fetching {address}: {done / 1e6:.1f} MB" + (f" of {total / 1e6:.1f}" if total else ""))
+
+    say("reading the data")
+    return load_corpus(data, fetching)
+
+
 def _texts(corpus: Corpus) -> list[str]:
     """What the tokenizer learns from: both sides of all pairs, or of some evenly spaced ones."""
     pairs = corpus.train.pairs
@@ -144,8 +151,7 @@ def resume(path: str | Path, more: dict[str, str] | None = None, began: float | 
     _, tensors, tokenizer_path = load_model_files(checkpoint)
     if tokenizer_path is None:
         raise CheckpointError(f"{checkpoint}: tokenizer.json is missing; copy it from another checkpoint of the run")
-    say("reading the data")
-    corpus = load_corpus(settings.data)
+    corpus = _read(settings.data, say)
     run = _assemble(folder, settings, corpus, Tokenizer.load(tokenizer_path))
     run.new, run.found = False, found
     _refuse_other_data(run)

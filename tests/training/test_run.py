@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from keifu.data.catalogue import DataSet
+from keifu.data.download import Progress
 from keifu.errors import ConfigError, DataError
 from keifu.session import TrainedRun
 from keifu.training.evaluation import held_out_loss
 from keifu.training.loop import Evaluation
 from keifu.training.settings import read_settings
-from tests.tiny import metric_lines, pairs, tiny_run, weights, write
+from keifu.training.start import prepare
+from tests.tiny import TINY, metric_lines, pairs, tiny_run, weights, write
 
 
 def test_a_run_folder_holds_all_that_was_learned_and_how(trained: TrainedRun, corpus: str) -> None:
@@ -128,3 +131,18 @@ def test_nothing_is_written_until_training_begins_and_free_names_are_found(
         list(run.events())
         names.append(str(run.folder.path))
     assert names == ["runs/text-transformer-1", "runs/text-transformer-2"]
+
+
+def test_whoever_waits_is_told_what_takes_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [Path(name) for name in write(tmp_path, pairs(40)).split(",")]
+
+    def find(data_set: DataSet, part: str, on_progress: Progress) -> list[Path]:
+        on_progress("https://example.org/train.en", 5_000_000, 10_000_000)
+        return paths
+
+    monkeypatch.setattr("keifu.data.pairs.find", find)
+    said: list[str] = []
+    prepare("translation", "enja", out=tmp_path / "run", overrides=TINY, max_steps=1, say=said.append)
+    assert said[0] == "reading the data"
+    assert "fetching https://example.org/train.en: 5.0 MB of 10.0" in said
+    assert said[-1] == "measuring how fast training is here"
