@@ -135,6 +135,10 @@ class Sampler:
         self.batch += 1
         return self._batches[self.batch - 1]
 
+    def take_back(self) -> None:
+        """Makes the batch that was given last the next one again."""
+        self.batch -= 1
+
     def _shuffled(self, epoch: int) -> list[Indices]:
         random = np.random.default_rng([self._seed, epoch])
         order = np.arange(len(self._sizes), dtype=np.int32)  # batches are views of it: there may be many millions

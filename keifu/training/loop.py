@@ -66,7 +66,7 @@ class Finished:
 
 
 class Stopped(Exception):
-    """Raised by an evaluation that was asked to stop before its end."""
+    """Raised by a step or an evaluation that was asked to stop before its end."""
 
 
 ENDING = 1.2
@@ -129,10 +129,11 @@ def train(
 ) -> Iterator[Event]:
     """Trains until `settings.max_steps`; evaluates and saves every `settings.evaluate_every` steps and at the end.
 
-    should_stop: asked before each step; when true, the run saves and ends. evaluate may ask too, and raise Stopped; the
-    evaluation is then made first when the run goes on. deadline: on the clock of time.monotonic, by which the last
-    evaluation and checkpoint are done too, judged by how long the latest took; ending: how long the first may take.
-    Raises DivergenceError before an update with a loss or gradient that is not a finite number.
+    should_stop: asked before each step and within it; when true, the run saves what the steps before came to and ends.
+    evaluate may ask too, and raise Stopped; the evaluation is then made first when the run goes on. deadline: on the
+    clock of time.monotonic, by which the last evaluation and checkpoint are done too, judged by how long the latest
+    took; ending: how long the first may take. Raises DivergenceError before an update with a loss or gradient that is
+    not a finite number.
     """
     assert settings.max_steps is not None
     saved = learner.step or -1  # a run that is stopped before its first step can be resumed too
@@ -145,7 +146,7 @@ def train(
                 saved, ending = learner.step, time.monotonic() - began
             reason = _why_to_end(learner, settings, should_stop, deadline - ENDING * ending)
             if not reason:
-                yield take_step(learner, settings)
+                yield take_step(learner, settings, should_stop)
         if reason == "time" and saved != learner.step:
             yield from _evaluate_and_save(learner, evaluate, save)
             saved = learner.step
@@ -193,8 +194,10 @@ def _evaluate_and_save(
     yield Checkpoint(learner.step, save(best), best)
 
 
-def take_step(learner: Learner, settings: Training) -> Step:
-    """One update from the sampler's next batch."""
+def take_step(learner: Learner, settings: Training, should_stop: Callable[[], bool] = lambda: False) -> Step:
+    """One update from the sampler's next batch. Raises Stopped, with the learner as it was, when asked to stop before
+    the update.
+    """
     began = time.perf_counter()
     step = learner.step + 1
     torch.manual_seed((settings.seed << 32) + step)
@@ -202,7 +205,12 @@ def take_step(learner: Learner, settings: Training) -> Step:
     for group in learner.optimizer.param_groups:
         group["lr"] = rate
     learner.network.train()
-    loss, tokens = accumulate_gradients(learner, next(learner.sampler), settings.accumulate)
+    try:
+        loss, tokens = accumulate_gradients(learner, next(learner.sampler), settings.accumulate, should_stop)
+    except Stopped:
+        learner.optimizer.zero_grad(set_to_none=True)
+        learner.sampler.take_back()
+        raise
     norm = float(nn.utils.clip_grad_norm_(learner.network.parameters(), settings.clip_norm))
     if not (math.isfinite(norm) and math.isfinite(loss)):
         raise DivergenceError(
@@ -216,14 +224,21 @@ def take_step(learner: Learner, settings: Training) -> Step:
     return Step(step, learner.sampler.epoch, loss, tokens, rate, norm, seconds)
 
 
-def accumulate_gradients(learner: Learner, rows: Any, parts: int) -> tuple[float, int]:
-    """Adds the gradient of the mean loss over the tokens of all rows; returns that mean (nats) and the count."""
+def accumulate_gradients(
+    learner: Learner, rows: Any, parts: int, should_stop: Callable[[], bool] = lambda: False
+) -> tuple[float, int]:
+    """Adds the gradient of the mean loss over the tokens of all rows; returns that mean (nats) and the count.
+
+    should_stop: asked before each backward pass. Raises Stopped when it says so.
+    """
     batches = [learner.task.batch(learner.data, part) for part in np.array_split(rows, parts) if len(part)]
     tokens = sum(learner.task.scored(batch) for batch in batches)
     surprise = 0.0
     for batch in batches:
         with autocast(learner.device, learner.dtype):
             loss = learner.task.loss(learner.model, learner.head, batch.to(learner.device))
+        if should_stop():
+            raise Stopped
         (loss.total / tokens).backward()
         surprise += float(loss.surprise)
     return surprise / tokens, tokens

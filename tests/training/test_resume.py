@@ -178,6 +178,28 @@ def test_a_run_that_was_stopped_in_an_evaluation_makes_it_first_when_it_goes_on(
     assert_ends_equal(tmp_path / "run", unbroken[0])
 
 
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("step", [1, 7])
+def test_a_run_that_was_stopped_within_a_step_takes_it_anew(
+    step: int, part: int, spec: str, unbroken: tuple[Run, dict[int, dict[str, str]]], tmp_path: Path
+) -> None:
+    run = new_run(spec, tmp_path / "run")
+    asked = 0
+
+    def should_stop() -> bool:  # once before the step, then in each of its parts
+        nonlocal asked
+        asked += run.learner.step == step - 1
+        return asked > part + 1
+
+    before = [event.step for event in run.events(should_stop) if isinstance(event, Step)]
+    assert before == list(range(1, step))
+    assert all(parameter.grad is None for parameter in run.learner.network.parameters())
+    again = resume(tmp_path / "run")
+    found = dict(fingerprints(again))
+    assert found == {number: each for number, each in unbroken[1].items() if number >= step}
+    assert_ends_equal(tmp_path / "run", unbroken[0])
+
+
 def test_a_run_that_ended_early_goes_on_only_with_a_new_limit_and_waits_anew(spec: str, tmp_path: Path) -> None:
     hopeless = {"max_steps": 20, "evaluate_every": 2, "patience": 2, "learning_rate": 1e-9}
     events = list(tiny_run(spec, tmp_path / "run", hopeless).events())
@@ -435,7 +457,7 @@ def test_a_resume_that_comes_too_late_changes_nothing(
     before = [file.read_bytes() for file in files]
     with ExitStack() as other:
 
-        def another_begins(data: Data) -> Corpus:
+        def another_begins(data: Data, *_: object) -> Corpus:
             other.enter_context(RunFolder.open(tmp_path / "run").lock())
             return load_corpus(data)
 
