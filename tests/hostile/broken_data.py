@@ -25,6 +25,17 @@ class Case(NamedTuple):
     code: int
     holds: tuple[str, ...]
 
+    @property
+    def command(self) -> tuple[str, ...]:
+        return ("train", "translation", *self.arguments, "--max-steps", "1", "--out", "run")
+
+    def lay_out(self, folder: Path) -> None:
+        for name, content in self.files.items():
+            if callable(content):
+                content(folder / name)
+            else:
+                (folder / name).write_bytes(content)
+
 
 def left(content: bytes | Callable[[Path], None], *holds: str, name: str = "a.en", code: int = 3) -> Case:
     """The left one of two aligned files is broken; the right one is good."""

@@ -4,6 +4,7 @@ A case is the content of s.yaml (None: no file), further arguments, what the mes
 lists, and the exit code.
 """
 
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -13,6 +14,15 @@ class Case(NamedTuple):
     holds: tuple[str, ...]
     mistakes: int = 1
     code: int = 2
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        return ("train", "translation", "--data", "a.tsv", *self.arguments, "--out", "run")
+
+    def lay_out(self, folder: Path) -> None:
+        (folder / "a.tsv").write_text("".join(f"I see {n}.\t私は{n}を見る。\n" for n in range(9)), "utf-8")
+        if self.file is not None:
+            (folder / "s.yaml").write_bytes(self.file)
 
 
 def yaml(text: str | bytes, *holds: str, mistakes: int = 1) -> Case:

@@ -32,12 +32,8 @@ def assert_refused(result: Result, code: int, holds: tuple[str, ...], lines: int
 @pytest.mark.parametrize("name", broken_data.CASES)
 def test_broken_data_is_refused_with_one_short_message(name: str, folder: Path, keifu: Command) -> None:
     case = broken_data.CASES[name]
-    for file, content in case.files.items():
-        if callable(content):
-            content(folder / file)
-        else:
-            (folder / file).write_bytes(content)
-    result = keifu("train", "translation", *case.arguments, "--max-steps", 1, "--out", "run")
+    case.lay_out(folder)
+    result = keifu(*case.command)
     assert_refused(result, case.code, case.holds)
     assert {path.name for path in folder.iterdir()} == set(case.files)
 
@@ -45,10 +41,8 @@ def test_broken_data_is_refused_with_one_short_message(name: str, folder: Path, 
 @pytest.mark.parametrize("name", broken_settings.CASES)
 def test_broken_settings_are_refused_with_one_short_message(name: str, folder: Path, keifu: Command) -> None:
     case = broken_settings.CASES[name]
-    (folder / "a.tsv").write_text("".join(f"I see {n}.\t私は{n}を見る。\n" for n in range(9)), "utf-8")
-    if case.file is not None:
-        (folder / "s.yaml").write_bytes(case.file)
-    result = keifu("train", "translation", "--data", "a.tsv", *case.arguments, "--out", "run")
+    case.lay_out(folder)
+    result = keifu(*case.command)
     assert_refused(result, case.code, case.holds, case.mistakes)
     assert not (folder / "run").exists()
 
