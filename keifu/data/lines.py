@@ -9,6 +9,8 @@ import stat
 import unicodedata
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
+from difflib import get_close_matches
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import BinaryIO
@@ -19,12 +21,13 @@ LONGEST = 1_000_000
 """Characters of the longest line or cell."""
 
 _BLOCK = 1 << 18  # bytes; fewer than LONGEST, so that only the first line of a block can be too long
+_STRAY = 2  # carriage returns that a line may hold
 _GZIP = b"\x1f\x8b"
 _UNPACK = "; unpack it first"
 _FOREIGN = {  # how files begin that are no text
     _GZIP: "compressed twice" + _UNPACK,
-    b"PK\x03\x04": "a zip archive, .xlsx or .docx; unpack it, or save it as CSV UTF-8",
-    b"\xd0\xcf\x11\xe0": "an old Excel or Word file; save it as CSV UTF-8",
+    b"PK\x03\x04": "a zip archive, as .xlsx and .docx files are; unpack it, or save it as CSV or text in UTF-8",
+    b"\xd0\xcf\x11\xe0": "an old Excel or Word file; save it as CSV or text in UTF-8",
     b"\xfd7zXZ\0": "compressed with xz" + _UNPACK,
     b"BZh": "compressed with bzip2" + _UNPACK,
     b"\x28\xb5\x2f\xfd": "compressed with zstd" + _UNPACK,
@@ -32,8 +35,8 @@ _FOREIGN = {  # how files begin that are no text
     b"Rar!\x1a\x07": "a rar archive" + _UNPACK,
     b"PAR1": "a Parquet file; give it a name that ends in .parquet, and no gzip around it",
     b"%PDF-": "a PDF; save its text as UTF-8",
-    b"\x89PNG\r\n": "an image; expected text",
-    b"\xff\xd8\xff": "an image; expected text",
+    b"\x89PNG\r\n": "an image; name a text file",
+    b"\xff\xd8\xff": "an image; name a text file",
 }
 _MARKS = (  # UTF-32's begins with UTF-16's
     (codecs.BOM_UTF8, "utf-8"),
@@ -63,7 +66,7 @@ def check_encoding(encoding: str) -> None:
         if codecs.lookup(encoding).name in _NO_FILES:
             raise LookupError
     except (LookupError, ValueError):
-        message = f"data.encoding {shown(encoding)}: no such encoding; expected one such as utf-8, cp932 or cp1252"
+        message = f"encoding {shown(encoding)!r} is not known; expected one such as utf-8, cp932 or cp1252"
         raise ConfigError(message) from None
 
 
@@ -76,14 +79,31 @@ def open_file(path: str | Path) -> BinaryIO:
     try:
         found = os.stat(path)
         if not stat.S_ISREG(found.st_mode):  # opening a pipe would wait
-            raise DataError(f"{name}: is {'a folder' if stat.S_ISDIR(found.st_mode) else 'not a regular file'}")
+            is_folder = stat.S_ISDIR(found.st_mode)
+            raise DataError(
+                f"{name}: is {'a folder; name a file' if is_folder else 'a pipe or a device; save it first'}"
+            )
         if not found.st_size:
-            raise DataError(f"{name}: is empty")
+            raise _empty(name)
         return open(path, "rb")
     except (FileNotFoundError, NotADirectoryError, ValueError):
-        raise DataError(f"{name}: no such file") from None
+        raise DataError(f"{name}: no such file; {_nearby(str(path))}") from None
     except OSError as error:
-        raise DataError(f"{name}: cannot be read: {error.strerror}") from None
+        raise DataError(f"{name}: cannot be read: {error.strerror}; check the file and who may read it") from None
+
+
+def _empty(name: str) -> DataError:
+    return DataError(f"{name}: the file is empty; expected text")
+
+
+def _nearby(path: str) -> str:
+    """What helps to find a file that is not there: a name like it, or where it was looked for."""
+    folder, name = os.path.split(path)
+    with suppress(OSError, ValueError):
+        if close := get_close_matches(name, os.listdir(folder or "."), 1, 0.7):
+            return f"did you mean {printable(os.path.join(folder, close[0]))}?"
+        return f"looked in {printable(os.path.abspath(folder))}"
+    return f"there is no folder {printable(folder)}"
 
 
 def blocks(path: str | Path) -> Iterator[bytes]:
@@ -92,12 +112,12 @@ def blocks(path: str | Path) -> Iterator[bytes]:
     with open_file(path) as file:
         zipped = _read(file, len(_GZIP), name) == _GZIP
         if not zipped and str(path).lower().endswith(".gz"):
-            raise DataError(f"{name}: no gzip file in spite of its name; rename it or fetch it again")
+            raise DataError(f"{name}: not gzip in spite of its name; rename it, or fetch it again")
         file.seek(0)
         stream = gzip.GzipFile(fileobj=file) if zipped else file
         block = _read(stream, _BLOCK, name)
         if not block:
-            raise DataError(f"{name}: is empty")
+            raise _empty(name)
         _refuse_foreign(block, name)
         while block:
             yield block
@@ -155,9 +175,12 @@ def _lines(path: str | Path, encoding: str) -> Iterator[tuple[int, list[str]]]:
             end = "\n" if "\n" in text else "\r" if "\r" in text[:-1] else ""
         if end == "\n" and "\r" in text:
             text = text.replace("\r\n", "\n")
+            text = re.sub("\r+\n", "\n", text) if "\r\n" in text else text  # converted for Windows twice
         *whole, rest = text.split(end) if end else [text]
         if whole and len(whole[0]) > LONGEST:
             raise _too_long(name, number)
+        if end == "\n" and "\r" in text:
+            _refuse_old_lines(whole, name, number)
         yield number, whole
         number += len(whole)
         if end == "\r" and "\n" in text:
@@ -168,9 +191,17 @@ def _lines(path: str | Path, encoding: str) -> Iterator[tuple[int, list[str]]]:
         if problem:
             raise DataError(f"{name}:{number}: {problem}")
     if rest:
-        yield number, [rest.removesuffix("\r")]
+        yield number, [rest.rstrip("\r")]
     elif number == 1:
-        raise DataError(f"{name}: is empty")
+        raise _empty(name)
+
+
+def _refuse_old_lines(several: list[str], name: str, number: int) -> None:
+    """One carriage return or two may stand in a sentence by mistake; more are lines from an old Mac."""
+    for at, line in enumerate(several, number):
+        if line.count("\r") > _STRAY:
+            problem = "carriage returns inside a line that a line feed ends; save it with one kind of line end"
+            raise DataError(f"{name}:{at}: {problem}")
 
 
 def _too_long(name: str, number: int) -> DataError:
@@ -179,17 +210,22 @@ def _too_long(name: str, number: int) -> DataError:
 
 def _texts(path: str | Path, encoding: str) -> Iterator[tuple[str, str]]:
     """Decoded blocks, each with "" or the problem that stands right behind it and ends all."""
-    decoder = None
+    decoder, marked, ascii_only = None, False, True
     for block, after in pairwise(chain(blocks(path), [b""])):
         begins = decoder is None
         if decoder is None:
-            encoding = next((marked for mark, marked in _MARKS if block.startswith(mark)), codecs.lookup(encoding).name)
+            mark = next((name for mark, name in _MARKS if block.startswith(mark)), "")
+            encoding, marked = mark or codecs.lookup(encoding).name, bool(mark)
             decoder = codecs.getincrementaldecoder(encoding)()
-        text, problem = _decode(decoder, block, not after, encoding)
+        if ascii_only and not block.isascii() and _is_utf_8_instead(block, encoding):
+            yield block[: _first_high(block)].decode("ascii"), _UTF_8_INSTEAD.format(encoding)
+            return
+        ascii_only = ascii_only and block.isascii()
+        text, problem = _decode(decoder, block, not after, encoding, marked)
         text = text.removeprefix("\ufeff") if begins else text
         if "\0" in text:
-            text, guess = text[: text.index("\0")], _wide_guess(block)
-            problem = "a NUL character" + (_remedy(guess) if guess else "; is it a text file?")
+            text, guess = text[: text.index("\0")], "" if marked else _wide_guess(block)
+            problem = "a NUL character" + (_remedy(guess) if guess else "; remove it, or name a text file")
         elif lone := _lone_surrogate(text, encoding):
             text, problem = text[: lone - 1], "half of a surrogate pair; remove or correct it"
         yield text, problem
@@ -197,14 +233,16 @@ def _texts(path: str | Path, encoding: str) -> Iterator[tuple[str, str]]:
             return
 
 
-def _decode(decoder: codecs.IncrementalDecoder, block: bytes, final: bool, encoding: str) -> tuple[str, str]:
+def _decode(
+    decoder: codecs.IncrementalDecoder, block: bytes, final: bool, encoding: str, marked: bool
+) -> tuple[str, str]:
     """The text of a block up to the first bytes that are none, with the problem there."""
     before = decoder.getstate()
     try:
         return decoder.decode(block, final), ""
     except UnicodeError as error:
         bad = max(0, error.start - len(before[0])) if isinstance(error, UnicodeDecodeError) else 0
-        problem = _undecodable(encoding, block, bad)
+        problem = _undecodable(encoding, block, bad, marked)
     decoder.setstate(before)
     try:
         return decoder.decode(block[:bad]), problem
@@ -226,31 +264,44 @@ def _lone_surrogate(text: str, encoding: str) -> int:
 # ---- which encoding a file has in truth --------------------------------------------------------------------
 
 _SAMPLE = 4096
-_KANA, _HAN, _HANGUL = ("HIRAGANA", "KATAKANA"), ("CJK",), ("HANGUL",)
-_DENSE = 0.3  # the share of bytes beyond ASCII that every text in Chinese characters has, and no Western one
-_GUESSES = (  # decodes with, signs that show it, share of them among those beyond ASCII, least density, name
-    ("euc_jp", _KANA, 0.1, 0.0, "euc_jp"),
-    ("cp932", _KANA, 0.1, 0.0, "cp932"),
-    ("cp949", _HANGUL, 0.5, _DENSE, "cp949"),
-    ("gb2312", _HAN, 0.5, _DENSE, "gb18030"),
-    ("big5", _HAN, 0.5, _DENSE, "big5"),
-    ("cp932", _HAN, 0.5, _DENSE, "cp932"),
-    ("gb18030", _HAN, 0.5, _DENSE, "gb18030"),
-)
+_CERTAIN = 4  # characters beyond ASCII that are UTF-8 by chance in hardly any other text
+_UTF_8_INSTEAD = "this is UTF-8 and not {}; leave --encoding away, or save all files as UTF-8"
+_KANA = 0.1  # least share of kana among the signs of Japanese beyond ASCII
+_TELLING = 0.15  # least share of the frequent signs among the letters of a language
+_FREQUENT = {  # the signs that make up a good part of all text
+    "cp949": "이다는을를에의가고하지은로서한도기사시그나리대자니아어게들있",
+    "gb18030": "的一是不了人我在有他这中大来上国个到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可她里后",
+    "big5": "的一是不了人我在有他這中大來上國個到說們為子和你地出道也時年得就那要下以生會自著去之過家學對可她裡後",
+}
 
 
-def _undecodable(encoding: str, block: bytes, bad: int) -> str:
+def _undecodable(encoding: str, block: bytes, bad: int, marked: bool) -> str:
     """What to say of text whose byte `bad` does not fit."""
+    name = "UTF-8" if encoding == "utf-8" else encoding
     guess = "utf-8" if encoding != "utf-8" and _decoded(block, "utf-8") else _wide_guess(block)
     if not guess and _mostly_utf8(block):
         return "a damaged or cut character in UTF-8 text; correct this line"
-    if guess := guess or _guess(block, bad):
-        return f"not {encoding}{_remedy(guess)}"
-    return f"not {encoding}; save it as UTF-8, or name its encoding with --set data.encoding=NAME"
+    if marked:  # naming an encoding would not help, the mark overrules it
+        return f"not {name}, though the file begins with its mark; it is damaged or cut off"
+    guess = guess or _guess(block, bad)
+    if guess and guess not in (encoding, f"{encoding}-le"):
+        return f"not {name}{_remedy(guess)}"
+    return f"not {name}; save it as UTF-8, or name its encoding with --encoding NAME"
 
 
 def _remedy(guess: str) -> str:
-    return f"; this looks like {guess}: add --set data.encoding={guess}, or save it as UTF-8"
+    return f"; this looks like {guess}: add --encoding {guess}, or save it as UTF-8"
+
+
+def _is_utf_8_instead(block: bytes, encoding: str) -> bool:
+    """Whether text that is said to be in another encoding is UTF-8: many would take it, as mojibake."""
+    if encoding.startswith("utf"):
+        return False
+    return sum(not sign.isascii() for sign in _decoded(block, "utf-8")) >= _CERTAIN
+
+
+def _first_high(block: bytes) -> int:
+    return next(at for at, byte in enumerate(block) if byte > 127)
 
 
 def _mostly_utf8(block: bytes) -> bool:
@@ -261,23 +312,43 @@ def _mostly_utf8(block: bytes) -> bool:
 def _wide_guess(block: bytes) -> str:
     """UTF-16 and UTF-32 without a byte order mark hold zero bytes, as no other text does."""
     sample = block[:_SAMPLE]
+    spaces = sample.count(b" ") + sample.count(b"\n")
     for name in ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be"):
-        if b"\0" in sample and re.search(r"[ \u3000\n]", _decoded(sample, name)):  # any two bytes may be a character
-            return name
+        if b"\0" in sample:  # any two bytes may be a character, but not make spaces and line ends of most that look so
+            text = _decoded(sample, name)
+            if text.count("\u3000") + 2 * (text.count(" ") + text.count("\n")) > spaces:
+                return name
     return ""
 
 
 def _guess(block: bytes, bad: int) -> str:
-    """The encoding of texts with one to four bytes a sign that the lines from byte `bad` on look like, or ""."""
+    """The encoding of texts with one to four bytes a sign that the lines from byte `bad` on look like, or "".
+
+    Rather none than a wrong one: text that is read in a wrong encoding may look well to a program.
+    """
     begin = block.rfind(b"\n", 0, bad) + 1
     sample = block[begin : begin + _SAMPLE]
-    dense = sum(byte > 127 for byte in sample) / max(1, len(b"".join(sample.split())))
-    for codec, scripts, share, density, name in _GUESSES:
+    for codec in ("euc_jp", "cp932"):
         signs = [sign for sign in _decoded(sample, codec) if not sign.isascii()]
-        telling = sum(unicodedata.name(sign, "").startswith(scripts) for sign in signs)
-        if signs and dense >= density and telling >= share * len(signs):
-            return name
-    return "cp1252" if dense < _DENSE and _decoded(sample, "cp1252") else ""
+        if signs and sum("\u3041" <= sign <= "\u30ff" for sign in signs) >= _KANA * len(signs):
+            return codec
+    share, name = max((_share(_decoded(sample, codec), signs), codec) for codec, signs in _FREQUENT.items())
+    if share >= _TELLING:
+        return name
+    return "cp1252" if _looks_western(sample) else ""
+
+
+def _share(text: str, frequent: str) -> float:
+    letters = [sign for sign in text if sign.isalpha() and not sign.isascii()]
+    return sum(sign in frequent for sign in letters) / max(1, len(letters))
+
+
+def _looks_western(sample: bytes) -> bool:
+    """Letters with accents stand alone or in twos between plain ones, and within words there are only letters."""
+    runs = re.findall(rb"[\x80-\xff]+", sample)
+    alone = sum(map(len, runs)) < 1.5 * len(runs)
+    inside = re.findall("(?<=[A-Za-z])[\x80-\U0010ffff](?=[A-Za-z])", text := _decoded(sample, "cp1252"))
+    return bool(text) and alone and all(sign.isalpha() or sign in "’–—…" for sign in inside)
 
 
 def _decoded(sample: bytes, encoding: str) -> str:

@@ -46,6 +46,8 @@ def refusal(folder: Path, content: bytes, encoding: str = "utf-8", name: str = "
         (b"a\nb", ["a", "b"]),
         (b"a\r\nb\r\n", ["a", "b"]),
         (b"a\r\nb\r", ["a", "b"]),
+        (b"a\r\r\nb\r\r\n", ["a", "b"]),
+        (b"a\nb\r\r", ["a", "b"]),
         (b"a\nb\r\nc", ["a", "b", "c"]),
         (b"a\rb\nc\n", ["a\rb", "c"]),
         (b"a\rb\rc", ["a", "b", "c"]),
@@ -101,6 +103,11 @@ def test_both_kinds_of_line_ends_in_one_old_file_are_refused(tmp_path: Path) -> 
     assert refusal(tmp_path, content).startswith("a.txt:200001: a line feed where lines end with carriage returns; ")
 
 
+def test_lines_of_an_old_mac_are_not_taken_for_one_of_unix(tmp_path: Path) -> None:
+    assert refusal(tmp_path, b"x\na\rb\rc\rd\n").startswith("a.txt:2: carriage returns inside a line that a line feed")
+    assert read(tmp_path, b"x\na\rb\rc\n") == ["x", "a\rb\rc"]
+
+
 def test_a_line_has_its_limit_and_the_rest_is_not_read(tmp_path: Path) -> None:
     assert read(tmp_path, b"x" * LONGEST + b"\ny\n")[1] == "y"
     found = refusal(tmp_path, b"a\n" + b"x" * (LONGEST + 1) + b"\n")
@@ -147,19 +154,27 @@ def test_a_named_encoding_is_read(encoding: str, tmp_path: Path) -> None:
         ("Il est fermé", "cp1252", 1),
         (KOREAN, "cp949", 1),
         (CHINESE, "gb18030", 1),
+        ("我看见猫。\n", "gb18030", 1),
+        ("My name\t她昨天买了一本新书。\n", "gb18030", 1),
+        ("그녀는 어제 새 책을 샀다.\n", "cp949", 1),
+        ("她昨天買了一本新書。\n", "big5", 1),
         (TRADITIONAL, "big5", 1),
     ],
 )
 def test_the_true_encoding_is_guessed(text: str, encoding: str, line: int, tmp_path: Path) -> None:
     found = refusal(tmp_path, text.encode(encoding))
     assert found.startswith(f"a.txt:{line}: ")
-    assert found.endswith(f"this looks like {encoding}: add --set data.encoding={encoding}, or save it as UTF-8")
+    assert found.endswith(f"this looks like {encoding}: add --encoding {encoding}, or save it as UTF-8")
     check_encoding(encoding)
     assert read(tmp_path, text.encode(encoding), encoding) == text.splitlines()
 
 
 def test_utf_8_is_guessed_where_another_encoding_was_named(tmp_path: Path) -> None:
-    assert "not ascii; this looks like utf-8: " in refusal(tmp_path, JAPANESE.encode(), "ascii")
+    for encoding in ("ascii", "latin-1", "cp1252", "cp932", "gb18030"):  # most of them would read it, as mojibake
+        found = refusal(tmp_path, b"I\nyou\n" + JAPANESE.encode(), encoding)
+        name = encoding.replace("latin-1", "iso8859-1")
+        assert found == f"a.txt:3: this is UTF-8 and not {name}; leave --encoding away, or save all files as UTF-8"
+    assert read(tmp_path, "caf\u00e9\n".encode("cp1252"), "cp1252") == ["caf\u00e9"]
     assert "not utf-16; this looks like utf-8: " in refusal(tmp_path, b"one\n", "utf-16")
 
 
@@ -168,11 +183,16 @@ def test_utf_8_is_guessed_where_another_encoding_was_named(tmp_path: Path) -> No
     [
         (JAPANESE.encode() + "二\n三\n".encode().replace(b"\x8c", b""), "a.txt:3: a damaged or cut character in UTF-8"),
         (JAPANESE.encode() + "二".encode()[:-1], "a.txt:3: a damaged or cut character in UTF-8"),
-        ("Привет, как дела\n".encode("koi8-r"), "a.txt:1: not utf-8; save it as UTF-8, or name its encoding"),
-        (b"a\nb\0c\n", "a.txt:2: a NUL character; is it a text file?"),
+        ("Привет, как дела\n".encode("koi8-r"), "a.txt:1: not UTF-8; save it as UTF-8, or name its encoding"),
+        ("请勿吸烟\n".encode("gb18030"), "a.txt:1: not UTF-8; save it as UTF-8, or name its encoding"),
+        ("Proszę zamknąć drzwi.\n".encode("cp1250"), "a.txt:1: not UTF-8; save it as UTF-8, or name its encoding"),
+        (b"I\t1\nyou\t\0\n", "a.txt:2: a NUL character; remove it"),
+        ("I\nyou\n".encode("utf-16")[:-1], "a.txt:2: not utf-16, though the file begins with its mark"),
+        (b"\xef\xbb\xbfI\nd\xe9j\xe0\n", "a.txt:2: not UTF-8, though the file begins with its mark"),
+        (b"a\nb\0c\n", "a.txt:2: a NUL character; remove it, or name a text file"),
         (b"a\n" * 200_000 + b"\0", "a.txt:200001: a NUL character"),
         (bytes(range(256)), "a.txt:1: a NUL character"),
-        (b"\xc3\xff\x80\x81" * 9, "a.txt:1: not utf-8; "),
+        (b"\xc3\xff\x80\x81" * 9, "a.txt:1: not UTF-8; "),
     ],
 )
 def test_what_is_no_text_or_damaged_is_refused_without_a_guess(content: bytes, found: str, tmp_path: Path) -> None:
@@ -196,7 +216,7 @@ def test_half_of_a_surrogate_pair_is_refused(tmp_path: Path) -> None:
     "encoding", ["", "klingon", "hex", "rot13", "zlib", "undefined", "idna", "a\0b", "\udcff", "é"]
 )
 def test_encodings_that_no_text_file_has_are_refused(encoding: str) -> None:
-    with pytest.raises(ConfigError, match="no such encoding; expected one such as utf-8, cp932") as caught:
+    with pytest.raises(ConfigError, match="is not known; expected one such as utf-8, cp932") as caught:
         check_encoding(encoding)
     assert str(caught.value).isprintable()
 
@@ -222,13 +242,16 @@ def test_a_damaged_gzip_file_is_refused(tmp_path: Path) -> None:
         damaged = packed.copy()
         damaged[position] ^= 0x55
         assert "the gzip file is cut off or damaged" in refusal(tmp_path, bytes(damaged))
-    assert "no gzip file in spite of its name" in refusal(tmp_path, b"text\n", name="a.txt.gz")
+    assert "not gzip in spite of its name" in refusal(tmp_path, b"text\n", name="a.txt.gz")
 
 
 @pytest.mark.parametrize(
     ("content", "found"),
     [
-        (b"PK\x03\x04\x14\0", "a zip archive, .xlsx or .docx; unpack it, or save it as CSV UTF-8"),
+        (
+            b"PK\x03\x04\x14\0",
+            "a zip archive, as .xlsx and .docx files are; unpack it, or save it as CSV or text in UTF-8",
+        ),
         (b"\xfd7zXZ\0\0", "compressed with xz; unpack it first"),
         (b"BZh91AY&SY", "compressed with bzip2"),
         (b"\x28\xb5\x2f\xfd\x04", "compressed with zstd"),
@@ -248,7 +271,7 @@ def test_archives_and_other_binary_files_are_known(content: bytes, found: str, z
 
 @pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf", gzip.compress(b""), "\ufeff".encode("utf-16-le")])
 def test_an_empty_file_is_called_empty(content: bytes, tmp_path: Path) -> None:
-    assert refusal(tmp_path, content) == "a.txt: is empty"
+    assert refusal(tmp_path, content) == "a.txt: the file is empty; expected text"
 
 
 def test_what_is_no_file_is_named(tmp_path: Path) -> None:
@@ -261,7 +284,7 @@ def test_what_is_no_file_is_named(tmp_path: Path) -> None:
         "dangling": "no such file",
         "nul\0": "no such file",
         "folder": "is a folder",
-        "pipe": "is not a regular file",
+        "pipe": "is a pipe or a device; save it first",
         "x" * 300: "cannot be read: ",
         os.fsdecode(b"\xff\n\xe9"): "no such file",
     }.items():
