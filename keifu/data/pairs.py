@@ -16,7 +16,7 @@ from keifu.data import enja
 from keifu.data.catalogue import ALIASES, CATALOGUE, find, whereabouts
 from keifu.data.download import Progress, ignore
 from keifu.data.examples import Pair
-from keifu.data.lines import check_encoding, lines
+from keifu.data.lines import check_encoding, lines, shown
 from keifu.data.spec import BUILTIN, Term, parse
 from keifu.data.stored import StoredPairs, collect
 from keifu.data.tables import Table, is_language, open_table
@@ -28,6 +28,7 @@ UNNAMED = ("source", "target")
 """The languages of data that does not name them."""
 
 _SHOWN = 5  # places that a message names
+_NAMED = 10  # columns that a message names
 _HASHED_TOGETHER = 10_000
 
 
@@ -179,11 +180,20 @@ def _load(
     else:
         data = _columns(Path(term.files[0]), source, target, form, term.rows)
     spec = term.text if not term.name else _named(data.spec, term)
-    data = replace(_cut(data, term.rows), spec=spec)
     if not data.pairs:
-        reason = "no pair in this slice" if term.rows != slice(None) else "no line has text on both sides"
-        raise DataError(f"{term.text}: {reason}")
-    return data
+        raise DataError(f"{term.text}: {_nothing(data.blank)}")
+    cut = replace(_cut(data, term.rows), spec=spec)
+    if not cut.pairs:
+        raise DataError(f"{term.text}: no pair in this slice; there are {len(data.pairs):,}")
+    return cut
+
+
+def _nothing(blank: Blank) -> str:
+    if not blank.one and not blank.both:
+        return "no pair below the header; expected a line for each"
+    if not blank.one:
+        return f"no line has text on both sides; all {blank.both:,} are blank"
+    return f"no line has text on both sides; {blank.one:,} have it on one side only, such as {blank.places[0]}"
 
 
 def _named(spec: str, term: Term) -> str:
@@ -208,8 +218,9 @@ def _aligned(paths: Sequence[Path], form: Form, rows: slice) -> PairData:
         count = 0
         for one, other in zip_longest(left, right):
             if one is None or other is None:
-                rest = 1 + sum(1 for _ in (left if other is None else right))
-                raise _unequal(paths, form, count + (other is None) * rest, count + (one is None) * rest)
+                rest = [text for _, text in chain([one or other or (0, "")], left if other is None else right)]
+                counts = count + (other is None) * len(rest), count + (one is None) * len(rest)
+                raise _unequal(paths, form, counts, not any(map(str.strip, rest)))
             count, source = one
             yield count, source, other[1]
 
@@ -223,7 +234,8 @@ def _columns(path: Path, source: str | None, target: str | None, form: Form, row
     left, right = _choose(table, source, target, form.columns)
     triples = ((line, cells[left], cells[right]) for line, cells in table.rows)
     languages = (table.columns[left], table.columns[right])
-    named = not all(name.isdecimal() for name in languages)
+    asked = bool(source or target)  # by their numbers where they have no names
+    named = asked or not all(name.isdecimal() for name in languages)
     return _gather(triples, str(path), str(path), languages if named else UNNAMED, rows)
 
 
@@ -231,13 +243,16 @@ def _choose(table: Table, source: str | None, target: str | None, columns: tuple
     """The columns of the two sides."""
     names = [name.casefold() for name in table.columns]
     if len(names) == 1:
+        found = (
+            f"only one {table.kind} with text ({shown(names[0])})" if names[0] not in ("", "1") else "one text a line"
+        )
         raise DataError(
-            f"{table.name}: one text a line; translation needs two sides: a TAB between them, two files with a comma "
-            "between their names (train.en,train.ja), or CSV, JSON lines, Parquet or TMX"
+            f"{table.name}: {found}; translation needs two: a TAB between them, two files (train.en,train.ja), or CSV, "
+            "JSON lines, Parquet or TMX with both"
         )
     for name in (source, target):
         if name and name.casefold() not in names:
-            raise ConfigError(f"{table.name}: no column is called {name}; its columns are {', '.join(table.columns)}")
+            raise ConfigError(f"{table.name}: no {table.kind} is called {shown(name)}; {_called(table)}")
     asked = [name.casefold() if name else None for name in (source, target)]
     if len(columns) == 2 and not (source and target):
         sides = [names.index(name.casefold()) for name in columns]
@@ -249,12 +264,21 @@ def _choose(table: Table, source: str | None, target: str | None, columns: tuple
         sides = [index for index, name in enumerate(names) if is_language(name)]
     if len(sides) != 2:
         raise ConfigError(
-            f"{table.name}: {len(names)} columns: {', '.join(table.columns)}; say which two to use with "
-            "--source NAME --target NAME, or name them in order with --columns"
+            f"{table.name}: {len(names)} {table.kind}s; say which two to use with --source and --target; "
+            f"{_called(table)}"
         )
     if len(set(sides)) == 1:
-        raise ConfigError(f"{table.name}: --source and --target are both {table.columns[sides[0]]}; expected two")
+        options = "--source and --target are" if all(asked) else "--columns names"
+        raise ConfigError(f"{table.name}: {options} both {shown(table.columns[sides[0]])}; expected two different ones")
     return sides[0], sides[1]
+
+
+def _called(table: Table) -> str:
+    if not all(name.isdecimal() for name in table.columns):
+        more = ", ..." if len(table.columns) > _NAMED else ""
+        return f"its {table.kind}s are {', '.join(map(shown, table.columns[:_NAMED]))}{more}"
+    line, first = next(table.rows)
+    return f"line {line} ({shown(' | '.join(first))}) does not name them: use numbers, or name all with --columns"
 
 
 def _gather(triples: Iterator[tuple[int, str, str]], spec: str, file: str, languages: Any, rows: slice) -> PairData:
@@ -339,9 +363,13 @@ def _joined(parts: list[PairData]) -> PairData:
 # ---- files that do not fit together ------------------------------------------------------------------------
 
 
-def _unequal(paths: Sequence[Path], form: Form, left: int, right: int) -> DataError:
+def _unequal(paths: Sequence[Path], form: Form, counted: tuple[int, int], blank: bool) -> DataError:
+    """blank: whether what one has more than the other is empty."""
+    left, right = counted
     hint = ""
-    if drift := _where_they_part(paths, form):
+    if blank:
+        hint = f"; {paths[left < right]} ends with {abs(left - right):,} blank: remove what is too much"
+    elif drift := _where_they_part(paths, form):
         hint = f"; going by the lengths of the lines, they part near line {drift:,}"
     counts = f"{paths[0]} has {left:,} lines, {paths[1]} has {right:,}"
     return DataError(f"{counts}; line N of one must translate line N of the other{hint}")

@@ -29,7 +29,7 @@ def read_json_lines(
     """
     name = printable(str(path))
     if next(blocks(path)).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
-        raise DataError(f"{name}:1: a JSON array; write an object a line, without brackets and commas around them")
+        raise DataError(f"{name}:1: a JSON array; expected an object a line, as jq -c '.[]' writes them")
     objects = _objects(lines(path, encoding), name)
     begin, first = next(objects, (1, None))
     if first is None:
@@ -55,7 +55,9 @@ def _objects(numbered: Iterator[tuple[int, str]], name: str) -> Iterator[tuple[i
             raise DataError(f"{name}:{number}: JSON nested too deeply; expected an object with texts") from None
         except ValueError as error:
             reason = error.msg if isinstance(error, json.JSONDecodeError) else "a number too long"
-            raise DataError(f"{name}:{number}: invalid JSON ({reason}); expected a whole object on each line") from None
+            raise DataError(
+                f"{name}:{number}: not valid JSON ({reason}); expected a whole object on each line"
+            ) from None
         if not isinstance(record, dict):
             raise DataError(f"{name}:{number}: expected a JSON object, found {shown(line)}")
         nested = record.get(_NESTED)

@@ -75,15 +75,30 @@ def _term(text: str, spec: str, names: frozenset[str]) -> Term:
         raise ConfigError(f"{spec}: no file and no set has this name; {hint}")
     if rest.startswith(BUILTIN):
         raise ConfigError(f"{spec}: expected builtin:NAME or builtin:NAME:PART, found {rest}")
-    files = (rest,) if os.path.lexists(rest) else tuple(name.strip() for name in rest.split(","))
-    if len(files) > 2 or not all(files):
-        raise ConfigError(f"{spec}: {EXPECTED}")
-    return Term(text, files=files, rows=rows)
+    return Term(text, files=_files(rest, spec), rows=rows)
+
+
+def _files(text: str, spec: str) -> tuple[str, ...]:
+    if os.path.lexists(text):
+        return (text,)
+    pieces = text.split(",")
+    for n in range(1, len(pieces)):  # a comma may stand in a file's name
+        both = ",".join(pieces[:n]).strip(), ",".join(pieces[n:]).strip()
+        if len(pieces) > 2 and all(map(os.path.lexists, both)):
+            return both
+    files = tuple(piece.strip() for piece in pieces)
+    if not all(files):
+        raise ConfigError(f"{spec!r}: no file's name beside a comma; {EXPECTED}")
+    if len(files) > 2:
+        raise ConfigError(f"{spec!r}: {len(files)} files; {EXPECTED}")
+    if len(set(files)) < len(files):
+        raise ConfigError(f"{spec!r}: the same file twice; name the file with the translations behind the comma")
+    return files
 
 
 EXPECTED = (
-    "expected two aligned files with a comma between them (train.en,train.ja), one file with both sides "
-    "(corpus.tsv), or a name that keifu datasets lists"
+    "expected two aligned files (train.en,train.ja), one file with both sides (corpus.tsv), or a name that keifu "
+    "datasets lists"
 )
 
 
@@ -95,4 +110,4 @@ def _absolute(term: Term) -> str:
 
 
 def _are_files(text: str) -> bool:
-    return os.path.lexists(text) or all(os.path.lexists(name) for name in text.split(","))
+    return os.path.lexists(text) or all(os.path.lexists(name.strip()) for name in text.split(","))

@@ -20,7 +20,7 @@ Rows = Iterator[tuple[int, tuple[str, ...]]]
 Records = Iterator[tuple[int, list[str]]]
 
 _SNIFFED = 100  # lines that tell what form a file has
-_NO_TAB = "a text cannot hold a TAB"
+_NO_TAB = "every line needs as many TABs, and a text cannot hold one"
 _QUOTE = "put a text with a comma, a line feed or quotes in it between quotes"
 csv.field_size_limit(
     max(LONGEST, csv.field_size_limit())
@@ -32,12 +32,13 @@ class Table:
     """A file's texts. name: of the file, for messages. columns: their names; "" where there is one text a line.
 
     rows: the line where each begins, from 1 (of Parquet the row), and its cells. They can be read once; what is wrong
-    with the file further on is raised as DataError on the way.
+    with the file further on is raised as DataError on the way. kind: what messages call a column.
     """
 
     name: str
     columns: tuple[str, ...]
     rows: Rows
+    kind: str = "column"
 
 
 def open_table(
@@ -56,19 +57,26 @@ def open_table(
     """
     name = printable(str(path))
     check_encoding(encoding)
+    if not all(columns):
+        raise ConfigError(f"--columns {','.join(columns)}: a name is empty; expected names such as id,en,ja")
     ending = Path(str(path).lower().removesuffix(".gz")).suffix
     if ending in (".jsonl", ".ndjson", ".json"):
-        return Table(name, *read_json_lines(path, columns, wanted, encoding))
+        return Table(name, *read_json_lines(path, columns, wanted, encoding), "field")
     if str(path).lower().endswith(".parquet"):
         return Table(name, *read_parquet(path, columns, wanted))
     if ending == ".tmx":
-        return _checked(Table(name, *read_tmx(path)), columns)
+        return _checked(Table(name, *read_tmx(path), "language"), columns)
     numbered = lines(path, encoding)
     first = _beginning(numbered)
     texts = [line for _, line in first]
     numbered = chain(first, numbered)
     if ending == ".csv":
-        return _table(name, _csv(numbered, _delimiter(texts), name), columns, wanted, _QUOTE)
+        said = re.fullmatch("sep=(.)", texts[0])  # how Excel writes down what separates the cells
+        if said:
+            next(numbered)
+            numbered = chain([(1, "")], numbered)
+        delimiter = said[1] if said else _delimiter(texts)
+        return _table(name, _csv(numbered, delimiter, name), columns, wanted, _QUOTE)
     if ending in (".tsv", ".tab") or _has_tabs(texts):
         return _table(name, ((number, line.split("\t")) for number, line in numbered), columns, wanted, _NO_TAB)
     return Table(name, ("",), ((number, (line,)) for number, line in numbered))
@@ -106,6 +114,13 @@ def _delimiter(texts: list[str]) -> str:
     return next((sign for sign in ",;\t" if sign in first), ",")
 
 
+_CSV_CAUSES = {
+    "unexpected end": 'a quote that is never closed; close it, or write "" for a quote inside of quotes',
+    "expected after": 'text right after a closing quote; write "" for a quote inside of quotes',
+    "new-line": "a carriage return; put the text that holds it in quotes, or remove it",
+}
+
+
 def _csv(numbered: Iterator[tuple[int, str]], delimiter: str, name: str) -> Records:
     begin, size = 1, 0
 
@@ -123,16 +138,15 @@ def _csv(numbered: Iterator[tuple[int, str]], delimiter: str, name: str) -> Reco
             yield begin, cells
             begin, size = reader.line_num + 1, 0
     except csv.Error as error:
-        causes = {"unexpected end": "a quote that is never closed", "new-line": "a carriage return without quotes"}
-        found = next((cause for begins, cause in causes.items() if str(error).startswith(begins)), str(error))
-        raise DataError(f'{name}:{begin}: {found}; inside of quotes a quote is written twice ("")') from None
+        found = next((cause for known, cause in _CSV_CAUSES.items() if known in str(error)), str(error))
+        raise DataError(f"{name}:{begin}: {found}") from None
 
 
 def _table(name: str, records: Records, columns: tuple[str, ...], wanted: tuple[str, ...], remedy: str) -> Table:
     """Rows of as many cells as the first one with a text has; lines before it are blank."""
     line, first = next((record for record in records if any(map(str.strip, record[1]))), (0, []))
     if not first:
-        raise DataError(f"{name}: has only blank lines")
+        raise DataError(f"{name}: has only blank lines; expected text")
     place, cells = f"{name}:{line}", [cell.strip() for cell in first]
     names, header = _names(place, cells, columns, wanted)
     blank = ((number, ("",) * len(cells)) for number in range(1, line))
@@ -150,7 +164,7 @@ def _rows(records: Records, first: str, width: int, remedy: str) -> Rows:
             yield number, tuple(cells)
         elif any(map(str.strip, cells)):
             name, line = first.rsplit(":", 1)
-            raise DataError(f"{name}:{number}: {_columns(cells)}, line {line} has {width}; {remedy}")
+            raise DataError(f"{name}:{number}: {_columns(cells)}, but line {line} has {width}; {remedy}")
         else:
             blank = number
 

@@ -17,6 +17,13 @@ from keifu.errors import DataError
 _SCANNED = 100  # units whose languages become the columns
 _DEEPEST = 100
 _NATIVE = {"bpt", "ept", "ph", "it", "ut"}  # elements that hold codes of the document a text comes from
+_REASONS = {  # the parser's words in ours
+    "no element found": "the file ends too early",
+    "unclosed token": "the file ends too early",
+    "mismatched tag": "a tag closes another than the one that is open",
+    "not well-formed (invalid token)": "a character or byte that XML does not allow",
+    "undefined entity": "an entity that XML does not know",
+}
 _SPACE = re.compile(r"[ \t\r\n]{2,}|[\t\r\n]")  # not the usual space, that stays as it is
 
 
@@ -103,6 +110,7 @@ class _Reader:
             self.parser.Parse(block, not block)
         except expat.ExpatError as error:
             reason = expat.ErrorString(error.code)
+            reason = _REASONS.get(reason, reason)
             message = f"{self.name}:{error.lineno}: not well-formed XML ({reason}); correct it or export it again"
             raise DataError(message) from None
         except (LookupError, ValueError):
@@ -113,6 +121,8 @@ class _Reader:
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         self.depth += 1
+        if self.depth == 1 and tag != "tmx":
+            raise self.error(f"begins with <{shown(tag)}>; expected TMX, which begins with <tmx>")
         if self.depth > _DEEPEST:
             raise self.error(f"over {_DEEPEST} elements inside each other; expected TMX")
         if self.text is not None:

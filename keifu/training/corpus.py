@@ -39,9 +39,10 @@ def load_corpus(data: Data, on_progress: Progress = ignore) -> Corpus:
     pairs = len(train.pairs)
     if pairs < 2:
         raise DataError(
-            f"{data.train}: only one pair; training needs at least 2, one of them to choose the best model on"
+            f"{data.train}: only one pair; training needs at least 2, "
+            "or other data to choose the best model on (--valid)"
         )
     kept = pairs - min(math.ceil(pairs * _HELD_OUT_SHARE), _MOST_HELD_OUT)
-    held_out = f"the last {pairs - kept:,} pairs of {data.train}"
+    held_out = f"the last {f'{pairs - kept:,} pairs' if pairs - kept > 1 else 'pair'} of {data.train}"
     valid = replace(train.cut(kept, pairs), blank=NONE_BLANK)  # those of the whole file are told with the rest
     return Corpus(train.cut(0, kept), valid, held_out)

@@ -203,7 +203,9 @@ def test_a_mistake_in_the_data_ends_with_code_3_and_leaves_no_folder(tmp_path: P
     (tmp_path / "a.en").write_bytes(b"one\n\xff\n")
     (tmp_path / "a.ja").write_bytes(b"1\n2\n")
     result = train(keifu, f"{tmp_path}/a.en,{tmp_path}/a.ja", tmp_path / "run")
-    assert_one_message(result, 3, r"a\.en:2: not utf-8; save it as UTF-8")
+    assert_one_message(
+        result, 3, r"a\.en:2: not UTF-8; this looks like cp1252: add --encoding cp1252, or save it as UTF-8"
+    )
     result = train(keifu, f"{tmp_path}/a.ja,{tmp_path}/none.ja", tmp_path / "run")
     assert_one_message(result, 3, r"none\.ja: no such file")
     assert not (tmp_path / "run").exists()

@@ -59,8 +59,8 @@ def test_text_is_left_as_it_is(tmp_path: Path) -> None:
         (b"one\n" * 1500, b"1\n" * 1499, "has 1,500 lines, .* has 1,499"),
         (b"", b"1\n", r"a\.en.*empty"),
         (b"\n\n", b" \n\n", "no line has text on both sides"),
-        (b"one\n\xfftwo\n", b"1\n2\n", r"a\.en:2: not utf-8"),
-        (b"\xef\xbb\xbfab\n\xff\n", b"1\n2\n", r"a\.en:2: not utf-8"),
+        (b"one\n\xfftwo\n", b"1\n2\n", r"a\.en:2: not UTF-8"),
+        (b"\xef\xbb\xbfab\n\xff\n", b"1\n2\n", r"a\.en:2: not UTF-8"),
         (b"one\ntwo\n", "1\n二".encode()[:-1], r"a\.ja:2: "),
     ],
 )
@@ -173,14 +173,18 @@ def test_names_choose_among_many_columns(tmp_path: Path) -> None:
     plain = table(tmp_path, "7\tone\t0.5\t1\n", "plain.tsv")
     assert both(plain, "en", "ja", columns=("id", "en", "score", "ja")) == [("one", "1")]
     assert both(plain, columns=("id", "en", "score", "ja")) == [("one", "1")]
-    with pytest.raises(ConfigError, match=r"plain\.tsv: 4 columns: 1, 2, 3, 4; say which two"):
+    with pytest.raises(
+        ConfigError, match=r"plain\.tsv: 4 columns; say which two to use with --source and --target; line 1"
+    ):
         load_pairs(plain)
 
 
 def test_a_third_language_is_chosen_by_name(tmp_path: Path) -> None:
     spec = table(tmp_path, "en\tde\tfr\none\teins\tun\n")
     assert both(spec, "fr", "de") == [("un", "eins")]
-    with pytest.raises(ConfigError, match="3 columns: en, de, fr"):
+    with pytest.raises(
+        ConfigError, match="3 columns; say which two to use with --source and --target; its columns are en, de, fr"
+    ):
         load_pairs(spec)
     with pytest.raises(ConfigError, match="no column is called it; its columns are en, de, fr"):
         load_pairs(spec, None, "en", "it")
@@ -203,7 +207,7 @@ def test_every_format_gives_the_same_pairs(tmp_path: Path) -> None:
 
 
 def test_one_column_is_not_enough(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"text\.txt: one text a line; translation needs two sides"):
+    with pytest.raises(DataError, match=r"text\.txt: one text a line; translation needs two: a TAB"):
         load_pairs(table(tmp_path, "one\ntwo\n", "text.txt"))
 
 
@@ -281,3 +285,10 @@ def test_large_files_are_kept_on_the_disk_and_give_the_same(tmp_path: Path, monk
     turned = load_pairs(named, source="ja")
     assert turned.sha256 == load_pairs(named, source="ja").sha256 != large.sha256
     assert list(turned.pairs) == [Pair(pair.target, pair.source) for pair in small.pairs]
+
+
+def test_columns_without_names_are_chosen_by_number(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("7\tI\tx\t1\n8\tyou\ty\t2\n", "utf-8")
+    data = load_pairs(str(tmp_path / "a.tsv"), source="2", target="4")
+    assert [(pair.source, pair.target) for pair in data.pairs] == [("I", "1"), ("you", "2")]
+    assert data.languages == ("2", "4")

@@ -86,15 +86,21 @@ GOOD = '{"en": "a", "ja": "b"}\n'
         (GOOD + '{"en": "a", "ja": ["b"]}\n', 'a.json:2: "ja" is ["b"]; expected a text'),
         (GOOD + '{"en": "a", "ja": %s}\n' % ([1] * 999), 'a.json:2: "ja" is [1, 1, 1, '),
         (GOOD + '{"en": "a", "ja": NaN}\n', 'a.json:2: "ja" is NaN; expected a text'),
-        (GOOD + '{"en": "a", "ja": "b\n', "a.json:2: invalid JSON (Unterminated string starting at); expected a whole"),
-        (GOOD + "{'en': 'a'}\n", "a.json:2: invalid JSON (Expecting property name enclosed in double quotes); "),
-        ('{\n"en": "a"\n}\n', "a.json:1: invalid JSON (Expecting property name enclosed in double quotes); expected a"),
+        (
+            GOOD + '{"en": "a", "ja": "b\n',
+            "a.json:2: not valid JSON (Unterminated string starting at); expected a whole",
+        ),
+        (GOOD + "{'en': 'a'}\n", "a.json:2: not valid JSON (Expecting property name enclosed in double quotes); "),
+        (
+            '{\n"en": "a"\n}\n',
+            "a.json:1: not valid JSON (Expecting property name enclosed in double quotes); expected a",
+        ),
         (GOOD + "7\n", "a.json:2: expected a JSON object, found 7"),
         (GOOD + '["a", "b"]\n', 'a.json:2: expected a JSON object, found ["a", "b"]'),
-        ("9" * 5000 + "\n", "a.json:1: invalid JSON (a number too long); "),
+        ("9" * 5000 + "\n", "a.json:1: not valid JSON (a number too long); "),
         ('{"a":' * 200_000, "a.json:1: JSON nested too deeply; "),
         (GOOD + "[" * 400_000, "a.json:2: JSON nested too deeply; "),
-        ('[{"en": "a"}]\n', "a.json:1: a JSON array; write an object a line, without brackets and commas around"),
+        ('[{"en": "a"}]\n', "a.json:1: a JSON array; expected an object a line, as jq"),
         ("\ufeff \n [\n{}]", "a.json:1: a JSON array; "),
         ("[" + GOOD.strip() * 100_000, "a.json:1: a JSON array; "),
         (GOOD + '{"en": "\\ud83d", "ja": "b"}\n', "a.json:2: half of a surrogate pair in \\ud83d; "),
@@ -103,7 +109,7 @@ GOOD = '{"en": "a", "ja": "b"}\n'
         ('{"n": 1}\n', "a.json:1: no field holds a text; "),
         ("{}\n", "a.json:1: no field holds a text; "),
         (" \n\n", "a.json: has only blank lines; expected a JSON object a line"),
-        ("", "a.json: is empty"),
+        ("", "a.json: the file is empty"),
     ],
 )
 def test_what_is_no_json_line_is_refused(content: str, message: str, tmp_path: Path) -> None:
@@ -151,7 +157,7 @@ def test_what_is_no_parquet_is_refused(tmp_path: Path) -> None:
     assert refusal(path) == "a.parquet: no field holds a text; expected one for each side"
     whole = path.read_bytes()
     (tmp_path / "a.parquet.gz").write_bytes(whole)
-    assert refusal(tmp_path / "a.parquet.gz").startswith("a.parquet.gz: no gzip file")
+    assert refusal(tmp_path / "a.parquet.gz").startswith("a.parquet.gz: not gzip")
     (tmp_path / "a.txt").write_bytes(whole)
     assert refusal(tmp_path / "a.txt").startswith("a.txt: is a Parquet file; give it a name that ends in .parquet")
     for content in (
@@ -164,7 +170,7 @@ def test_what_is_no_parquet_is_refused(tmp_path: Path) -> None:
         path.write_bytes(content)
         assert refusal(path) == "a.parquet: not a Parquet file, or a damaged one; fetch it again"
     path.write_bytes(b"")
-    assert refusal(path) == "a.parquet: is empty"
+    assert refusal(path) == "a.parquet: the file is empty; expected text"
     parquet.write_table(pyarrow.table({"en": ["a", "b\0"]}), path)
     assert refusal(path) == "a.parquet:2: a NUL character; remove it"
     parquet.write_table(pyarrow.table({"en": ["a", "b" * 1_000_001]}), path)

@@ -96,3 +96,12 @@ def test_whole_paths_mean_the_same_files_from_any_folder(
     assert spec == f"enja:dev+{folder}/a.en,{folder}/a.ja[:10]+{folder}/sub/corpus.tsv"
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     assert absolute(spec, NAMES) == spec
+
+
+def test_a_comma_may_stand_in_the_names_of_two_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a,1.en", "a,1.ja"):
+        (tmp_path / name).touch()
+    assert parse("a,1.en,a,1.ja", frozenset()) == [Term("a,1.en,a,1.ja", ("a,1.en", "a,1.ja"))]
+    with pytest.raises(ConfigError, match=r"'b\.en, b\.en': the same file twice"):
+        parse("b.en, b.en", frozenset())

@@ -145,14 +145,17 @@ FAR = HEAD.format("en") + unit(en="a", ja="b") * 5000
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (FAR + "<tu>" + END, "a.tmx:5005: not well-formed XML (mismatched tag); correct it or export it again"),
-        (FAR + "a & b" + END, "a.tmx:5005: not well-formed XML (not well-formed (invalid token)); "),
-        (FAR, "a.tmx:5005: not well-formed XML (no element found); "),
-        (FAR.encode() + b"\xff", "a.tmx:5005: not well-formed XML (not well-formed (invalid token)); "),
+        (
+            FAR + "<tu>" + END,
+            "a.tmx:5005: not well-formed XML (a tag closes another than the one that is open)",
+        ),
+        (FAR + "a & b" + END, "a.tmx:5005: not well-formed XML (a character or byte that XML does not allow); "),
+        (FAR, "a.tmx:5005: not well-formed XML (the file ends too early); "),
+        (FAR.encode() + b"\xff", "a.tmx:5005: not well-formed XML (a character or byte that XML does not allow); "),
         (FAR + "a\0b", "a.tmx:5005: not well-formed XML ("),
-        (FAR + "&nbsp;" + END, "a.tmx:5005: not well-formed XML (undefined entity); "),
+        (FAR + "&nbsp;" + END, "a.tmx:5005: not well-formed XML (an entity that XML does not know); "),
         ("plain text\n", "a.tmx:1: not well-formed XML (syntax error); "),
-        ("<a/>", "a.tmx: no translation unit (<tu>) with a text; expected TMX"),
+        ("<a/>", "a.tmx:1: begins with <a>; expected TMX, which begins with <tmx>"),
         (HEAD.format("en") + END, "a.tmx: no translation unit (<tu>) with a text; expected TMX"),
         (HEAD.format("en") + "<tu><tuv xml:lang='en'/></tu>" + END, "a.tmx: no translation unit (<tu>) with a text"),
         (FAR + "<tu>\n<tuv><seg>a</seg></tuv></tu>", "a.tmx:5006: a <tuv> without a language; give it xml:lang"),
@@ -176,7 +179,7 @@ FAR = HEAD.format("en") + unit(en="a", ja="b") * 5000
             "a.tmx:1: an encoding that XML readers do not know; save it",
         ),
         (b"PK\x03\x04", "a.tmx: is a zip archive"),
-        ("", "a.tmx: is empty"),
+        ("", "a.tmx: the file is empty"),
     ],
 )
 def test_what_is_no_tmx_is_refused(content: str | bytes, message: str, tmp_path: Path) -> None:

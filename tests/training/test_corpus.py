@@ -20,7 +20,8 @@ def test_the_last_twentieth_is_held_out_and_at_most_two_thousand(count: int, hel
     corpus = load_corpus(Data(train=write(tmp_path, examples)))
     assert list(corpus.train.pairs) == examples[:-held_out]
     assert list(corpus.valid.pairs) == examples[-held_out:]
-    assert corpus.valid_is == f"the last {held_out:,} pairs of {tmp_path / 'text'}.en,{tmp_path / 'text'}.ja"
+    which = "pair" if held_out == 1 else f"{held_out:,} pairs"
+    assert corpus.valid_is == f"the last {which} of {tmp_path / 'text'}.en,{tmp_path / 'text'}.ja"
     assert corpus.train.sha256 != corpus.valid.sha256
 
 
