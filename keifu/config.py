@@ -44,7 +44,18 @@ class Schema(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _tuples_for_lists(cls, value: Any) -> Any:
+        if isinstance(value, str) and not _is_text(value):
+            raise ValueError(f"{_show(value)} is not UTF-8; rename the file, or write the text anew")
         return _tuples(value)
+
+
+def _is_text(value: str) -> bool:
+    """Whether it can be written to a file: names of files may hold other bytes, which stand for themselves."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def duration(text: str) -> float:
@@ -106,7 +117,8 @@ def _parse_value(name: str, text: str) -> Any:
     try:
         return _parse(text, lambda _line: f"--set {name}")[0]
     except ConfigError as error:
-        raise ConfigError(f"""{error}; text with special characters needs quotes: '{name}="..."'""") from None
+        problem = str(error).split(";")[0]  # what to do is the same everywhere: there is no line to correct
+        raise ConfigError(f"""{problem}; text with special characters needs quotes: '{name}="..."'""") from None
 
 
 def _read_text(path: Path) -> str:
@@ -119,7 +131,7 @@ def _read_text(path: Path) -> str:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     if len(content) > MAX_FILE_BYTES:
-        raise ConfigError(f"{path}: larger than {MAX_FILE_BYTES // 1000} kB; no file of settings is")
+        raise ConfigError(f"{path}: larger than {MAX_FILE_BYTES // 1000} kB; expected a file of settings in YAML")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -146,7 +158,7 @@ class _Loader(yaml.SafeLoader):
         if self.check_event(yaml.AliasEvent):  # a few lines of aliases can stand for gigabytes
             raise ConfigError(f"{self.place(line)}: aliases (*name) are not allowed; write the value out")
         if self.depth == MAX_DEPTH:
-            raise ConfigError(f"{self.place(line)}: nested deeper than any setting")
+            raise ConfigError(f"{self.place(line)}: nested deeper than any setting; expected section, key and value")
         self.depth += 1
         node = super().compose_node(parent, index)
         self.depth -= 1
@@ -160,7 +172,7 @@ class _Loader(yaml.SafeLoader):
             return [self.plain(item, (*key, str(i))) for i, item in enumerate(node.value)]
         place = self.place(node.start_mark.line + 1)
         if kind not in ("str", *_PLAIN_WORDS) or not isinstance(node, yaml.ScalarNode):
-            raise ConfigError(f"{place}: the tag {_show(kind)} is not allowed; remove it")
+            raise ConfigError(f"{place}: the tag {_show(kind)} is not allowed; remove it, or put the text in quotes")
         try:
             return self.construct_object(node)
         except (ValueError, KeyError):  # `!!int many`
@@ -195,10 +207,14 @@ for _name, (_pattern, _first) in _PLAIN_WORDS.items():
 _YAML_REMEDIES = {
     "mapping values are not allowed": "a second colon; put text that contains ': ' in quotes",
     r"found character '\t'": "a tab; indent with spaces",
-    "expected <block end>": "the indentation does not fit the lines above",
-    "could not find expected ':'": "the line before is not of the form 'key: value'",
-    "unexpected end of stream": "a quote is not closed",
-    "expected ',' or": "a bracket is not closed, or a comma is missing",
+    "expected <block end>": "the indentation does not fit the lines above; begin keys of one section in one column",
+    "could not find expected ':'": "the line before is not of the form 'key: value'; correct it",
+    "unexpected end of stream": "a quote is not closed; close it",
+    "cannot start any token": "text that begins with a special character; put it in quotes",
+    "expected alphabetic or numeric character": "text that begins with * or &; put it in quotes",
+    "unknown escape character": r"a backslash in double quotes; write \\ or use single quotes",
+    "expected the node content": "a value is missing; write one, or remove the key",
+    "expected ',' or": "a bracket is not closed, or a comma is missing; close it, or put the text in quotes",
     "but found another document": "more than one document; remove the line '---'",
 }
 
@@ -243,7 +259,8 @@ def validate(
         if not isinstance(data.get(name) or {}, Mapping):  # even where an override took its place
             section = data[name]
         if section is not None and not isinstance(section, Mapping):
-            problems.append(((name,), f"expected keys with values, found {_show(section)}"))
+            hint = "; write key: value, with a space behind the colon" if isinstance(section, str) else ""
+            problems.append(((name,), f"expected keys with values, found {_show(section)}{hint}"))
             continue
         try:
             schemas[name] = schema.model_validate(dict(section or {}))
@@ -289,7 +306,16 @@ _EXPECTED = {  # pydantic's kinds of error, in our words; what stands in braces 
 def _unknown_sections(sections: Mapping[str, type[Schema]], data: Mapping[str, Any]) -> Iterator[Problem]:
     for name in data:
         if name not in sections:
-            yield (name,), f"unknown section; {_suggest(name, list(sections))}"
+            yield (name,), f"unknown section; {_suggest_section(name, list(sections))}"
+
+
+def _suggest_section(name: str, sections: Sequence[str]) -> str:
+    first, _, rest = name.partition(".")
+    if rest and first in sections:
+        return f"write {rest}: below a line {first}:"
+    if name[:1].isspace():
+        return "indent with ordinary spaces"
+    return _suggest(name, sections)
 
 
 def _explain(
@@ -300,14 +326,16 @@ def _explain(
     for item in error.errors(include_url=False):
         kind, context = item["type"], item.get("ctx", {})
         key = _key_in(data, (name, *item["loc"]))
-        if kind == "missing":
+        if kind == "missing" and isinstance(item["loc"][-1], int):
+            yield key, f"expected more items, found {len(_value_at(data, key))}"
+        elif kind == "missing":
             yield (*key, str(item["loc"][-1])), "missing; give it a value"
         elif kind == "extra_forbidden":
             yield key, f"unknown key; {_suggest_key(key, sections)}"
         elif kind in ("value_error", "assertion_error"):
             yield key, str(context["error"])
         elif kind in _EXPECTED:
-            expected.setdefault(key, []).append(_EXPECTED[kind].format(**context))
+            expected.setdefault(key, []).append(_EXPECTED[kind].format(**_plain_numbers(context)))
         else:
             wanted = re.sub(r"^Input should (be|have|match) (a valid )?", "", item["msg"])
             expected.setdefault(key, []).append(wanted)
@@ -315,8 +343,26 @@ def _explain(
         value = _value_at(data, key)
         choices = re.findall("'([^']*)'", " ".join(wishes))
         close = get_close_matches(value, choices, 1) if isinstance(value, str) else []
-        hint = f"; did you mean '{close[0]}'?" if close else ""
+        hint = f"; did you mean '{close[0]}'?" if close else _about_quotes(wishes, value)
         yield key, f"expected {' or '.join(dict.fromkeys(wishes))}, found {_show(value)}{hint}"
+
+
+def _about_quotes(wishes: Sequence[str], value: Any) -> str:
+    if wishes == ["text"] and isinstance(value, int | float):
+        return "; put it in quotes"
+    wants_number = any(wish in ("an integer", "a number") for wish in wishes)
+    return "; leave the quotes away" if wants_number and isinstance(value, str) and _is_number(value) else ""
+
+
+def _is_number(text: str) -> bool:
+    return bool(re.fullmatch(f"{_PLAIN_WORDS['int'][0]}|{_FLOAT}", text))
+
+
+def _plain_numbers(context: Mapping[str, Any]) -> dict[str, Any]:
+    """Bounds as people write them: 1, not 1.0."""
+    return {
+        key: int(value) if isinstance(value, float) and value.is_integer() else value for key, value in context.items()
+    }
 
 
 def _report(problems: list[Problem], lines: Mapping[Key, int], file: str, overrides: Mapping[str, Any]) -> str:
@@ -394,7 +440,7 @@ def _tuples(value: Any) -> Any:
 
 
 def _dotted(key: Key) -> str:
-    return ".".join(name if name.isprintable() and len(name) <= 40 else _show(name) for name in key)
+    return ".".join(name if name and name.isprintable() and len(name) <= 40 else _show(name) for name in key)
 
 
 def _show(value: Any) -> str:

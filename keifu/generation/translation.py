@@ -41,7 +41,9 @@ class Decoding(Schema):
     @model_validator(mode="after")
     def _beam_is_wide_enough(self) -> "Decoding":
         if self.n_best > self.beam:
-            raise ValueError(f"n_best {self.n_best} needs a beam of {self.n_best} or more, found {self.beam}")
+            raise ValueError(
+                f"n_best {self.n_best} needs a beam of {self.n_best} or more, found {self.beam}; widen the beam"
+            )
         return self
 
 

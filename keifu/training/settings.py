@@ -50,7 +50,9 @@ class Data(Schema):
     @field_validator("columns", mode="before")
     @classmethod
     def _names_of_columns(cls, names: Any) -> Any:
-        return tuple(name.strip() for name in names.split(",")) if isinstance(names, str) else names
+        if isinstance(names, str):
+            return tuple(name.strip() for name in names.split(",")) if names.strip() else ()
+        return names
 
 
 class Training(Schema):
@@ -118,6 +120,11 @@ class Training(Schema):
 
     seed: int = Field(0, ge=0, lt=2**31)
     """All that is random follows from it: first weights, order of the data, dropout."""
+
+    @field_validator("max_time", mode="before")
+    @classmethod
+    def _seconds_without_quotes(cls, value: Any) -> Any:
+        return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else value
 
     @field_validator("max_time")
     @classmethod

@@ -44,7 +44,7 @@ def test_all_mistakes_of_a_file_are_reported_with_their_lines(tmp_path: Path) ->
         "2: model.d_model: expected an integer, found 'wide'",
         "3: model.n_headz: unknown key; did you mean n_heads?",
         "--set training.seed: expected an integer, found 'x'",
-        "5: training.learning_rate: expected more than 0.0, found -1",
+        "5: training.learning_rate: expected more than 0, found -1",
         "8: decoding.beam: expected at least 1, found 0",
         "9: datas: unknown section; did you mean data?",
     ]
