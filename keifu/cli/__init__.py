@@ -3,7 +3,7 @@
 import io
 import sys
 
-from keifu.errors import KeifuError, is_out_of_memory
+from keifu.errors import KeifuError, is_out_of_memory, printable
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
     try:
         app(prog_name="keifu")
     except KeifuError as error:
-        print(f"keifu: {error}", file=sys.stderr)
+        print(f"keifu: {printable(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
     except OSError as error:  # such as a disk that is full
         print(f"keifu: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)

@@ -28,6 +28,8 @@ def translate_file(file: Path, out: Path | None, as_json: bool, load: Callable[[
         document = open_document(model, content, _KINDS.get(file.suffix.lower(), "text"))
     except DataError as error:
         raise DataError(f"{file}, {error}") from None
+    if not document.segments:
+        print(f"keifu: {file}: no text in {model.languages[0]} that lacks its translation", file=sys.stderr)
     found = translate_segments(model, document.segments, **decoding)
     if as_json:
         results = [
@@ -62,7 +64,7 @@ def _refuse_used(out: Path | None) -> None:
 def _read(file: Path) -> str:
     """The document's text with its line ends. Raises DataError."""
     if not os.path.isfile(file):  # unlike Path.is_file, also for a name that is too long or not permitted
-        found = "is a folder" if os.path.isdir(file) else "no such file"
+        found = "is a folder" if os.path.isdir(file) else "is no file" if os.path.exists(file) else "no such file"
         raise DataError(f"{file}: {found}; {_EXPECTED}")
     try:
         content = file.read_bytes()
@@ -72,7 +74,7 @@ def _read(file: Path) -> str:
         raise DataError(f"{file}: is a zip archive, as .docx and .odt files are; save it as text or Markdown")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DataError(f"{file}: is UTF-16; save it as UTF-8")
-    if b"\0" in content or content.startswith(b"%PDF-"):
+    if b"\0" in content or content.startswith((b"%PDF-", b"\x1f\x8b", b"\x89PNG", b"\xff\xd8\xff")):
         raise DataError(f"{file}: is not text; {_EXPECTED}")
     try:
         return content.decode()

@@ -51,6 +51,13 @@ def test_a_translation_memory_gets_what_it_lacks(
     assert result.out == f"<tmx><body>{unit.replace('</tu>', added)}</body></tmx>"
 
 
+def test_a_file_with_nothing_to_translate_is_named(tmp_path: Path, keifu: Command, trained: TrainedRun) -> None:
+    memory = tmp_path / "memory.tmx"
+    memory.write_text('<tmx><body><tu><tuv xml:lang="fr"><seg>x</seg></tuv></tu></body></tmx>', "utf-8")
+    result = keifu("translate", trained.path, "--file", memory)
+    assert result == (0, memory.read_text("utf-8"), f"keifu: {memory}: no text in en that lacks its translation\n")
+
+
 def test_json_is_a_line_a_sentence(letter: Path, keifu: Command, trained: TrainedRun, model: Model) -> None:
     result = keifu("translate", trained.path, "--file", letter, "--json", "--beam", 1)
     lines = [json.loads(line) for line in result.out.splitlines()]
@@ -77,6 +84,8 @@ def test_sentences_too_long_for_the_model_are_named_once(tmp_path: Path, keifu: 
 
 REFUSED = {
     "missing": (None, 3, "no such file; expected text, Markdown"),
+    "gzip": (b"\x1f\x8bab", 3, "is not text; expected"),
+    "an image": (b"\x89PNG\r\n", 3, "is not text; expected"),
     "zip": (b"PK\x03\x04\x14\0", 3, "is a zip archive, as .docx and .odt files are; save it as text or Markdown"),
     "binary": (b"\x7fELF\0\0", 3, "is not text; expected"),
     "PDF": (b"%PDF-1.7\n", 3, "is not text; expected"),
