@@ -24,6 +24,7 @@ def assert_refused(result: Result, code: int, holds: tuple[str, ...], lines: int
     for part in holds:
         assert part in message
     assert "Traceback" not in message
+    assert ";" in message or "expected" in message  # what to do
     assert message.count("\n") <= lines
     assert len(message) < 400 * lines
     assert message.replace("\n", "").isprintable()
@@ -44,9 +45,10 @@ def test_broken_settings_are_refused_with_one_short_message(name: str, folder: P
     case.lay_out(folder)
     result = keifu(*case.command)
     assert_refused(result, case.code, case.holds, case.mistakes)
-    assert not (folder / "run").exists()
+    assert {path.name for path in folder.iterdir()} <= {"a.tsv", "s.yaml"}
 
 
 def test_there_are_as_many_as_promised() -> None:
-    assert len(broken_data.CASES) >= 100
+    parts = [getattr(broken_data, name) for name in dir(broken_data) if name.isupper()]
+    assert len(broken_data.CASES) == sum(len(part) for part in parts if isinstance(part, dict)) / 2 >= 100
     assert len(broken_settings.CASES) >= 60
