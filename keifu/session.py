@@ -191,7 +191,17 @@ class Model:
         report |= self._alignment(pairs)
         return report | self._role_in_training(pairs) | {"sentences_per_second": len(outputs) / seconds}
 
-    def diagnose(self, data: str | None = None, limit: int = 500, **decoding: Any) -> dict[str, Any]:
+    def diagnose(
+        self,
+        data: str | None = None,
+        limit: int = 500,
+        *,
+        source: str | None = None,
+        target: str | None = None,
+        columns: Sequence[str] = (),
+        encoding: str = "utf-8",
+        **decoding: Any,
+    ) -> dict[str, Any]:
         """What is wrong with the model and what to try next: verdict, advice, measures, the worst sentences.
 
         data: as for `evaluate`; None: the validation data of the model's own run. At most `limit` of its pairs are
@@ -205,7 +215,7 @@ class Model:
             corpus = own_corpus(self.path)
             chosen = corpus.valid
         else:
-            chosen = self._load_pairs(data, None, None, Form())
+            chosen = self._load_pairs(data, source, target, Form(tuple(columns), encoding))
             with suppress(ConfigError, DataError):  # the verdict then rests on what the run wrote down
                 corpus = own_corpus(self.path)
 

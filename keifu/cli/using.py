@@ -74,6 +74,10 @@ def diagnose(
     limit: Annotated[int, typer.Option(metavar="N", help="Most pairs to use, evenly spread.")] = 500,
     beam: Beam = None,
     length_penalty: LengthPenalty = None,
+    source: Source = None,
+    target: Target = None,
+    columns: Columns = None,
+    encoding: Encoding = None,
     device: Device = None,
     precision: Precision = None,
     batch_size: BatchSize = None,
@@ -84,8 +88,10 @@ def diagnose(
     from keifu.cli.diagnosis import diagnosis_report
     from keifu.session import load
 
-    decoding = {"beam": beam, "length_penalty": length_penalty, "batch_size": batch_size}
-    report = load(run, device or "auto", precision or "auto").diagnose(data, limit, **decoding)
+    decoding: dict[str, Any] = {"beam": beam, "length_penalty": length_penalty, "batch_size": batch_size}
+    form: dict[str, Any] = {"columns": columns.split(",") if columns else (), "encoding": encoding or "utf-8"}
+    model = load(run, device or "auto", precision or "auto")
+    report = model.diagnose(data, limit, source=source, target=target, **form, **decoding)
     print(json.dumps(report, ensure_ascii=False) if json_ else diagnosis_report(report))
 
 

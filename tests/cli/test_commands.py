@@ -29,7 +29,7 @@ COMMANDS = {
     "resume": "max-time max-steps epochs quiet json",
     "evaluate": "data beam length-penalty source target columns encoding device precision batch-size seed json",
     "translate": "file out beam n-best length-penalty raw device precision batch-size seed json",
-    "diagnose": "data limit beam length-penalty device precision batch-size seed json",
+    "diagnose": "data limit beam length-penalty source target columns encoding device precision batch-size seed json",
     "models": "json",
     "datasets": "json",
     "download": "json",

@@ -216,3 +216,14 @@ def test_japanese_is_wrapped_by_columns_and_nothing_is_lost(model: Model) -> Non
     assert "".join(shown) == text
     assert [columns(line) for line in lines[begin : end - 1]] == [99] * (end - 1 - begin)
     assert all(line.startswith(" " * 15) for line in lines[begin + 1 : end])
+
+
+def test_data_in_another_encoding_are_read_as_they_are_named(
+    tmp_path: Path, keifu: Command, trained: TrainedRun
+) -> None:
+    (tmp_path / "a.csv").write_bytes("8,私は猫を見る。,I see cats.\n".encode("cp932"))
+    arguments = ("diagnose", trained.path, "--data", tmp_path / "a.csv", "--beam", 1)
+    assert "looks like cp932: add --encoding cp932" in keifu(*arguments).err
+    found = keifu(*arguments, "--encoding", "cp932", "--source", "3", "--target", "2", "--json")
+    report = json.loads(found.out)
+    assert (found.code, report["pairs"], report["of"]) == (0, 1, 1)
