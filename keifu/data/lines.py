@@ -100,7 +100,9 @@ def _nearby(path: str) -> str:
     """What helps to find a file that is not there: a name like it, or where it was looked for."""
     folder, name = os.path.split(path)
     with suppress(OSError, ValueError):
-        if close := get_close_matches(name, os.listdir(folder or "."), 1, 0.7):
+        others = [other for other in sorted(os.listdir(folder or ".")) if other != name]
+        packed = [other for other in others if other.startswith(f"{name}.")]
+        if close := packed or get_close_matches(name, others, 1, 0.85):
             return f"did you mean {printable(os.path.join(folder, close[0]))}?"
         return f"looked in {printable(os.path.abspath(folder))}"
     return f"there is no folder {printable(folder)}"

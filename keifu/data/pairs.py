@@ -243,12 +243,11 @@ def _choose(table: Table, source: str | None, target: str | None, columns: tuple
     """The columns of the two sides."""
     names = [name.casefold() for name in table.columns]
     if len(names) == 1:
-        found = (
-            f"only one {table.kind} with text ({shown(names[0])})" if names[0] not in ("", "1") else "one text a line"
-        )
+        named = names[0] not in ("", "1")
+        found = f"only one {table.kind} with text ({shown(names[0])})" if named else "one text a line"
         raise DataError(
-            f"{table.name}: {found}; translation needs two: a TAB between them, two files (train.en,train.ja), or CSV, "
-            "JSON lines, Parquet or TMX with both"
+            f"{table.name}: {found}; translation needs two: a TAB between them, two files (train.en,train.ja), or CSV "
+            "(commas, semicolons or TABs), JSON lines, Parquet or TMX with both"
         )
     for name in (source, target):
         if name and name.casefold() not in names:
@@ -368,7 +367,9 @@ def _unequal(paths: Sequence[Path], form: Form, counted: tuple[int, int], blank:
     left, right = counted
     hint = ""
     if blank:
-        hint = f"; {paths[left < right]} ends with {abs(left - right):,} blank: remove what is too much"
+        more, longer = abs(left - right), paths[left < right]
+        which = f"last {more:,} lines of {longer} are blank: remove them"
+        hint = "; the " + (which if more > 1 else f"last line of {longer} is blank: remove it")
     elif drift := _where_they_part(paths, form):
         hint = f"; going by the lengths of the lines, they part near line {drift:,}"
     counts = f"{paths[0]} has {left:,} lines, {paths[1]} has {right:,}"

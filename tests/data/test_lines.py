@@ -293,6 +293,19 @@ def test_what_is_no_file_is_named(tmp_path: Path) -> None:
         assert str(caught.value).isprintable()
 
 
+def test_a_name_like_the_missing_one_is_named(tmp_path: Path) -> None:
+    for name in ("train.en.gz", "corpus.tsv", "v.tsv"):
+        (tmp_path / name).touch()
+    for name, found in {
+        "train.en": "no such file; did you mean .*train\\.en\\.gz\\?",
+        "corpsu.tsv": "no such file; did you mean .*corpus\\.tsv\\?",
+        "a.tsv": "no such file; looked in ",
+        "below/a.tsv": "no such file; there is no folder .*below$",
+    }.items():
+        with pytest.raises(DataError, match=found):
+            next(lines(tmp_path / name))
+
+
 def test_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")

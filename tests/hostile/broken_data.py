@@ -344,8 +344,8 @@ NAMES = {
 }
 
 ENDS = {
-    "a blank line at the end of one": left(GOOD_LEFT + b"\n", "a.en ends with 1 blank: remove"),
-    "blank lines at the end of one": right(GOOD_RIGHT + b"\n \n", "a.ja ends with 2 blank: remove"),
+    "a blank line at the end of one": left(GOOD_LEFT + b"\n", "the last line of a.en is blank: remove it"),
+    "blank lines at the end of one": right(GOOD_RIGHT + b"\n \n", "the last 2 lines of a.ja are blank: remove them"),
     "a header in one of two": left(b"English\n" + GOOD_LEFT, "a.en has 4 lines, a.ja has 3"),
     "an end of file from DOS": left(GOOD_LEFT + b"\x1a", "a.en has 4 lines, a.ja has 3"),
     "a header over a column that is empty": one("a.tsv", "en\tja\nI\t\nyou\t\n", "2 have it on one side", "a.tsv:2"),
@@ -374,7 +374,7 @@ ASKED = {
 }
 
 VALIDATION = {
-    "validation data that are not there": valid({}, "v.tsv", "v.tsv: no such file"),
+    "validation data that are not there": valid({}, "v.tsv", "v.tsv: no such file; looked in"),
     "ragged validation data": valid({"v.tsv": b"I\t1\nyou\n"}, "v.tsv", "v.tsv:2: 1 column"),
     "unequal validation files": valid(
         {"v.en": b"I\nyou\n", "v.ja": b"1\n"}, "v.en,v.ja", "v.en has 2 lines, v.ja has 1"
