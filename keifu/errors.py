@@ -47,6 +47,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
 
 
-def printable(text: str) -> str:
-    """The text with what would steer a terminal, and bytes of a file's name that are no text, as codes; lines stay."""
-    return "".join(sign if sign.isprintable() or sign in "\n\u3000" else repr(sign)[1:-1] for sign in text)
+def printable(text: str, keep: str = "") -> str:
+    """The text with control characters, and what stands for bytes of a file's name that are no text, as codes such as
+    "\\x1b"; what is in `keep` stays.
+    """
+    stays = {"\u3000", *keep}
+    return "".join(sign if sign.isprintable() or sign in stays else repr(sign)[1:-1] for sign in text)

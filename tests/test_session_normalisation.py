@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from keifu.cli.watch import _introduction
+from keifu.cli.introduction import introduction
 from keifu.config import merge
 from keifu.data.examples import Pair
 from keifu.session import Model, TrainedRun, load, train
 from keifu.tasks.translation_metrics import score_translations
+from keifu.training.run import Run
 from tests.tiny import JAPANESE, TINY, pairs, tiny_run, write
 
 WORDS = {**{english.lower(): japanese for english, japanese in JAPANESE.items()}, ".": "。", "and": "と"}
@@ -132,21 +133,25 @@ def test_only_translations_into_english_get_its_capitals(
         assert model.translate("cats", raw=True) == "so am i ."
 
 
+def said_of_habits(run: Run) -> list[str]:
+    """The entries of a run's introduction that say how the texts are written, each on a line."""
+    entries = introduction(run).replace("\n         ", " ").splitlines()
+    return [entry for entry in entries if "is written" in entry]
+
+
 def test_training_says_how_both_sides_are_written(spec: str, tmp_path: Path) -> None:
-    introduction = _introduction(tiny_run(spec, tmp_path / "a")).splitlines()
-    assert introduction[-2:] == [
+    assert said_of_habits(tiny_run(spec, tmp_path / "a")) == [
         "source   is written in lower case, with punctuation apart; texts to translate will be rewritten the same way",
         "target   is written with spaces between words; translations are given in ordinary writing "
         "(--raw leaves them as the model writes them)",
     ]
     turned = tiny_run(spec, tmp_path / "b", data={"source": "ja", "target": "en"})
-    assert _introduction(turned).splitlines()[-2:] == [
+    assert said_of_habits(turned) == [
         "source   is written with spaces between words; texts to translate need them too, from the same analyser",
         "target   is written in lower case, with punctuation apart; translations are given in ordinary writing "
         "(--raw leaves them as the model writes them)",
     ]
-    plain = _introduction(tiny_run(write(tmp_path, pairs(40)), tmp_path / "c"))
-    assert "is written" not in plain
+    assert said_of_habits(tiny_run(write(tmp_path, pairs(40)), tmp_path / "c")) == []
 
 
 def test_validation_pairs_are_read_as_users_texts_and_compared_as_they_are(spec: str, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ def main() -> None:
     try:
         app(prog_name="keifu")
     except KeifuError as error:
-        print(f"keifu: {printable(str(error))}", file=sys.stderr)
+        print("keifu:", printable(str(error), keep="\n"), file=sys.stderr)
         sys.exit(error.exit_code)
     except OSError as error:  # such as a disk that is full
         print(f"keifu: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)

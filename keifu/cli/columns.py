@@ -2,6 +2,8 @@
 
 import unicodedata
 
+from keifu.errors import printable
+
 _WIDTH = 100  # columns of a terminal
 _LONGEST = 400  # columns of a text; --json has all of it
 
@@ -10,7 +12,7 @@ def wrapped(text: str, first: str, most: int = _LONGEST) -> list[str]:
     """The text in lines of at most 100 columns after `first`, under which further ones begin; what goes beyond `most`
     columns is left out.
     """
-    shown = "".join(map(_visible, text))
+    shown = printable(text)
     room, indent = _WIDTH - len(first), " " * len(first)
     lines, rest = [], _cut(shown, most)
     while _columns(rest) > room:
@@ -42,8 +44,3 @@ def _fitting(text: str, columns: int) -> str:
 def _columns(text: str) -> int:
     """Columns in a terminal: Chinese and Japanese characters take two, combining ones none."""
     return sum(0 if unicodedata.combining(sign) else 1 + (unicodedata.east_asian_width(sign) in "WF") for sign in text)
-
-
-def _visible(sign: str) -> str:
-    r"""What would break a line or hide, such as "\n" or an escape, as its code."""
-    return sign if sign.isprintable() or sign == "\u3000" else repr(sign)[1:-1]

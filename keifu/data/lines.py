@@ -15,7 +15,7 @@ from itertools import chain, pairwise
 from pathlib import Path
 from typing import BinaryIO
 
-from keifu.errors import ConfigError, DataError
+from keifu.errors import ConfigError, DataError, printable
 
 LONGEST = 1_000_000
 """Characters of the longest line or cell."""
@@ -52,11 +52,6 @@ def shown(text: str) -> str:
     """The beginning of a text on one line, in signs that can be printed."""
     escaped = printable(text[:61])
     return escaped if len(escaped) <= 60 else escaped[:57] + "..."
-
-
-def printable(text: str) -> str:
-    """The text with its control characters and what stands for undecodable bytes of a file's name escaped."""
-    return "".join(sign if sign.isprintable() or sign == "\u3000" else repr(sign)[1:-1] for sign in text)
 
 
 def check_encoding(encoding: str) -> None:

@@ -6,8 +6,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from keifu.data.lines import LONGEST, blocks, lines, open_file, printable, shown
-from keifu.errors import ConfigError, DataError
+from keifu.data.lines import LONGEST, blocks, lines, open_file, shown
+from keifu.errors import ConfigError, DataError, printable
 
 Rows = Iterator[tuple[int, tuple[str, ...]]]
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from keifu.data.lines import LONGEST, check_encoding, lines, printable, shown
+from keifu.data.lines import LONGEST, check_encoding, lines, shown
 from keifu.data.records import read_json_lines, read_parquet
 from keifu.data.tmx import read_tmx
-from keifu.errors import ConfigError, DataError
+from keifu.errors import ConfigError, DataError, printable
 
 Rows = Iterator[tuple[int, tuple[str, ...]]]
 Records = Iterator[tuple[int, list[str]]]

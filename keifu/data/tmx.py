@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.parsers import expat
 
-from keifu.data.lines import LONGEST, blocks, printable, shown
-from keifu.errors import DataError
+from keifu.data.lines import LONGEST, blocks, shown
+from keifu.errors import DataError, printable
 
 _SCANNED = 100  # units whose languages become the columns
 _DEEPEST = 100
