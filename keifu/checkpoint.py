@@ -62,9 +62,14 @@ class RunFolder:
 
     @staticmethod
     def refuse_used(path: str | Path) -> None:
-        """Raises `ConfigError` when there is something at `path` already. Nothing is written."""
+        """Raises `ConfigError` when there is something at `path` already, or its name cannot be written down in the
+        run. Nothing is written.
+        """
         try:
+            str(path).encode()
             used = any(Path(path).iterdir())
+        except UnicodeEncodeError:
+            raise ConfigError(f"{path}: the name is not UTF-8; give another one with --out") from None
         except FileNotFoundError:
             return
         except OSError as error:

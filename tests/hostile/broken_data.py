@@ -244,6 +244,7 @@ OBJECTS = {
     "half of a pair of surrogates": one(
         "a.jsonl", PAIRS + '{"en": "\\ud800", "ja": "1"}\n', "a.jsonl:3", "half of a surrogate pair"
     ),
+    "NUL in a text": one("a.jsonl", PAIRS + '{"en": "\\u0000", "ja": "1"}\n', "a.jsonl:3: a NUL character; remove it"),
     "nested without end": one("a.jsonl", PAIRS + '{"en":' * 100_000, "a.jsonl:3", "nested too deeply"),
     "an object without texts": one("a.jsonl", objects({"id": 1, "score": 0.5}), "a.jsonl:1", "no field holds a text"),
     "an empty object": one("a.jsonl", objects({}), "a.jsonl:1", "no field holds a text"),

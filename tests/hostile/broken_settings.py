@@ -17,7 +17,7 @@ class Case(NamedTuple):
 
     @property
     def command(self) -> tuple[str, ...]:
-        return ("train", "translation", "--data", "a.tsv", *self.arguments, "--out", "run")
+        return ("train", "translation", "--data", "a.tsv", "--out", "run", *self.arguments)
 
     def lay_out(self, folder: Path) -> None:
         (folder / "a.tsv").write_text("".join(f"I see {n}.\t私は{n}を見る。\n" for n in range(9)), "utf-8")
@@ -153,6 +153,9 @@ BY_HAND = {
     "half of a surrogate pair": key('data.valid: "\\ud800"', "data.valid", "not UTF-8"),
     "three betas": key("training.betas: [0.9, 0.9, 0.9]", "2 items or fewer"),
     "a table for settings": arguments("--config", "a.tsv", holds=("a.tsv:1: not valid YAML",)),
+    "a run whose name is not UTF-8": arguments("--out", "run\udcff", holds=(r"run\udcff: the name is not UTF-8",)),
+    "a file for the run's folder": arguments("--out", "a.tsv", holds=("a.tsv: cannot make a folder here",)),
+    "a name that steers terminals": arguments("--init", "\x1b[2J", holds=(r"\x1b[2J: no such folder",), code=3),
     "a file to begin with": arguments("--init", "a.tsv", holds=("a.tsv: a file; expected a run folder",), code=3),
     "a folder without a model to begin with": arguments("--init", ".", holds=(".: neither a run nor",), code=3),
     "a control character on the command line": arguments(
