@@ -19,7 +19,7 @@ def main() -> None:
         print("keifu:", printable(str(error), keep="\n"), file=sys.stderr)
         sys.exit(error.exit_code)
     except OSError as error:  # such as a disk that is full
-        print(f"keifu: {_visible(str(error.filename or 'a file'))}: {error.strerror or error}", file=sys.stderr)
+        print(f"keifu: {printable(str(error.filename or 'a file'))}: {error.strerror or error}", file=sys.stderr)
         sys.exit(3)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):

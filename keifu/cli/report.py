@@ -2,10 +2,15 @@
 
 from typing import Any
 
+_UNNAMED = "source to target"  # of data that does not name its languages
+
 
 def evaluation_report(report: dict[str, Any]) -> str:
     """A line a metric, with signatures; what has to be known of the data stands first."""
     lines = [f"{report['data']}: {report['sentences']:,} sentences, beam {report['beam']}"]
+    data, model = (" to ".join(report[name]) for name in ("languages", "model_languages"))
+    if data != model and _UNNAMED not in (data, model):
+        lines.append(f"note: the data go from {data}, the model from {model}; name both alike, or choose other data")
     if report["selected_on"]:
         lines.append("note: the best checkpoint was chosen on this very data; report a score on other data")
     if report["trained_on"]:

@@ -22,7 +22,7 @@ _FAR, _FAR_CHARACTERS = 6.0, 20  # how far from the usual ratio a pair's lengths
 _USUALLY = 0.9
 _STRANGE = re.compile(
     "\ufffd"  # what decoders put in place of bytes that they could not read
-    "|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"
+    "|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
     "|Ã[\x80-\xbf©¨ªª«§¢¤¶¼]|â€[™œ“”˜¦]|ã[\x81-\x83][\x80-\xbf]"  # UTF-8 that was read as Latin-1 or Windows-1252
     "|&(?:amp|lt|gt|quot|nbsp|#\\d+);|</?(?:br|p|b|i|a|div|span)\\b[^>]*>"
 )

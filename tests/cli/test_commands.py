@@ -361,6 +361,16 @@ def test_evaluate_refuses_what_it_cannot_read(trained: TrainedRun, corpus: str, 
     assert_one_message(fr, 2, "its sides are en and ja, asked for --target fr")
 
 
+def test_evaluating_on_data_in_other_languages_is_remarked_upon(
+    trained: TrainedRun, corpus: str, tmp_path: Path, keifu: Command
+) -> None:
+    note = "note: the data go from en to de, the model from en to ja"
+    assert note not in keifu("evaluate", trained.path, "--data", corpus).out
+    left, right = corpus.split(",")
+    shutil.copy(right, tmp_path / "text.de")
+    assert note in keifu("evaluate", trained.path, "--data", f"{left},{tmp_path}/text.de").out
+
+
 # ---- translate ---------------------------------------------------------------------------------------------
 
 

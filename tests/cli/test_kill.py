@@ -103,6 +103,7 @@ def test_a_run_that_is_killed_again_and_again_ends_like_one_that_never_was(
             assert_equal_in_the_end(path, unbroken)
             shutil.rmtree(path)
             runs += 1
+            assert runs <= KILLS, "processes end before a save of theirs was seen"
     record_property("kills", kills)
     record_property("of them inside a save", inside)
     record_property("runs that ended equal", runs)

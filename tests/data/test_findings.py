@@ -42,6 +42,7 @@ def test_nothing_stands_out_in_clean_data(tmp_path: Path) -> None:
         ("strange characters", ("I see \ufffd cats.", "私は猫を見る。")),
         ("strange characters", ("It\u2019s a caf\u00c3\u00a9 here.", "喫茶店です。")),
         ("strange characters", ("I see five cats.", "私は\x85猫を見る。")),
+        ("strange characters", ("I see a carriage\rreturn.", "私は猫を見る。")),
         ("strange characters", ("I see cats &amp; dogs <br> here.", "私は猫と犬を見る。")),
         ("other script", ("I see nothing.", "I see nothing now.")),
         ("other script", ("私は猫を見る。", "私は鳥を見る。")),
