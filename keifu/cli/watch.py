@@ -74,9 +74,7 @@ def stop_requests() -> Iterator[list[int]]:
         received.append(number)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         with suppress(OSError):
-            print(
-                "\nstopping after this step, saving first (once more to stop at once) ...", file=sys.stderr, flush=True
-            )
+            print("\nstopping, saving first (once more to stop at once) ...", file=sys.stderr, flush=True)
 
     previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -42,7 +42,7 @@ def stop(process: Process, number: int) -> tuple[list[dict[str, Any]], float]:
     seconds = time.monotonic() - asked
     assert seconds < 5
     assert process.returncode == 130
-    assert err.strip().startswith("stopping after this step, saving first")
+    assert err.strip().startswith("stopping, saving first")
     assert "Traceback" not in err
     return events, seconds
 

@@ -20,7 +20,10 @@ CASES = {  # data, further arguments
     "enja, small": ("enja", ["--set", "training.max_steps=150", "--set", "training.evaluate_every=50"]),
     "enja, small, in four parts": ("enja", ["--set", "training.max_steps=100", "--set", "training.accumulate=4"]),
     "multi30k-en-de, small": ("multi30k-en-de", ["--set", "training.max_steps=150"]),
-    "multi30k-en-de, base": ("multi30k-en-de", ["--preset", "base", "--set", "training.max_steps=20"]),
+    "multi30k-en-de, base": (
+        "multi30k-en-de:train[:8000]",
+        ["--preset", "base", "--set", "training.max_steps=8", "--set", "training.evaluate_every=8"],
+    ),
 }
 
 
