@@ -186,7 +186,11 @@ class Model:
         seconds = time.perf_counter() - began
         outputs = [bests[0].text for bests in found]
         scores = score_translations(outputs, [pair.target for pair in pairs.pairs])
-        report = {"data": pairs.spec, "languages": list(pairs.languages), "model_languages": list(self.languages)}
+        report: dict[str, Any] = {
+            "data": pairs.spec,
+            "languages": list(pairs.languages),
+            "model_languages": list(self.languages),
+        }
         report |= {"sentences": len(outputs), "beam": settings.beam, **scores}
         report |= _by_construction(pairs.pairs, outputs)
         report |= self._alignment(pairs)
