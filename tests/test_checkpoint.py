@@ -260,7 +260,7 @@ def test_a_save_writes_syncs_renames_syncs_and_only_then_deletes(run: RunFolder,
     leavings = (("delete", ".last.partial"), ("delete", ".step-3.partial"))  # in case a crash left some
     after = [call for call in after if call not in leavings]
     assert after[:3] == [("fsync", "checkpoints"), ("rename", ".last.partial"), ("fsync", "run")]
-    assert after[3:7] == [
+    assert [call for call in after[3:] if "step-" in call[1]] == [
         ("rename", "step-2"),
         ("delete", ".step-2.deleted.partial"),
         ("rename", "step-1"),
