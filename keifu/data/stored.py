@@ -23,7 +23,9 @@ _BLOCK = 4096  # pairs that are read at once
 class StoredPairs(Sequence[Pair]):
     """A sequence of pairs whose texts lie in a file. A slice of it shares the file; `turned` swaps the sides."""
 
-    def __init__(self, file: IO[bytes], starts: NDArray[np.int64], middles: NDArray[np.uint32], turned: bool) -> None:
+    def __init__(
+        self, file: IO[bytes], starts: NDArray[np.integer[Any]], middles: NDArray[np.uint32], turned: bool
+    ) -> None:
         self._file, self._starts, self._middles, self._turned = file, starts, middles, turned
 
     def __len__(self) -> int:
@@ -54,7 +56,7 @@ class StoredPairs(Sequence[Pair]):
 
     def byte_lengths(self, begin: int, end: int) -> NDArray[np.int64]:
         """`[end - begin, 2]`, bytes of the source and of the target of the pairs from `begin` up to `end`."""
-        whole = np.diff(self._starts[begin : end + 1])
+        whole = np.diff(self._starts[begin : end + 1].astype(np.int64))
         left = self._middles[begin:end].astype(np.int64)
         sides = np.stack([left, whole - left], axis=1)
         return sides[:, ::-1] if self._turned else sides
@@ -108,4 +110,6 @@ def store(pairs: Iterable[Pair]) -> StoredPairs:
             f"{folder}: data larger than memory cannot be kept here: {error.strerror}; "
             "make room, or name another folder in $KEIFU_CACHE"
         ) from None
-    return StoredPairs(file, np.frombuffer(starts, np.int64), np.frombuffer(middles, np.uint32), turned=False)
+    whole = np.frombuffer(starts, np.int64)
+    compact = whole.astype(np.uint32) if starts[-1] < 2**32 else whole
+    return StoredPairs(file, compact, np.frombuffer(middles, np.uint32), turned=False)

@@ -215,19 +215,23 @@ _LANGUAGES = _words(
     arabic bulgarian chinese czech danish dutch english finnish french german greek hebrew hindi hungarian indonesian
     italian japanese korean norwegian polish portuguese romanian russian spanish swedish thai turkish ukrainian
     vietnamese
+    englisch deutsch französisch spanisch italienisch japanisch chinesisch anglais allemand français espagnol italien
+    japonais chinois inglés alemán francés español italiano japonés chino
+    英語 日本語 中国語 韓国語 フランス語 ドイツ語 スペイン語
     """
 )
 _FIELDS = _words(
     """
     source target src tgt trg text sentence sentence1 sentence2 source_text target_text translation reference ref mt
     hypothesis id idx index line label score lang language source_lang target_lang src_lang tgt_lang domain url
+    原文 訳文 和訳 英訳
     """
 )
 _CODE = re.compile(r"([a-z]{2,3})([-_](latn|cyrl|arab|hans|hant|jpan|kore|hang|deva|grek|hebr))?([-_][a-z]{2})?")
 
 
 def is_language(name: str) -> bool:
-    """Whether this is the code or the English name of a common language: "ja", "en-US", "jpn_Jpan", "Japanese"."""
+    """Whether this is a code or a name of a common language: "ja", "en-US", "jpn_Jpan", "Japanese", "日本語"."""
     code = _CODE.fullmatch(name.lower())
     return bool(code and code[1] in _CODES) or name.lower() in _LANGUAGES
 

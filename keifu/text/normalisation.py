@@ -38,7 +38,7 @@ _CJK_SIGN = r"\u3001-\u303f\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
 _CJK_SPACE = re.compile(f"(?<=[{_CJK}{_CJK_SIGN}]) +| +(?=[{_CJK}{_CJK_SIGN}])")
 # A Latin letter at the beginning, or after the end of a sentence that is neither "p.m." nor "...".
 _FIRST_LETTER = re.compile(r"(?:^\s*|(?<!\.\w)(?<!\.)[.?!]\s+)[\"'“‘«(\[¿¡]*[a-zà-öø-ɏ]")
-_ENGLISH = re.compile(r"en(g|glish)?([-_].*)?", re.IGNORECASE)
+_ENGLISH = re.compile(r"(?:en(g|glish)?|英語)([-_].*)?", re.IGNORECASE)
 _ENGLISH_I = re.compile(r"(?<![\w.-])i(?![\w-]|\.\w)")
 
 _LETTERS_AND_DIGITS = string.ascii_letters + string.digits

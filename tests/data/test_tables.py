@@ -142,6 +142,9 @@ def test_blank_lines_are_empty_rows_but_for_the_last(name: str, tmp_path: Path) 
         ("EN \tJa", (), (), ("EN", "Ja"), True),
         ("en-US\tjpn_Jpan", (), (), ("en-US", "jpn_Jpan"), True),
         ("English\tJapanese", (), (), ("English", "Japanese"), True),
+        ("Englisch\tDeutsch", (), (), ("Englisch", "Deutsch"), True),
+        ("英語\t日本語", (), (), ("英語", "日本語"), True),
+        ("原文\t訳文", (), (), ("原文", "訳文"), True),
         ("source\ttarget", (), (), ("source", "target"), True),
         ("id\ten\tja\tmy_own", (), (), ("id", "en", "ja", "my_own"), True),
         ("\ten\tja", (), (), ("1", "en", "ja"), True),
@@ -179,7 +182,9 @@ def test_one_column_has_a_header_only_if_it_is_no_word_of_a_text(first: str, nam
     assert len(rows) == (3 if names == ("text",) else 4)
 
 
-@pytest.mark.parametrize("name", ["en", "JA", "ja-JP", "zh_Hans", "zh-Hant-TW", "eng", "deu_Latn", "Japanese"])
+@pytest.mark.parametrize(
+    "name", ["en", "JA", "ja-JP", "zh_Hans", "zh-Hant-TW", "eng", "deu_Latn", "Japanese", "日本語"]
+)
 def test_names_of_languages(name: str) -> None:
     assert is_language(name)
 
