@@ -337,6 +337,9 @@ def _cut(data: PairData, rows: slice) -> PairData:
 def _same_way(data: PairData, languages: tuple[str, str]) -> PairData:
     if UNNAMED in (data.languages, languages):
         return replace(data, languages=languages)
+    if set(data.languages) != set(languages):
+        found, before = (" and ".join(sides) for sides in (data.languages, languages))
+        raise ConfigError(f"{data.spec}: its sides are {found}, those before it {before}; name them alike in all data")
     return directed(data, *languages)
 
 
@@ -365,13 +368,13 @@ def _joined(parts: list[PairData]) -> PairData:
 def _unequal(paths: Sequence[Path], form: Form, counted: tuple[int, int], blank: bool) -> DataError:
     """blank: whether what one has more than the other is empty."""
     left, right = counted
-    hint = ""
+    hint = "; find the line that one of them lacks, or take a file that holds both sides"
     if blank:
         more, longer = abs(left - right), paths[left < right]
         which = f"last {more:,} lines of {longer} are blank: remove them"
         hint = "; the " + (which if more > 1 else f"last line of {longer} is blank: remove it")
     elif drift := _where_they_part(paths, form):
-        hint = f"; going by the lengths of the lines, they part near line {drift:,}"
+        hint = f"; going by the lengths of the lines, they part near line {drift:,}: look there"
     counts = f"{paths[0]} has {left:,} lines, {paths[1]} has {right:,}"
     return DataError(f"{counts}; line N of one must translate line N of the other{hint}")
 

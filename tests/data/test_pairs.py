@@ -55,7 +55,11 @@ def test_text_is_left_as_it_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("left", "right", "message"),
     [
-        (b"one\ntwo\n", b"1\n", r"a\.en has 2 lines, .*a\.ja has 1; line N of one must translate line N"),
+        (
+            b"one\ntwo\n",
+            b"1\n",
+            r"a\.en has 2 lines, .*a\.ja has 1; line N of one must translate line N .*; find the line",
+        ),
         (b"one\n" * 1500, b"1\n" * 1499, "has 1,500 lines, .* has 1,499"),
         (b"", b"1\n", r"a\.en.*empty"),
         (b"\n\n", b" \n\n", "no line has text on both sides"),
@@ -292,3 +296,12 @@ def test_columns_without_names_are_chosen_by_number(tmp_path: Path) -> None:
     data = load_pairs(str(tmp_path / "a.tsv"), source="2", target="4")
     assert [(pair.source, pair.target) for pair in data.pairs] == [("I", "1"), ("you", "2")]
     assert data.languages == ("2", "4")
+
+
+def test_data_that_name_their_languages_otherwise_are_not_joined(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("en\tja\nI\t私\n", "utf-8")
+    (tmp_path / "b.tsv").write_text("English\tJapanese\nyou\t君\n", "utf-8")
+    with pytest.raises(
+        ConfigError, match=r"b\.tsv: its sides are English and Japanese, those before it en and ja; name"
+    ):
+        load_pairs(f"{tmp_path}/a.tsv+{tmp_path}/b.tsv")
