@@ -79,7 +79,7 @@ def test_a_signal_saves_and_ends_with_code_130_within_seconds(
 
 # ---- during an evaluation ----------------------------------------------------------------------------------
 
-EVALUATED = repeats(30, 240)  # sentences, one at a time: in full, an evaluation takes longer than a process may
+EVALUATED = repeats(30, 400)  # sentences, one at a time: in full, an evaluation takes longer than a process may
 SLOW: dict[str, Any] = {
     "training": {"max_steps": 30, "evaluate_every": 15, "evaluate_on": EVALUATED},
     "decoding": {"batch_size": 1},

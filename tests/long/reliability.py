@@ -27,6 +27,7 @@ CHECKS = {
         RESUME + "test_a_run_that_was_stopped_goes_on_exactly",
         RESUME + "test_a_run_that_was_broken_off_mid_accumulation_goes_on_from_its_checkpoint",
         RESUME + "test_a_run_that_was_stopped_in_an_evaluation_makes_it_first_when_it_goes_on",
+        RESUME + "test_a_run_that_was_stopped_within_a_step_takes_it_anew",
         RESUME + "test_a_run_may_be_stopped_at_every_step",
     ],
     "kill -9 at random moments": [

@@ -181,8 +181,14 @@ def test_a_run_that_was_stopped_in_an_evaluation_makes_it_first_when_it_goes_on(
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("step", [1, 7])
 def test_a_run_that_was_stopped_within_a_step_takes_it_anew(
-    step: int, part: int, spec: str, unbroken: tuple[Run, dict[int, dict[str, str]]], tmp_path: Path
+    step: int,
+    part: int,
+    spec: str,
+    unbroken: tuple[Run, dict[int, dict[str, str]]],
+    tmp_path: Path,
+    record_property: Record,
 ) -> None:
+    record_property("stops", 1)
     run = new_run(spec, tmp_path / "run")
     asked = 0
 
