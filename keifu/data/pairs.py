@@ -115,7 +115,7 @@ def load_pairs(
     for term in parse(spec, SETS):
         data = directed(_load(term, part, source, target, form, on_progress), source, target)
         if loaded:
-            data = _same_way(data, loaded[0].languages)
+            data = same_way(data, loaded[0].languages)
         loaded.append(data)
     return loaded[0] if len(loaded) == 1 else _joined(loaded)
 
@@ -128,12 +128,12 @@ def has_parts(spec: str) -> bool:
 def other_part(spec: str, part: str) -> str:
     """The SPEC of that part of the sets in `spec` that name none."""
     named = [term.name for term in parse(spec, SETS) if term.name and term.part is None]
-    return "+".join(f"{name}:{part}" for name in named)
+    return "+".join(f"{name}:{part}" for name in dict.fromkeys(named))
 
 
 def tests_at_hand(spec: str) -> list[str]:
     """The test parts of the sets in `spec` that are there without a download."""
-    named = [CATALOGUE[term.name] for term in parse(spec, SETS) if term.name in CATALOGUE]
+    named = [CATALOGUE[name] for name in dict.fromkeys(term.name for term in parse(spec, SETS)) if name in CATALOGUE]
     return [
         f"{each.name}:test"
         for each in named
@@ -307,7 +307,8 @@ def _gather(triples: Iterator[tuple[int, str, str]], spec: str, file: str, langu
 
 def _compact(lines: "array[int]") -> Sequence[int]:
     """Line numbers, of which there may be many millions, as a range where none is left out."""
-    if lines and lines[-1] - lines[0] == len(lines) - 1:
+    numbers = np.frombuffer(lines, np.uint32) if lines else np.zeros(0, np.uint32)
+    if lines and bool((numbers[1:] == numbers[:-1] + 1).all()):
         return range(lines[0], lines[-1] + 1)
     return lines
 
@@ -334,7 +335,8 @@ def _cut(data: PairData, rows: slice) -> PairData:
     return data if (begin, end) == (0, len(data.pairs)) else data.cut(begin, max(begin, end))
 
 
-def _same_way(data: PairData, languages: tuple[str, str]) -> PairData:
+def same_way(data: PairData, languages: tuple[str, str]) -> PairData:
+    """The pairs in the direction of these languages, where both name theirs. Raises ConfigError."""
     if UNNAMED in (data.languages, languages):
         return replace(data, languages=languages)
     if set(data.languages) != set(languages):

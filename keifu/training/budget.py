@@ -18,6 +18,9 @@ ENOUGH = 1.0
 MEASURED_SHARE = 0.03
 """Of a time limit, spent on real steps to plan with."""
 
+MOST_MEASURED = 60.0
+"""Seconds of real steps at most, however long the limit."""
+
 _FEWEST_STEPS = 3
 _EVALUATED_SHARE = 0.1  # of the time left, at most, given to evaluations, where the settings do not say how often
 _USED_SHARE = 0.96  # of the time left, given to steps and evaluations; the rest absorbs slower moments

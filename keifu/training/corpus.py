@@ -4,7 +4,17 @@ import math
 from dataclasses import dataclass, replace
 
 from keifu.data.download import Progress, ignore
-from keifu.data.pairs import NONE_BLANK, Form, PairData, directed, has_parts, load_pairs, other_part, tests_at_hand
+from keifu.data.pairs import (
+    NONE_BLANK,
+    Form,
+    PairData,
+    directed,
+    has_parts,
+    load_pairs,
+    other_part,
+    same_way,
+    tests_at_hand,
+)
 from keifu.errors import ConfigError, DataError
 from keifu.training.settings import Data
 
@@ -34,7 +44,7 @@ def load_corpus(data: Data, on_progress: Progress = ignore) -> Corpus:
         valid = load_pairs(named, "dev", data.source, data.target, form, on_progress)
         if valid.languages == train.languages[::-1]:
             valid = directed(valid, *train.languages)
-        others = (directed(load_pairs(spec), *train.languages) for spec in tests_at_hand(data.train))
+        others = (same_way(load_pairs(spec), train.languages) for spec in tests_at_hand(data.train))
         return Corpus(train, valid, named, tuple(others))
     pairs = len(train.pairs)
     if pairs < 2:

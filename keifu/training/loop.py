@@ -231,7 +231,7 @@ def accumulate_gradients(
 
     should_stop: asked before each backward pass. Raises Stopped when it says so.
     """
-    batches = [learner.task.batch(learner.data, part) for part in np.array_split(rows, parts) if len(part)]
+    batches = [learner.task.batch(learner.data, part) for part in np.array_split(rows, min(parts, len(rows)))]
     tokens = sum(learner.task.scored(batch) for batch in batches)
     surprise = 0.0
     for batch in batches:

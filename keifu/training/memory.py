@@ -122,12 +122,14 @@ def _system() -> Iterator[int]:
 
 def _control_group() -> Iterator[int]:
     folder = Path("/sys/fs/cgroup")
-    for most, used in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    for group, most, used in (
+        (folder, "memory.max", "memory.current"),
+        (folder / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
     ):
         try:
-            yield int((folder / most).read_text()) - int((folder / used).read_text())
+            statistics = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+            files = sum(int(statistics.get(name, 0)) for name in ("inactive_file", "active_file"))  # can be given back
+            yield int((group / most).read_text()) - int((group / used).read_text()) + files
         except (OSError, ValueError):  # no such group, or no limit ("max")
             continue
 

@@ -22,7 +22,17 @@ from keifu.text import Tokenizer
 from keifu.text.normalisation import PairNormalisation, infer
 from keifu.training.allocator import keep_freed_memory
 from keifu.training.beginning import Beginning, begin_with, read_beginning
-from keifu.training.budget import ENOUGH, EVALUATIONS, MEASURED_SHARE, Plan, Speed, duration_of, measure, plan
+from keifu.training.budget import (
+    ENOUGH,
+    EVALUATIONS,
+    MEASURED_SHARE,
+    MOST_MEASURED,
+    Plan,
+    Speed,
+    duration_of,
+    measure,
+    plan,
+)
 from keifu.training.corpus import Corpus, load_corpus
 from keifu.training.loop import Learner
 from keifu.training.memory import available, explained, refuse_too_large_a_batch, refuse_too_large_a_model
@@ -30,7 +40,7 @@ from keifu.training.network import fill, make_model, named_parameters
 from keifu.training.optimiser import make_optimizer, peak_learning_rate, restore_state
 from keifu.training.precision import NAMES, choose_device, choose_precision
 from keifu.training.run import Run
-from keifu.training.settings import MOST_STEPS, Data, Settings, preset_for, read_settings, resolve_settings
+from keifu.training.settings import MOST_STEPS, Data, Settings, Training, preset_for, read_settings, resolve_settings
 
 _DEFAULT_EPOCHS, _FEWEST_STEPS = 20, 1_000  # without a limit: whichever is more
 _SPARE = 0.5  # seconds of a time limit for the end of the process itself
@@ -247,8 +257,10 @@ def _set_limits(run: Run, began: float) -> None:
     if training.max_time is not None:
         run.deadline = began + duration(training.max_time) - _SPARE
         if steps is None:
-            within = _plan(run)
+            within = _plan(run, training)
             steps, every = within.steps, within.evaluate_every
+        else:  # time is kept for the last evaluation
+            run.speed = _measure(run, ENOUGH)
     if steps is None:
         fewest = 1 if training.epochs else _FEWEST_STEPS
         steps = max(fewest, round((training.epochs or _DEFAULT_EPOCHS) * run.learner.sampler.batches_per_epoch))
@@ -263,26 +275,43 @@ def _extend(run: Run, more: dict[str, str], began: float) -> None:
     amount = text.removeprefix("+")
     if limit == "max_time":
         run.deadline = began + duration(amount) - _SPARE
-        steps = run.learner.step + _plan(run).steps
-    else:
-        batches = run.learner.sampler.batches_per_epoch
-        try:
-            steps = int(amount) if limit == "max_steps" else round(float(amount) * batches)
-        except (ValueError, OverflowError):
-            raise ConfigError(f"--{limit.replace('_', '-')} {text}: expected a number such as +1000") from None
-        if text.startswith("+"):
-            steps += run.settings.training.max_steps or 0
-        if steps > MOST_STEPS:
-            raise ConfigError(f"--{limit.replace('_', '-')} {text}: comes to over {MOST_STEPS:,} steps; give less")
+        _extend_by_time(run)
+        return
+    option = f"--{limit.replace('_', '-')} {text}"
+    batches = run.learner.sampler.batches_per_epoch
+    try:
+        steps = int(amount) if limit == "max_steps" else round(float(amount) * batches)
+    except (ValueError, OverflowError):
+        raise ConfigError(f"{option}: expected a number such as +1000") from None
+    if text.startswith("+"):
+        steps += run.settings.training.max_steps or 0
+    if steps > MOST_STEPS:
+        raise ConfigError(f"{option}: comes to over {MOST_STEPS:,} steps; give less")
+    if steps <= run.learner.step:
+        raise ConfigError(
+            f"{option}: comes to {steps:,} steps, {run.learner.step:,} are done; give more, such as +1000"
+        )
     # A longer run is not evaluated more often than a new one would be.
     every = max(run.settings.training.evaluate_every or 1, math.ceil((steps - run.learner.step) / EVALUATIONS))
     run.settings = run.settings.with_training(max_steps=steps, evaluate_every=every)
 
 
-def _plan(run: Run) -> Plan:
+def _extend_by_time(run: Run) -> None:
+    """As many steps as fit until the deadline, evaluated as often as a new run would be, but not more often than so
+    far.
+    """
+    training, done = run.settings.training, run.learner.step
+    within = _plan(run, training.model_copy(update={"evaluate_every": None}))
+    if training.evaluate_every is not None and training.evaluate_every > within.evaluate_every:
+        within = _plan(run, training)
+    run.settings = run.settings.with_training(max_steps=done + within.steps, evaluate_every=within.evaluate_every)
+
+
+def _plan(run: Run, training: Training) -> Plan:
     """What fits between now and the deadline. Raises ConfigError where there is no time for one step."""
-    run.speed = _measure(run, MEASURED_SHARE * (run.deadline - time.monotonic()))
-    within = plan(run.deadline - time.monotonic(), run.speed, run.settings.training)
+    if run.speed is None:
+        run.speed = _measure(run, min(MOST_MEASURED, MEASURED_SHARE * (run.deadline - time.monotonic())))
+    within = plan(run.deadline - time.monotonic(), run.speed, training)
     if within.steps == 0:
         raise ConfigError(
             f"the time is too short for one step and one evaluation, which takes {run.speed.evaluation:.1f} s here; "

@@ -305,3 +305,14 @@ def test_data_that_name_their_languages_otherwise_are_not_joined(tmp_path: Path)
         ConfigError, match=r"b\.tsv: its sides are English and Japanese, those before it en and ja; name"
     ):
         load_pairs(f"{tmp_path}/a.tsv+{tmp_path}/b.tsv")
+
+
+def test_places_of_joined_data_are_those_of_each_file(tmp_path: Path) -> None:
+    (tmp_path / "b.tsv").write_text("I\t私\n\nyou\t君\n", "utf-8")
+    (tmp_path / "c.tsv").write_text("we\t我々\n\n\nthey\t彼ら\n", "utf-8")
+    data = load_pairs(f"{tmp_path}/b.tsv+{tmp_path}/c.tsv")
+    assert [data.places[row].split("/")[-1] for row in range(4)] == ["b.tsv:1", "b.tsv:3", "c.tsv:1", "c.tsv:4"]
+
+
+def test_the_other_part_of_a_set_is_named_once() -> None:
+    assert other_part("builtin:enja[:100]+builtin:enja[200:300]", "dev") == "builtin:enja:dev"

@@ -16,6 +16,7 @@ from keifu.checkpoint import MODEL, OPTIMIZER, RunFolder, load_training_state
 from keifu.config import read_yaml
 from keifu.errors import CheckpointError, ConfigError, DataError
 from keifu.session import load
+from keifu.training.budget import Speed
 from keifu.training.corpus import Corpus, load_corpus
 from keifu.training.loop import Checkpoint, Evaluation, Finished, Step
 from keifu.training.run import Run
@@ -204,6 +205,30 @@ def test_a_run_that_was_stopped_within_a_step_takes_it_anew(
     found = dict(fingerprints(again))
     assert found == {number: each for number, each in unbroken[1].items() if number >= step}
     assert_ends_equal(tmp_path / "run", unbroken[0])
+
+
+@pytest.mark.parametrize(
+    "more", [{"max_steps": "-5"}, {"max_steps": "0"}, {"max_steps": "+-20"}, {"max_steps": "2"}, {"epochs": "0.0001"}]
+)
+def test_a_limit_below_what_is_done_is_refused_and_the_run_stays_as_it_was(
+    more: dict[str, str], spec: str, tmp_path: Path
+) -> None:
+    run = new_run(spec, tmp_path / "run")
+    list(run.events(should_stop=lambda: run.learner.step == 3))
+    before = (tmp_path / "run" / "config.yaml").read_bytes()
+    with pytest.raises(ConfigError, match=r"steps, 3 are done; give more, such as \+1000"):
+        resume(tmp_path / "run", more)
+    assert (tmp_path / "run" / "config.yaml").read_bytes() == before
+
+
+def test_a_run_given_more_time_uses_it_though_it_was_evaluated_often(
+    spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list(tiny_run(spec, tmp_path / "run", {"max_steps": 10, "evaluate_every": 5}).events())
+    monkeypatch.setattr("keifu.training.start._measure", lambda *_: Speed(step=0.1, evaluation=5.0, memory=0))
+    training = resume(tmp_path / "run", {"max_time": "1200s"}).settings.training
+    steps, every = (training.max_steps or 0) - 10, training.evaluate_every or 0
+    assert 0.8 * 1200 < steps * 0.1 + steps / every * 5.0 < 1200
 
 
 def test_a_run_that_ended_early_goes_on_only_with_a_new_limit_and_waits_anew(spec: str, tmp_path: Path) -> None:
@@ -397,9 +422,9 @@ def test_a_run_given_more_time_ends_by_then(finished: Run) -> None:
         ({"max_steps": "1.5"}, "--max-steps 1.5: expected a number"),
         ({"epochs": "inf"}, "--epochs inf: expected a number"),
         ({"epochs": "+nan"}, r"--epochs \+nan: expected a number"),
-        ({"max_steps": "3"}, "all 4 steps are done"),
-        ({"max_steps": "-3"}, "all 4 steps are done"),
-        ({"max_steps": "+0"}, "all 4 steps are done"),
+        ({"max_steps": "3"}, "4 are done; give more"),
+        ({"max_steps": "-3"}, "4 are done; give more"),
+        ({"max_steps": "+0"}, "4 are done; give more"),
         ({"max_time": "soon"}, "'soon' is no duration"),
         ({"max_time": "0.001s"}, "the time is too short"),
     ],
