@@ -103,12 +103,12 @@ def config(
 @app.command()
 def env(json_: Json = False) -> None:
     """Print versions and what this machine can compute with."""
-    from keifu.training.precision import choose_device, choose_precision, has_amx
+    from keifu.training.precision import choose_device, choose_precision, multiplies_bf16
     from keifu.training.run import environment
 
     facts = environment()
     device = choose_device("auto")
-    facts |= {"amx_bf16": has_amx(), "device": str(device)}
+    facts |= {"multiplies_bf16": multiplies_bf16(), "device": str(device)}
     facts["precision"] = str(choose_precision("auto", device, 256)).removeprefix("torch.")
     if json_:
         print(json.dumps(facts))

@@ -5,8 +5,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_ROWS = 512
+_ROWS = 2048
 """Positions whose scores are held at a time."""
+
+_NORMALISED = 128
+"""Of these, positions that are normalised at a time in full precision: few enough to stay in the processor's cache."""
 
 
 def cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor, smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
@@ -31,23 +34,26 @@ class _CrossEntropy(torch.autograd.Function):
         ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, smoothing: float, wants_gradient: bool
     ) -> tuple[Tensor, Tensor]:
         exact = torch.float64 if hidden.dtype == torch.float64 else torch.float32
-        smoothed = torch.zeros((), dtype=exact, device=hidden.device)
-        plain = torch.zeros_like(smoothed)
+        smoothed, plain = torch.zeros(2, dtype=exact, device=hidden.device).unbind()
         hidden_gradients = []
         weight_gradient = torch.zeros_like(weight, dtype=exact) if wants_gradient else None
         with torch.autocast(hidden.device.type, enabled=False):
             for rows, target in zip(hidden.split(_ROWS), targets.split(_ROWS), strict=True):
-                logits = (rows @ weight.T).to(exact)
-                normaliser = logits.logsumexp(-1, keepdim=True)
-                surprise = (normaliser - logits.gather(-1, target[:, None])).sum()
-                plain += surprise
-                smoothed += (1 - smoothing) * surprise
-                if smoothing:
-                    smoothed += smoothing * (normaliser.squeeze(-1) - logits.mean(-1)).sum()
+                scores = rows @ weight.T
+                for some, their_target in zip(scores.split(_NORMALISED), target.split(_NORMALISED), strict=True):
+                    surprise, spread = _normalise(some, their_target, exact)
+                    plain += surprise
+                    smoothed += (1 - smoothing) * surprise + smoothing * spread
                 if weight_gradient is not None:
-                    gradient = _score_gradient(logits, normaliser, target, smoothing).to(hidden.dtype)
+                    gradient = _less_the_target(scores, target, smoothing)
                     hidden_gradients.append(gradient @ weight)
                     weight_gradient += gradient.T @ rows
+            if weight_gradient is not None and smoothing:
+                # The share of all tokens is the same for every one, so it is taken off the products, not the scores.
+                share = smoothing / len(weight)
+                even = share * weight.sum(0)
+                hidden_gradients = [part.sub_(even) for part in hidden_gradients]
+                weight_gradient -= share * hidden.sum(0, dtype=exact)
         if weight_gradient is not None:
             ctx.save_for_backward(torch.cat(hidden_gradients), weight_gradient)
             ctx.dtype = weight.dtype
@@ -61,10 +67,23 @@ class _CrossEntropy(torch.autograd.Function):
         return hidden_gradient * scale, (weight_gradient * scale).to(ctx.dtype), None, None, None
 
 
-def _score_gradient(logits: Tensor, normaliser: Tensor, target: Tensor, smoothing: float) -> Tensor:
-    """softmax(logits) minus the smoothed target distribution, in the memory of the logits."""
-    gradient = logits.sub_(normaliser).exp_()
-    if smoothing:
-        gradient.sub_(smoothing / logits.shape[-1])
-    gradient.scatter_add_(-1, target[:, None], gradient.new_full((len(target), 1), smoothing - 1))
-    return gradient
+def _normalise(scores: Tensor, target: Tensor, exact: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Turns scores `[n, V]` into probabilities where they are; returns two sums over the rows: -log p of the target,
+    and the mean of -log p over all tokens.
+    """
+    logits = scores.to(exact)
+    chosen, mean = logits.gather(-1, target[:, None]), logits.mean(-1, keepdim=True)
+    highest = logits.amax(-1, keepdim=True)
+    shares = logits.sub_(highest).exp_()
+    total = shares.sum(-1, keepdim=True)
+    scores.copy_(shares.div_(total))
+    normaliser = highest + total.log()
+    return (normaliser - chosen).sum(), (normaliser - mean).sum()
+
+
+def _less_the_target(probability: Tensor, target: Tensor, smoothing: float) -> Tensor:
+    """Takes 1 - smoothing off the target's probability `[n, V]`, where it is: the gradient of the scores but for the
+    share of all tokens.
+    """
+    chosen = target[:, None]
+    return probability.scatter_add_(-1, chosen, probability.new_full(chosen.shape, smoothing - 1))

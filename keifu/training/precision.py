@@ -1,8 +1,8 @@
 """Which device, and which number format a model computes in.
 
 The rule for `precision: auto`, from benchmarks/training.py: on a GPU bfloat16 where it has it. On a CPU bfloat16
-where the processor multiplies bfloat16 matrices in hardware (AMX) and the model is at least 128 wide; float32
-otherwise. Weights and the optimiser's state are always float32: bfloat16 is what the products are computed in
+where the processor multiplies bfloat16 matrices in hardware (AMX or AVX512-BF16) and the model is at least 128 wide;
+float32 otherwise. Weights and the optimiser's state are always float32: bfloat16 is what the products are computed in
 (torch.autocast).
 """
 
@@ -17,6 +17,7 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 _NARROWEST = 128
+_INSTRUCTIONS = {"amx_bf16", "avx512_bf16"}  # as Linux names them
 _DEVICES = ("cpu", "cuda", "mps")
 
 
@@ -41,7 +42,7 @@ def choose_precision(name: str, device: torch.device, width: int) -> torch.dtype
         return DTYPES[name]
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
-    return torch.bfloat16 if device.type == "cpu" and has_amx() and width >= _NARROWEST else torch.float32
+    return torch.bfloat16 if device.type == "cpu" and multiplies_bf16() and width >= _NARROWEST else torch.float32
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[None]:
@@ -49,9 +50,9 @@ def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager
     return torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
 
 
-def has_amx() -> bool:
-    """Whether this processor has bfloat16 matrix instructions. Unknown counts as no."""
+def multiplies_bf16() -> bool:
+    """Whether this processor multiplies bfloat16 matrices in hardware. Unknown counts as no."""
     try:
-        return "amx_bf16" in Path("/proc/cpuinfo").read_text()
+        return bool(_INSTRUCTIONS & set(Path("/proc/cpuinfo").read_text().split()))
     except OSError:
         return False

@@ -17,7 +17,7 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 
 @pytest.mark.parametrize(
-    ("name", "amx", "width", "expected"),
+    ("name", "hardware", "width", "expected"),
     [
         ("auto", True, 128, torch.bfloat16),
         ("auto", True, 127, torch.float32),
@@ -27,9 +27,9 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
     ],
 )
 def test_the_rule_on_a_processor(
-    name: str, amx: bool, width: int, expected: torch.dtype, monkeypatch: pytest.MonkeyPatch
+    name: str, hardware: bool, width: int, expected: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(precision, "has_amx", lambda: amx)
+    monkeypatch.setattr(precision, "multiplies_bf16", lambda: hardware)
     assert choose_precision(name, CPU, width) == expected
 
 
