@@ -1,142 +1,152 @@
 """Translation training in keifu beside the same model of Hugging Face (Marian) in a plain loop, in one run.
 
-    python benchmarks/training.py [--preset small] [--steps 8]
+    python benchmarks/training.py [--work random] [--work enja] [--steps 8] [--rounds 3]
 
-Random sentences of 6 to 18 tokens, about 4,100 real target tokens a step, 8,000 tokens in the vocabulary, dropout
-0.1, AdamW. Every row is a process of its own; rows take turns, three times round; the figure is the median of all
-their steps, in real target tokens a second, and its ratio to the best row of the peer. Rows of keifu show what each
-choice brings.
+random: sentences of 6 to 18 random tokens, 8,000 in the vocabulary. enja: the data set of that name ($KEIFU_DATA), cut
+by keifu's tokenizer for both. The model is keifu's `small` (3 + 3 layers, 256 wide) with dropout 0.1; a batch has
+about 4,100 target tokens. The peer's batches are as its users make them: random sentences padded to the longest
+(random), or sentences sorted by length in pools of 20,000 (enja); keifu's come from its own sampler.
+
+Every row is a process of its own; rows take turns, a few times round. The figure is the median of all their steps, in
+real target tokens a second, and its ratio to the best row of the peer as it comes. "tuned allocator": with glibc's
+settings that keep freed memory, which keifu sets itself. The rows and what they ran on are written to
+benchmarks/results/training-WORK.json. The peer: pip install --group peers.
 """
 
 import argparse
-import json
-import os
 import random
-import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
-ROWS = {
-    "keifu, bf16": ("keifu", "bf16", "keep"),
-    "keifu, bf16, system allocator": ("keifu", "bf16", "system"),
-    "keifu, fp32": ("keifu", "fp32", "keep"),
-    "keifu, fp32, system allocator": ("keifu", "fp32", "system"),
-    "Hugging Face Marian, fp32": ("marian", "fp32", "system"),
-    "Hugging Face Marian, bf16 autocast": ("marian", "bf16", "system"),
+from side_by_side import Row, compare, print_table, row_of_this_process, tell, write_results
+
+SYSTEM = {"KEIFU_ALLOCATOR": "system"}
+TUNED = {
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": "17179869184",
+    "MALLOC_TOP_PAD_": "268435456",
+    "THP_MEM_ALLOC_ENABLE": "1",
 }
-ROUNDS = 3
-VOCABULARY, TOKENS = 8000, 4096
+ROWS = {
+    "keifu": Row("keifu", {"optimizer": "muon", "precision": "bf16"}),
+    "keifu, AdamW alone": Row("keifu", {"optimizer": "adamw", "precision": "bf16"}),
+    "keifu, AdamW alone, system allocator": Row("keifu", {"optimizer": "adamw", "precision": "bf16"}, SYSTEM),
+    "keifu, AdamW alone, fp32": Row("keifu", {"optimizer": "adamw", "precision": "fp32"}),
+    "Hugging Face, fp32": Row("Hugging Face", {"precision": "fp32"}),
+    "Hugging Face, bf16 autocast": Row("Hugging Face", {"precision": "bf16"}),
+    "Hugging Face, fp32, tuned allocator": Row("Hugging Face", {"precision": "fp32"}, TUNED),
+    "Hugging Face, bf16 autocast, tuned allocator": Row("Hugging Face", {"precision": "bf16"}, TUNED),
+}
+VOCABULARY, TOKENS, POOL, SMOOTHING = 8000, 4096, 20_000, 0.1
+
+Pair = tuple[list[int], list[int]]
+Step = Callable[[], int]
+"""Takes one training step; returns the number of real target tokens."""
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--preset", default="small", choices=["tiny", "small", "base"])
+    arguments.add_argument("--work", action="append", choices=list(PAIRS))
     arguments.add_argument("--steps", type=int, default=8)
+    arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--row", help=argparse.SUPPRESS)
     options = arguments.parse_args()
+    works = options.work or list(PAIRS)
     if options.row:
-        engine, precision, _ = ROWS[options.row]
-        step = {"keifu": keifu_step, "marian": marian_step}[engine](options.preset, precision)
-        print(json.dumps(measure(step, options.steps)))
+        row = row_of_this_process(ROWS, options.row)
+        make = {"keifu": keifu_step, "Hugging Face": marian_step}[row.engine]
+        tell(rates(make(works[0], **row.choices), options.steps))
         return
-    rates: dict[str, list[float]] = {name: [] for name in ROWS}
-    for _ in range(ROUNDS):
-        for name, (_, _, allocator) in ROWS.items():
-            command = [sys.executable, __file__, "--row", name]
-            command += ["--preset", options.preset, "--steps", str(options.steps)]
-            environment = {**os.environ, "KEIFU_ALLOCATOR": allocator}
-            rates[name] += json.loads(subprocess.check_output(command, env=environment).splitlines()[-1])
-    medians = {name: statistics.median(values) for name, values in rates.items()}
-    best_peer = max(value for name, value in medians.items() if "Hugging" in name)
-    print(f"preset {options.preset}, real target tokens/s: median (min to max), ratio to the best peer")
-    for name, values in rates.items():
-        spread = f"({min(values):,.0f} to {max(values):,.0f})"
-        print(f"{name:36}{medians[name]:10,.0f}  {spread:>20}{medians[name] / best_peer:8.2f}")
+    for work in works:
+        arguments_of_row = ["--work", work, "--steps", str(options.steps)]
+        results = compare(__file__, ROWS, arguments_of_row, options.rounds)
+        print_table(f"training on {work}, real target tokens/s", results, ROWS)
+        write_results(f"training-{work}", results, ROWS)
 
 
-def measure(step: Callable[[int], int], steps: int) -> list[float]:
+def rates(step: Step, steps: int) -> list[float]:
     """Tokens a second of each step, after a warm-up."""
-    rates = []
+    found = []
     for number in range(-4, steps):
         began = time.perf_counter()
-        tokens = step(number % 4)
+        tokens = step()
         if number >= 0:
-            rates.append(tokens / (time.perf_counter() - began))
-    return rates
+            found.append(tokens / (time.perf_counter() - began))
+    return found
 
 
-def sentences() -> list[list[tuple[list[int], list[int]]]]:
-    """Four batches of (source, target)."""
+def random_pairs() -> list[Pair]:
+    """About sixteen batches of sentences."""
     draw = random.Random(0)
-    batches = []
-    for _ in range(4):
-        batch: list[tuple[list[int], list[int]]] = []
-        while sum(len(target) for _, target in batch) < TOKENS:
-            length = draw.randint(6, 18)
-            source = [draw.randrange(4, VOCABULARY) for _ in range(max(4, length + draw.randint(-2, 2)))]
-            batch.append((source, [draw.randrange(4, VOCABULARY) for _ in range(length)]))
-        batches.append(batch)
-    return batches
+
+    def sentence(length: int) -> list[int]:
+        return [draw.randrange(4, VOCABULARY) for _ in range(length)]
+
+    lengths = [draw.randint(6, 18) for _ in range(16 * TOKENS // 12)]
+    return [(sentence(max(4, length + draw.randint(-2, 2))), sentence(length)) for length in lengths]
 
 
-def keifu_step(preset: str, precision: str) -> Callable[[int], int]:
-    import numpy as np
+def enja_pairs() -> list[Pair]:
+    """The training part of enja, in tokens, with an end to each sentence."""
+    from keifu.data.pairs import load_pairs
+    from keifu.text import Tokenizer
+
+    pairs = load_pairs("enja:train").pairs
+    texts = ([pair.source for pair in pairs], [pair.target for pair in pairs])
+    tokenizer = Tokenizer.train([*texts[0], *texts[1]], "bpe", VOCABULARY)
+    source, target = ([[*ids, tokenizer.eos_id] for ids in tokenizer.encode_batch(side)] for side in texts)
+    return list(zip(source, target, strict=True))
+
+
+PAIRS = {"random": random_pairs, "enja": enja_pairs}
+
+
+def keifu_step(work: str, optimizer: Any, precision: str) -> Step:
+    """A step of the training loop that keifu train runs."""
     import torch
 
-    from keifu.data.batches import Sequences
+    from keifu.data.batches import Sampler, Sequences
     from keifu.models.transformer import PRESETS, Config
     from keifu.tasks.translation import PairSequences, Translation
     from keifu.training.allocator import keep_freed_memory
+    from keifu.training.average import Average
     from keifu.training.loop import Learner, take_step
     from keifu.training.network import make_model, named_parameters
-    from keifu.training.optimiser import make_optimizer
+    from keifu.training.optimiser import make_optimizers
+    from keifu.training.precision import DTYPES
     from keifu.training.settings import Training
-
-    class Fixed:
-        """The four batches in turn, in place of the sampler."""
-
-        epoch = 0
-        chosen = 0
-
-        def __next__(self) -> np.ndarray:
-            return rows[self.chosen]
 
     class Ids:
         pad_id, bos_id, vocab_size = 0, 2, VOCABULARY
 
     keep_freed_memory()
     torch.manual_seed(0)
-    batches = sentences()
-    bounds = np.cumsum([0, *(len(batch) for batch in batches)])
-    rows = [np.arange(begin, end) for begin, end in pairwise(bounds)]
-    pairs = [pair for batch in batches for pair in batch]
-    data = PairSequences(Sequences([s for s, _ in pairs]), Sequences([t for _, t in pairs]))
-    task = Translation(Ids(), 0.0)  # type: ignore[arg-type]
-    settings = Training(max_steps=10**6, learning_rate=3e-4)
-    model = make_model(Config(vocab_size=VOCABULARY, **PRESETS[preset]))
+    pairs = PAIRS[work]()
+    data = PairSequences(Sequences([source for source, _ in pairs]), Sequences([target for _, target in pairs]))
+    task = Translation(Ids(), SMOOTHING if work == "enja" else 0.0)  # type: ignore[arg-type]
+    settings = Training(max_steps=10**6, learning_rate=3e-4, optimizer=optimizer)
+    model = make_model(Config(vocab_size=VOCABULARY, **PRESETS["small"]))
     head = task.head(model)
-    optimizer = make_optimizer(named_parameters(model, head), settings, 3e-4)
-    dtype = {"bf16": torch.bfloat16, "fp32": torch.float32}[precision]
-    sampler = Fixed()
-    learner = Learner(task, model, head, optimizer, 3e-4, sampler, data, torch.device("cpu"), dtype)  # type: ignore[arg-type]
-
-    def step(number: int) -> int:
-        sampler.chosen = number
-        return take_step(learner, settings).tokens
-
-    return step
+    named = named_parameters(model, head)
+    dtype = DTYPES[precision]
+    optimizers = make_optimizers(named, settings, 3e-4, dtype)
+    average = Average((weight for _, weight in named), settings.average)
+    sampler = Sampler(data.sizes, TOKENS + TOKENS // 8, seed=0)  # as many real tokens as the peer has
+    learner = Learner(task, model, head, optimizers, 3e-4, sampler, data, torch.device("cpu"), dtype, average)
+    return lambda: take_step(learner, settings).tokens
 
 
-def marian_step(preset: str, precision: str) -> Callable[[int], int]:
+def marian_step(work: str, precision: str) -> Step:
+    """A step of a plain loop around transformers' MarianMTModel."""
     import torch
-    from transformers import MarianConfig, MarianMTModel
+    from transformers import MarianConfig, MarianMTModel, logging
 
     from keifu.models.transformer import PRESETS
 
-    size = PRESETS[preset]
+    logging.set_verbosity_error()
+    size = PRESETS["small"]
     torch.manual_seed(0)
     one_side = {"layers": size["n_layers"], "attention_heads": size["n_heads"], "ffn_dim": size["d_ff"]}
     sides = {f"{side}_{name}": value for side in ("encoder", "decoder") for name, value in one_side.items()}
@@ -144,29 +154,61 @@ def marian_step(preset: str, precision: str) -> Callable[[int], int]:
     ids["forced_eos_token_id"] = None
     config = MarianConfig(
         vocab_size=VOCABULARY, d_model=size["d_model"], **sides, **ids, dropout=0.1, scale_embedding=True,
-        activation_function="relu", max_position_embeddings=256, use_cache=False,
+        activation_function="relu", max_position_embeddings=512, use_cache=False,
     )  # fmt: skip
     model = MarianMTModel(config)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4)
+    batches = (padded_batches if work == "random" else length_sorted_batches)(PAIRS[work]())
 
     def pad(sequences: list[list[int]]) -> torch.Tensor:
         return torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in sequences], batch_first=True)
 
-    batches = [(pad([s for s, _ in batch]), pad([t for _, t in batch])) for batch in sentences()]
-
-    def step(number: int) -> int:
-        source, target = batches[number]
+    def step() -> int:
+        batch = next(batches)
+        source, target = pad([s for s, _ in batch]), pad([t for _, t in batch])
         inputs = torch.cat([torch.full_like(target[:, :1], 2), target[:, :-1]], 1)
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
             logits = model(input_ids=source, attention_mask=(source != 0).long(), decoder_input_ids=inputs).logits
-        loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), target.flatten(), ignore_index=0)
+        loss = torch.nn.functional.cross_entropy(
+            logits.float().flatten(0, 1), target.flatten(), ignore_index=0,
+            label_smoothing=SMOOTHING if work == "enja" else 0.0,
+        )  # fmt: skip
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        if work == "enja":
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         return int((target != 0).sum())
 
     return step
+
+
+def padded_batches(pairs: list[Pair]) -> Any:
+    """Sentences as they come, until there are enough target tokens."""
+    while True:
+        batch: list[Pair] = []
+        for pair in pairs:
+            batch.append(pair)
+            if sum(len(target) for _, target in batch) >= TOKENS:
+                yield batch
+                batch = []
+
+
+def length_sorted_batches(pairs: list[Pair]) -> Any:
+    """Sentences of similar length, at most so many padded target tokens, in random order."""
+    draw = random.Random(0)
+    while True:
+        draw.shuffle(pairs)
+        batches = []
+        for begin in range(0, len(pairs), POOL):
+            pool = sorted(pairs[begin : begin + POOL], key=lambda pair: (len(pair[1]), len(pair[0])))
+            cuts = [0]
+            for place, (_, target) in enumerate(pool):
+                if len(target) * (place + 1 - cuts[-1]) > TOKENS:
+                    cuts.append(place)
+            batches += [pool[start:stop] for start, stop in pairwise([*cuts, len(pool)])]
+        draw.shuffle(batches)
+        yield from batches
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ import torch
 from keifu.config import merge
 from keifu.data.examples import Pair
 from keifu.training.network import named_parameters
-from keifu.training.optimiser import state_tensors
 from keifu.training.run import Run
 from keifu.training.start import prepare
 
@@ -90,8 +89,7 @@ def weights(run: Run) -> str:
 
 def optimiser_state(run: Run) -> str:
     """SHA-256 of all that the optimiser remembers."""
-    named = named_parameters(run.learner.model, run.learner.head)
-    return digest(state_tensors(run.learner.optimizer, named).values())
+    return digest(run.learner.memory().values())
 
 
 def metric_lines(path: Path) -> list[dict[str, Any]]:

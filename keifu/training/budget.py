@@ -15,7 +15,7 @@ EVALUATIONS = 20
 ENOUGH = 1.0
 """Seconds of real steps that tell how long training will take."""
 
-MEASURED_SHARE = 0.03
+MEASURED_SHARE = 0.01
 """Of a time limit, spent on real steps to plan with."""
 
 MOST_MEASURED = 60.0
@@ -23,7 +23,7 @@ MOST_MEASURED = 60.0
 
 _FEWEST_STEPS = 3
 _EVALUATED_SHARE = 0.1  # of the time left, at most, given to evaluations, where the settings do not say how often
-_USED_SHARE = 0.96  # of the time left, given to steps and evaluations; the rest absorbs slower moments
+_USED_SHARE = 0.98  # of the time left, given to steps and evaluations; the rest absorbs slower moments
 
 
 @dataclass(frozen=True)
@@ -64,17 +64,19 @@ def measure(
     return Speed(step, evaluation, peak(trial.device))
 
 
-def plan(seconds: float, speed: Speed, settings: Training) -> Plan:
-    """The steps that fit into `seconds`, with evaluations."""
+def plan(seconds: float, speed: Speed, settings: Training, evaluations: int | None = None) -> Plan:
+    """The steps that fit into `seconds`, with evaluations: so many, or as often as the settings say, or as often as
+    costs little.
+    """
     left = seconds * _USED_SHARE - ENDING * speed.evaluation  # the last one is certain
-    if settings.evaluate_every is not None:
+    if evaluations is None and settings.evaluate_every is not None:
         every = settings.evaluate_every
         steps = int(left / (speed.step + speed.evaluation / every))
-    else:
+        return Plan(max(0, steps), every)
+    if evaluations is None:
         evaluations = max(1, min(EVALUATIONS, int(left * _EVALUATED_SHARE / speed.evaluation)))
-        steps = int((left - (evaluations - 1) * speed.evaluation) / speed.step)
-        every = max(1, math.ceil(steps / evaluations))
-    return Plan(max(0, steps), every)
+    steps = max(0, int((left - (evaluations - 1) * speed.evaluation) / speed.step))
+    return Plan(steps, max(1, math.ceil(steps / evaluations)))
 
 
 def duration_of(steps: int, speed: Speed, settings: Training) -> float:

@@ -40,10 +40,11 @@ def evaluate_translation(
 
     began = time.perf_counter()
     learner.network.eval()
-    loss = held_out_loss(learner, encoded, before_batch)
     shown = pairs[:translate_first]
     sources = [pair.source for pair in shown]
-    translations = translate(learner.model, learner.head, learner.task.tokenizer, sources, decoding, before_batch)
+    with learner.used_weights():
+        loss = held_out_loss(learner, encoded, before_batch)
+        translations = translate(learner.model, learner.head, learner.task.tokenizer, sources, decoding, before_batch)
     outputs = [best[0].text for best in translations]
     scores = score_translations(outputs, [pair.target for pair in shown])
     samples = [(pair.source, pair.target, output) for pair, output in zip(shown, outputs, strict=True)]

@@ -2,7 +2,7 @@
 
 import time
 
-from keifu.training.loop import Checkpoint, Evaluation, Event, Step
+from keifu.training.loop import Checkpoint, Evaluation, Event, Planned, Step
 
 
 class Journal:
@@ -23,6 +23,9 @@ class Journal:
             metrics = event.metrics
             scores = f"BLEU {metrics['bleu']:.2f}  chrF {metrics['chrf']:.2f}  exact {metrics['exact_match']:.1%}"
             return f"step {event.step:,}  valid loss {metrics['loss']:.3f}  {scores}  ({event.seconds:.1f} s)"
+        if isinstance(event, Planned):
+            self._max_steps = event.max_steps
+            return f"step {event.step:,}  planned anew: {event.max_steps:,} steps fit into the time"
         if isinstance(event, Checkpoint):
             return f"step {event.step:,}  saved {event.path}{'  (best so far)' if event.best else ''}"
         return f"step {event.step:,}  {_ENDS[event.reason]}"

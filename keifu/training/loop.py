@@ -8,17 +8,19 @@ step follow from the seed and the step's number alone, so a run that is resumed 
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from keifu.data.batches import Sampler
 from keifu.errors import DivergenceError
-from keifu.training.optimiser import learning_rate
+from keifu.training.average import Average
+from keifu.training.optimiser import learning_rate, restore_state, state_tensors
 from keifu.training.precision import autocast
 from keifu.training.settings import Training
 
@@ -56,6 +58,14 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
+class Planned:
+    """The run will have `max_steps` steps: more or fewer than before fit into its time."""
+
+    step: int
+    max_steps: int
+
+
+@dataclass(frozen=True)
 class Finished:
     """The end: "steps" when all were done, "patience" when the score no longer rose, "time" at the deadline,
     "interrupted" when asked to stop.
@@ -72,25 +82,29 @@ class Stopped(Exception):
 ENDING = 1.2
 """Time kept for the last evaluation and checkpoint, as a multiple of what they are known to take."""
 
-Event = Step | Evaluation | Checkpoint | Finished
+_LATEST = "latest."  # before the names of weights that are not those in use
+
+Event = Step | Evaluation | Checkpoint | Planned | Finished
 
 
 @dataclass
 class Learner:
-    """All that changes while training: weights, optimiser, place in the data, step and best score.
+    """All that changes while training: weights, optimisers, place in the data, step and best score.
 
-    evaluated: the step of the latest evaluation; waited: evaluations since the one with the best score.
+    average: the running mean of the weights, where one is kept: it is evaluated and saved in their place. evaluated:
+    the step of the latest evaluation; waited: evaluations since the one with the best score.
     """
 
     task: Any
     model: Any
     head: Any
-    optimizer: torch.optim.Optimizer
+    optimizers: list[torch.optim.Optimizer]
     peak: float
     sampler: Sampler
     data: Any
     device: torch.device
     dtype: torch.dtype
+    average: Average | None = None
     step: int = 0
     best: float | None = None
     evaluated: int = 0
@@ -99,6 +113,10 @@ class Learner:
 
     def __post_init__(self) -> None:
         self.network = nn.ModuleDict({"model": self.model, "head": self.head})
+
+    def used_weights(self) -> AbstractContextManager[None]:
+        """Puts the weights that are evaluated and saved in place inside the block."""
+        return self.average.in_place() if self.average else nullcontext()
 
     def position(self) -> dict[str, Any]:
         """Plain values that, beside weights and optimiser, say where training stands."""
@@ -110,6 +128,24 @@ class Learner:
             "evaluated": self.evaluated,
             "waited": self.waited,
         }
+
+    def memory(self) -> dict[str, Tensor]:
+        """Tensors that training needs beside the weights in use: the optimisers', and the weights of the latest step
+        where their mean is used.
+        """
+        named = list(self.network.named_parameters())
+        latest = {f"{_LATEST}{name}": weight.detach() for name, weight in named} if self.average else {}
+        return state_tensors(self.optimizers, named) | latest
+
+    def recall(self, memory: dict[str, Tensor]) -> None:
+        """Puts back what `memory` gave, into a learner whose weights are those in use."""
+        named = list(self.network.named_parameters())
+        restore_state(self.optimizers, named, memory)
+        if self.average:
+            self.average.begin()
+        with torch.no_grad():
+            for name, weight in named:
+                weight.copy_(memory.get(f"{_LATEST}{name}", weight))
 
     def restore(self, position: dict[str, Any]) -> None:
         """Goes to a place that `position` gave."""
@@ -126,14 +162,16 @@ def train(
     should_stop: Callable[[], bool] = lambda: False,
     deadline: float = math.inf,
     ending: float = 0.0,
+    plan_again: Callable[[float], Training | None] = lambda ending: None,
 ) -> Iterator[Event]:
     """Trains until `settings.max_steps`; evaluates and saves every `settings.evaluate_every` steps and at the end.
 
     should_stop: asked before each step and within it; when true, the run saves what the steps before came to and ends.
     evaluate may ask too, and raise Stopped; the evaluation is then made first when the run goes on. deadline: on the
     clock of time.monotonic, by which the last evaluation and checkpoint are done too, judged by how long the latest
-    took; ending: how long the first may take. Raises DivergenceError before an update with a loss or gradient that is
-    not a finite number.
+    took; ending: how long the first may take. plan_again: told after each checkpoint how long evaluation and saving
+    took; the settings to go on with, where others fit better. Raises DivergenceError before an update with a loss or
+    gradient that is not a finite number.
     """
     assert settings.max_steps is not None
     saved = learner.step or -1  # a run that is stopped before its first step can be resumed too
@@ -144,6 +182,9 @@ def train(
                 began = time.monotonic()
                 yield from _evaluate_and_save(learner, evaluate, save)
                 saved, ending = learner.step, time.monotonic() - began
+                if (planned := plan_again(ending)) is not None and planned.max_steps is not None:
+                    settings = planned
+                    yield Planned(learner.step, planned.max_steps)
             reason = _why_to_end(learner, settings, should_stop, deadline - ENDING * ending)
             if not reason:
                 yield take_step(learner, settings, should_stop)
@@ -160,8 +201,8 @@ def train(
 def _is_due(learner: Learner, settings: Training) -> bool:
     """Whether an evaluation belongs here that has not been made."""
     assert settings.evaluate_every is not None
-    here = learner.step % settings.evaluate_every == 0 or learner.step == settings.max_steps
-    return here and learner.evaluated != learner.step
+    since = learner.step - learner.evaluated
+    return since >= settings.evaluate_every or (since > 0 and learner.step == settings.max_steps)
 
 
 def _why_to_end(learner: Learner, settings: Training, should_stop: Callable[[], bool], latest: float) -> str:
@@ -202,13 +243,14 @@ def take_step(learner: Learner, settings: Training, should_stop: Callable[[], bo
     step = learner.step + 1
     torch.manual_seed((settings.seed << 32) + step)
     rate = learning_rate(step, settings, learner.peak)
-    for group in learner.optimizer.param_groups:
-        group["lr"] = rate
+    for optimizer in learner.optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = rate
     learner.network.train()
     try:
         loss, tokens = accumulate_gradients(learner, next(learner.sampler), settings.accumulate, should_stop)
     except Stopped:
-        learner.optimizer.zero_grad(set_to_none=True)
+        learner.network.zero_grad(set_to_none=True)
         learner.sampler.take_back()
         raise
     norm = float(nn.utils.clip_grad_norm_(learner.network.parameters(), settings.clip_norm))
@@ -217,8 +259,11 @@ def take_step(learner: Learner, settings: Training, should_stop: Callable[[], bo
             f"step {step}: the loss is {loss}, the gradient's norm {norm}; nothing was updated. "
             "Checkpoints written before are good: try a lower training.learning_rate or training.precision=fp32"
         )
-    learner.optimizer.step()
-    learner.optimizer.zero_grad(set_to_none=True)
+    for optimizer in learner.optimizers:
+        optimizer.step()
+    learner.network.zero_grad(set_to_none=True)
+    if learner.average:
+        learner.average.update(step)
     learner.step = step
     seconds = time.perf_counter() - began
     return Step(step, learner.sampler.epoch, loss, tokens, rate, norm, seconds)

@@ -1,9 +1,9 @@
-"""AdamW and the learning rate's way up and down.
+"""The optimisers, and the learning rate's way up and down.
 
 Vaswani et al. 2017, section 5.3, train with Adam (betas 0.9 and 0.98, eps 1e-9, kept here) at a rate of D^-0.5
 min(step^-0.5, step warmup^-1.5) with 4,000 steps of warm-up, without decay or clipping, and average the last
-checkpoints. Here the decay is AdamW's, gradients are clipped, and the rate goes down in a straight line to 2 % of its
-peak; schedule=inverse-sqrt and weight_decay=0 come near to theirs.
+checkpoints. Here Muon moves the matrices of hidden layers, gradients are clipped, and the rate goes down in a straight
+line to 2 % of its peak; optimizer=adamw, schedule=inverse-sqrt and weight_decay=0 come near to theirs.
 """
 
 import math
@@ -13,8 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from keifu.training.muon import Muon
 from keifu.training.settings import Training
 
+_MUON = 4.0
+"""Size of Muon's updates against AdamW's. Loss on held-out lines of enja's training part after 2.5 epochs, `small`: 2.90
+with AdamW alone, 2.10 at 2, 2.03 at 4.
+"""
 _LOWEST = 0.02  # of the peak, at the end of a schedule that goes down
 
 
@@ -23,15 +28,22 @@ def peak_learning_rate(settings: Training, width: int) -> float:
     return settings.learning_rate or min(0.256 / width, 2e-3)
 
 
-def make_optimizer(named: Iterable[tuple[str, nn.Parameter]], settings: Training, peak: float) -> torch.optim.AdamW:
-    """AdamW (Loshchilov and Hutter 2019) with its fused kernel; only matrices of linear layers decay."""
+def make_optimizers(
+    named: Iterable[tuple[str, nn.Parameter]], settings: Training, peak: float, dtype: torch.dtype
+) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of hidden layers and AdamW (Loshchilov and Hutter 2019) for the rest, or AdamW for all.
+
+    Only these matrices decay. dtype: the number format of Muon's products.
+    """
     named = list(named)
-    decays = [parameter for name, parameter in named if parameter.dim() == 2 and "embedding" not in name]
-    others = [parameter for name, parameter in named if parameter.dim() != 2 or "embedding" in name]
-    groups: list[dict[str, Any]] = [{"params": decays}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(
-        groups, lr=peak, betas=settings.betas, eps=1e-9, weight_decay=settings.weight_decay, fused=True
-    )
+    matrices = [parameter for name, parameter in named if _is_hidden_matrix(name, parameter)]
+    others = [parameter for name, parameter in named if not _is_hidden_matrix(name, parameter)]
+    decay = settings.weight_decay
+    if settings.optimizer == "muon":
+        muon = Muon(matrices, peak, _MUON, weight_decay=decay, dtype=dtype)
+        return [muon, _adamw([{"params": others}], settings, peak, 0.0)]
+    groups: list[dict[str, Any]] = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
+    return [_adamw(groups, settings, peak, decay)]
 
 
 def learning_rate(step: int, settings: Training, peak: float) -> float:
@@ -52,21 +64,38 @@ def learning_rate(step: int, settings: Training, peak: float) -> float:
             return peak
 
 
-def state_tensors(optimizer: torch.optim.Optimizer, named: Iterable[tuple[str, nn.Parameter]]) -> dict[str, Tensor]:
-    """The optimiser's memory, by the names of the parameters: "exp_avg.model.encoder.0.attention.query.weight"."""
+def state_tensors(
+    optimizers: Iterable[torch.optim.Optimizer], named: Iterable[tuple[str, nn.Parameter]]
+) -> dict[str, Tensor]:
+    """The optimisers' memory, by the names of the parameters: "exp_avg.model.target_embedding.tokens"."""
+    named = list(named)
     return {
         f"{key}.{name}": value
+        for optimizer in optimizers
         for name, parameter in named
         for key, value in sorted(optimizer.state.get(parameter, {}).items())
     }
 
 
 def restore_state(
-    optimizer: torch.optim.Optimizer, named: Iterable[tuple[str, nn.Parameter]], tensors: dict[str, Tensor]
+    optimizers: Iterable[torch.optim.Optimizer],
+    named: Iterable[tuple[str, nn.Parameter]],
+    tensors: dict[str, Tensor],
 ) -> None:
     """Puts back what `state_tensors` gave. Missing entries stay as they are at the first step."""
-    for name, parameter in named:
-        for key in ("step", "exp_avg", "exp_avg_sq"):
-            if (value := tensors.get(f"{key}.{name}")) is not None:
-                # AdamW's fused kernel wants its step counter on the parameter's device as well.
-                optimizer.state[parameter][key] = value.clone().to(parameter.device)
+    named = list(named)
+    for optimizer in optimizers:
+        theirs = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+        for name, parameter in named:
+            for key in ("step", "exp_avg", "exp_avg_sq", "momentum"):
+                if id(parameter) in theirs and (value := tensors.get(f"{key}.{name}")) is not None:
+                    # AdamW's fused kernel wants its step counter on the parameter's device as well.
+                    optimizer.state[parameter][key] = value.clone().to(parameter.device)
+
+
+def _is_hidden_matrix(name: str, parameter: nn.Parameter) -> bool:
+    return parameter.dim() == 2 and "embedding" not in name and not name.startswith("head.")
+
+
+def _adamw(groups: Any, settings: Training, peak: float, decay: float) -> torch.optim.AdamW:
+    return torch.optim.AdamW(groups, lr=peak, betas=settings.betas, eps=1e-9, weight_decay=decay, fused=True)

@@ -24,7 +24,7 @@ from keifu.errors import ConfigError
 from keifu.generation.translation import EXTRA_TOKENS
 from keifu.tasks.translation import Translation
 from keifu.text.normalisation import PairNormalisation
-from keifu.training.budget import Speed
+from keifu.training.budget import Speed, plan
 from keifu.training.corpus import Corpus
 from keifu.training.evaluation import evaluate_translation
 from keifu.training.journal import Journal
@@ -32,12 +32,12 @@ from keifu.training.loop import Evaluation, Event, Finished, Learner, Step, trai
 from keifu.training.memory import LESS_A_STEP, explained
 from keifu.training.model_card import model_card
 from keifu.training.network import named_parameters
-from keifu.training.optimiser import state_tensors
 from keifu.training.precision import NAMES
 from keifu.training.report import data_report
-from keifu.training.settings import Settings
+from keifu.training.settings import Settings, Training
 
 _LONGER = 1.3  # a batch's longest output takes as many steps, against the mean
+_TOLERATED = 0.02  # of the steps left, that a run may be longer or shorter than its time before they are planned anew
 _LOG_EVERY = 10  # steps between two lines of metrics.jsonl
 
 
@@ -59,6 +59,10 @@ class Run:
     normalisation: PairNormalisation
     deadline: float = math.inf
     speed: Speed | None = None
+    planned: bool = False
+    """Whether the steps were computed from a time, so that they are computed anew when they take longer or shorter."""
+    evaluated_as_asked: bool = False
+    """Whether the steps between two evaluations were asked for."""
     new: bool = True
     history: str = ""
     """Where a resumed run goes on, in words."""
@@ -67,10 +71,10 @@ class Run:
 
     def events(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
         """Trains, writing every event into the run folder before it is yielded."""
-        training, path = self.settings.training, self.folder.path
+        path = self.folder.path
         if self.new:
             self._create_folder()
-        journal = Journal(training.max_steps)
+        journal = Journal(self.settings.training.max_steps)
         with (
             self.folder.lock(),
             explained("training", f"{LESS_A_STEP}. Checkpoints written before are good"),
@@ -82,8 +86,8 @@ class Run:
             if self.history:
                 log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {self.history}\n")
             evaluate = partial(self.evaluate, should_stop)
-            limits = (self.deadline, self.speed.evaluation if self.speed else 0.0)
-            for event in train(self.learner, training, evaluate, self.save, should_stop, *limits):
+            limits = (self.deadline, self.speed.evaluation if self.speed else 0.0, self._planner())
+            for event in train(self.learner, self.settings.training, evaluate, self.save, should_stop, *limits):
                 self._write_down(event, metrics)
                 if line := journal.line(event):
                     log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {line}\n")
@@ -113,19 +117,42 @@ class Run:
     def save(self, best: bool) -> Path:
         """Writes a checkpoint of the present state and points `best` to it if it is the best."""
         learner, keep = self.learner, self.settings.training.keep
+        state = TrainingState(learner.memory(), learner.position() | {"is_best": best})
         named = named_parameters(learner.model, learner.head)
-        path = self.folder.save(
-            learner.step,
-            self.model_config(),
-            {name: parameter.detach() for name, parameter in named},
-            self.task.tokenizer.to_json(),
-            TrainingState(state_tensors(learner.optimizer, named), learner.position() | {"is_best": best}),
-            keep,
-        )
+        with learner.used_weights():
+            tensors = {name: parameter.detach() for name, parameter in named}
+            path = self.folder.save(
+                learner.step, self.model_config(), tensors, self.task.tokenizer.to_json(), state, keep
+            )
         if best:
             self.folder.point("best", learner.step)
             self.folder.prune(keep)
         return path
+
+    def _planner(self) -> Callable[[float], Training | None]:
+        """Told after a checkpoint how long evaluation and saving took, plans anew by the steps since the one before."""
+        before = (time.monotonic(), self.learner.step)
+
+        def plan_again(ending: float) -> Training | None:
+            nonlocal before
+            now, step, training = time.monotonic(), self.learner.step, self.settings.training
+            (began, first), before = before, (now, step)
+            assert training.max_steps is not None
+            assert training.evaluate_every is not None
+            left = training.max_steps - step
+            if not self.planned or left <= 0 or step == first:
+                return None
+            speed = Speed((now - ending - began) / (step - first), ending, 0)
+            evaluations = None if self.evaluated_as_asked else math.ceil(left / training.evaluate_every)
+            within = plan(self.deadline - now, speed, training, evaluations)
+            if within.steps == 0 or abs(within.steps - left) <= _TOLERATED * left:
+                return None
+            more = {"max_steps": step + within.steps, "evaluate_every": within.evaluate_every}
+            self.settings = self.settings.with_training(**more)
+            self.write_settings()  # only now: a run that goes on from an older checkpoint does as this one did
+            return self.settings.training
+
+        return plan_again
 
     def model_config(self) -> dict[str, Any]:
         """config.json: enough to build the model again and to use it."""

@@ -79,8 +79,12 @@ class Training(Schema):
     accumulate: int = Field(1, ge=1)
     """Parts in which a step is computed: more need less memory and, without dropout, give the same result."""
 
+    optimizer: Literal["muon", "adamw"] = "muon"
+    """What turns gradients into steps: Muon for the matrices of hidden layers and AdamW for the rest, or AdamW for all.
+    """
+
     learning_rate: float | None = Field(None, gt=0)
-    """Peak learning rate of AdamW. Empty: 0.256 / d_model, and at most 0.002."""
+    """Peak learning rate. Empty: 0.256 / d_model, and at most 0.002."""
 
     warmup: float = Field(0.05, ge=0, lt=1)
     """Share of the steps over which the learning rate rises from zero."""
@@ -99,6 +103,11 @@ class Training(Schema):
 
     clip_norm: float = Field(1.0, gt=0)
     """Gradients longer than this are shortened to it."""
+
+    average: float = Field(0.05, ge=0, lt=1)
+    """The weights that are evaluated and saved are a mean over the latest steps, this share of all steps old. 0: those
+    of the last step.
+    """
 
     evaluate_every: int | None = Field(None, ge=1)
     """Steps between two evaluations, each followed by a checkpoint. Empty: as many as make at most 20 evaluations."""

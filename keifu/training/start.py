@@ -21,6 +21,7 @@ from keifu.tasks.translation import EncodedPairs, Translation
 from keifu.text import Tokenizer
 from keifu.text.normalisation import PairNormalisation, infer
 from keifu.training.allocator import keep_freed_memory
+from keifu.training.average import Average
 from keifu.training.beginning import Beginning, begin_with, read_beginning
 from keifu.training.budget import (
     ENOUGH,
@@ -37,7 +38,7 @@ from keifu.training.corpus import Corpus, load_corpus
 from keifu.training.loop import Learner
 from keifu.training.memory import available, explained, refuse_too_large_a_batch, refuse_too_large_a_model
 from keifu.training.network import fill, make_model, named_parameters
-from keifu.training.optimiser import make_optimizer, peak_learning_rate, restore_state
+from keifu.training.optimiser import make_optimizers, peak_learning_rate
 from keifu.training.precision import NAMES, choose_device, choose_precision
 from keifu.training.run import Run
 from keifu.training.settings import MOST_STEPS, Data, Settings, Training, preset_for, read_settings, resolve_settings
@@ -124,6 +125,8 @@ def start(
     run = _assemble(RunFolder(path), settings, corpus, tokenizer)
     if begun:
         begin_with(begun, named_parameters(run.learner.model, run.learner.head), settings.model)
+        if run.learner.average:
+            run.learner.average.begin()
     say("measuring how fast training is here")
     _set_limits(run, began)
     return run
@@ -168,7 +171,7 @@ def resume(path: str | Path, more: dict[str, str] | None = None, began: float | 
     learner = run.learner
     named = named_parameters(learner.model, learner.head)
     fill(named, tensors, checkpoint)
-    restore_state(learner.optimizer, named, state.tensors)
+    learner.recall(state.tensors)
     learner.restore(state.values)
     if more:
         say("measuring how fast training is here")
@@ -243,11 +246,13 @@ def _fresh_learner(settings: Settings, task: Translation, data: EncodedPairs) ->
     torch.manual_seed(training.seed)
     model = make_model(settings.model).to(device)
     head = task.head(model).to(device)
-    peak = peak_learning_rate(training, width)
-    optimizer = make_optimizer(named_parameters(model, head), training, peak)
-    sampler = Sampler(data.sizes, training.batch_tokens, training.seed)
     dtype = choose_precision(training.precision, device, width)
-    return Learner(task, model, head, optimizer, peak, sampler, data, device, dtype)
+    peak = peak_learning_rate(training, width)
+    named = named_parameters(model, head)
+    optimizers = make_optimizers(named, training, peak, dtype)
+    average = Average((weight for _, weight in named), training.average) if training.average else None
+    sampler = Sampler(data.sizes, training.batch_tokens, training.seed)
+    return Learner(task, model, head, optimizers, peak, sampler, data, device, dtype, average)
 
 
 def _set_limits(run: Run, began: float) -> None:
@@ -258,7 +263,8 @@ def _set_limits(run: Run, began: float) -> None:
         run.deadline = began + duration(training.max_time) - _SPARE
         if steps is None:
             within = _plan(run, training)
-            steps, every = within.steps, within.evaluate_every
+            steps, run.evaluated_as_asked, every = within.steps, every is not None, within.evaluate_every
+            run.planned = True
         else:  # time is kept for the last evaluation
             run.speed = _measure(run, ENOUGH)
     if steps is None:
@@ -305,6 +311,7 @@ def _extend_by_time(run: Run) -> None:
     if training.evaluate_every is not None and training.evaluate_every > within.evaluate_every:
         within = _plan(run, training)
     run.settings = run.settings.with_training(max_steps=done + within.steps, evaluate_every=within.evaluate_every)
+    run.planned = True
 
 
 def _plan(run: Run, training: Training) -> Plan:

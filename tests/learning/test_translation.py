@@ -14,7 +14,7 @@ from keifu.tasks.translation import Translation
 from keifu.text import Tokenizer
 from keifu.training.loop import Learner, take_step
 from keifu.training.network import make_model, named_parameters
-from keifu.training.optimiser import make_optimizer, peak_learning_rate
+from keifu.training.optimiser import make_optimizers, peak_learning_rate
 from keifu.training.settings import Training, resolve_settings
 
 LETTERS = "abcdefgh"
@@ -74,7 +74,7 @@ def _learner(config: object, training: Training, tokenizer: Tokenizer, pairs: li
     network = make_model(config)
     head = task.head(network)
     peak = peak_learning_rate(training, 64)
-    optimizer = make_optimizer(named_parameters(network, head), training, peak)
+    optimizers = make_optimizers(named_parameters(network, head), training, peak, torch.float32)
     data = task.encode(pairs)
     sampler = Sampler(data.sizes, 500, seed=0)
-    return Learner(task, network, head, optimizer, peak, sampler, data, torch.device("cpu"), torch.float32)
+    return Learner(task, network, head, optimizers, peak, sampler, data, torch.device("cpu"), torch.float32)

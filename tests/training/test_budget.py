@@ -16,7 +16,7 @@ from keifu.config import read_yaml
 from keifu.errors import ConfigError
 from keifu.training import budget, start
 from keifu.training.budget import MEASURED_SHARE, Plan, Speed, duration_of, measure, plan
-from keifu.training.loop import Evaluation
+from keifu.training.loop import Evaluation, Finished, Planned
 from keifu.training.settings import Training
 from keifu.training.start import resume
 from tests.tiny import tiny_run, weights
@@ -111,7 +111,7 @@ def test_a_run_ends_by_its_time_and_the_steps_are_frozen(corpus: str, tmp_path: 
     assert time.monotonic() - began < 3.5  # half a second for other processes of the machine
     frozen = read_yaml(tmp_path / "run" / "config.yaml")[0]["training"]
     assert frozen["max_steps"] == run.settings.training.max_steps
-    assert 1 <= math.ceil(frozen["max_steps"] / frozen["evaluate_every"]) <= 20
+    assert 1 <= sum(isinstance(event, Evaluation) for event in events) <= 20
     assert events[-1].step <= frozen["max_steps"]
     assert events[-1].step > 1
     assert (tmp_path / "run" / "best" / "model.safetensors").exists()
@@ -132,3 +132,42 @@ def test_a_time_that_is_too_short_for_one_step_is_refused_before_anything_is_wri
     with pytest.raises(ConfigError, match="the time is too short for one step and one evaluation"):
         tiny_run(corpus, tmp_path / "run", {"max_time": "0.001s"})
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("wrong", [4.0, 0.25])
+def test_a_run_whose_steps_take_longer_or_shorter_than_measured_is_planned_anew_and_ends_its_schedule(
+    wrong: float, corpus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = start._measure
+
+    def measured_wrongly(*given: Any) -> Speed:
+        speed = real(*given)
+        return Speed(speed.step * wrong, speed.evaluation, speed.memory)
+
+    monkeypatch.setattr(start, "_measure", measured_wrongly)
+    began = time.monotonic()
+    run = tiny_run(corpus, tmp_path / "run", {"max_time": "5s"})
+    first = run.settings.training.max_steps or 0
+    events = list(run.events())
+    assert time.monotonic() - began < 5.5
+    planned = [event.max_steps for event in events if isinstance(event, Planned)]
+    assert planned
+    assert (planned[-1] > 1.5 * first) if wrong > 1 else (planned[-1] < 0.75 * first)
+    frozen = read_yaml(tmp_path / "run" / "config.yaml")[0]["training"]
+    assert frozen["max_steps"] == planned[-1] == run.settings.training.max_steps
+    assert events[-1] == Finished(planned[-1], "steps")
+    assert sum(isinstance(event, Evaluation) for event in events) <= 21
+
+
+def test_a_run_with_a_number_of_steps_is_not_planned_anew(corpus: str, tmp_path: Path) -> None:
+    run = tiny_run(corpus, tmp_path / "run", {"max_time": "60s", "max_steps": 7, "evaluate_every": 2})
+    events = list(run.events())
+    assert not any(isinstance(event, Planned) for event in events)
+    assert events[-1] == Finished(7, "steps")
+
+
+def test_evaluations_that_were_asked_for_stay_where_steps_are_planned_anew(corpus: str, tmp_path: Path) -> None:
+    run = tiny_run(corpus, tmp_path / "run", {"max_time": "3s", "evaluate_every": 10})
+    steps = [event.step for event in run.events() if isinstance(event, Evaluation)]
+    assert steps[:-1] == list(range(10, 10 * len(steps), 10))
+    assert run.settings.training.evaluate_every == 10

@@ -131,7 +131,7 @@ def test_a_penalty_of_the_model_weighs_as_much_as_a_token_each(spec: str) -> Non
 def test_gradients_are_clipped_as_a_whole_and_forgotten_after_the_step(spec: str, tmp_path: Path) -> None:
     run = tiny_run(spec, tmp_path, {"max_steps": 3, "clip_norm": 1e-3})
     seen: list[float] = []
-    run.learner.optimizer.register_step_pre_hook(
+    run.learner.optimizers[0].register_step_pre_hook(
         lambda *_: seen.append(math.sqrt(sum(float(p.grad.norm()) ** 2 for p in run.learner.network.parameters())))
     )
     step = take_step(run.learner, run.settings.training)

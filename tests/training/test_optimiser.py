@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from keifu.training.optimiser import learning_rate, make_optimizer, peak_learning_rate, restore_state, state_tensors
+from keifu.training.optimiser import learning_rate, make_optimizers, peak_learning_rate, restore_state, state_tensors
 from keifu.training.settings import Training
 
 SCHEDULES = ["linear", "cosine", "inverse-sqrt", "constant"]
@@ -66,32 +66,49 @@ class Net(nn.Module):
         self.norm = nn.LayerNorm(2)
 
 
-def test_only_matrices_of_linear_layers_decay() -> None:
+@pytest.mark.parametrize("name", ["muon", "adamw"])
+def test_only_matrices_of_hidden_layers_decay(name: Any) -> None:
     net = Net()
     before = {name: parameter.detach().clone() for name, parameter in net.named_parameters()}
-    optimizer = make_optimizer(net.named_parameters(), Training(weight_decay=0.5), peak=0.1)
+    settings = Training(optimizer=name, weight_decay=0.5)
     for parameter in net.parameters():
         parameter.grad = torch.zeros_like(parameter)
-    optimizer.step()
+    for optimizer in make_optimizers(net.named_parameters(), settings, 0.1, torch.float32):
+        optimizer.step()
     for name, parameter in net.named_parameters():
         kept = 1 - 0.1 * 0.5 if name == "linear.weight" else 1.0
         assert torch.allclose(parameter, before[name] * kept), name
 
 
-def test_the_optimisers_memory_can_be_put_back() -> None:
-    def stepped(net: Net, optimizer: torch.optim.Optimizer, seed: int) -> None:
+@pytest.mark.parametrize("name", ["muon", "adamw"])
+def test_the_optimisers_memory_can_be_put_back(name: Any) -> None:
+    def stepped(net: Net, optimizers: list[torch.optim.Optimizer], seed: int) -> None:
         torch.manual_seed(seed)
         for parameter in net.parameters():
             parameter.grad = torch.randn_like(parameter)
-        optimizer.step()
+        for optimizer in optimizers:
+            optimizer.step()
 
     torch.manual_seed(0)
     one, other = Net(), Net()
-    optimizers = [make_optimizer(net.named_parameters(), Training(), peak=0.1) for net in (one, other)]
+    first, second = (
+        make_optimizers(net.named_parameters(), Training(optimizer=name), 0.1, torch.float32) for net in (one, other)
+    )
     for seed in range(3):
-        stepped(one, optimizers[0], seed)
+        stepped(one, first, seed)
     other.load_state_dict(one.state_dict())
-    restore_state(optimizers[1], other.named_parameters(), state_tensors(optimizers[0], one.named_parameters()))
-    for net, optimizer in ((one, optimizers[0]), (other, optimizers[1])):
-        stepped(net, optimizer, 3)
+    restore_state(second, other.named_parameters(), state_tensors(first, one.named_parameters()))
+    for net, optimizers in ((one, first), (other, second)):
+        stepped(net, optimizers, 3)
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+
+
+def test_muon_moves_hidden_matrices_and_adamw_the_rest() -> None:
+    net = Net()
+    muon, adamw = make_optimizers(net.named_parameters(), Training(), 0.1, torch.float32)
+    theirs = [
+        {name for name, parameter in net.named_parameters() if any(parameter is one for one in group["params"])}
+        for optimizer in (muon, adamw)
+        for group in optimizer.param_groups
+    ]
+    assert theirs == [{"linear.weight"}, {"embedding.weight", "linear.bias", "norm.weight", "norm.bias"}]
