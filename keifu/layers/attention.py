@@ -25,6 +25,24 @@ def causal_mask(queries: int, keys: int, device: torch.device) -> Tensor:
     return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)
 
 
+def past_mask(past: Tensor | None, queries: int, keys: int, groups: int, device: torch.device) -> Tensor | None:
+    """Rows in `groups` equal groups ask with their newest `queries` tokens; a group keeps its keys in common.
+
+    past `[B, S]`: True at the keys of a row's own tokens; None: all are. The newest tokens stand at the end, row after
+    row of the group, and a row's token attends to its own up to itself. Returns `[U, 1, B / U * T, S]`, or None where
+    every query may attend to every key.
+    """
+    if past is None:
+        return None if queries == 1 else causal_mask(queries, keys, device)
+    size = len(past) // max(groups, 1)
+    newest = size * queries
+    if queries == 1:
+        return past.view(groups, 1, newest, keys)
+    causal = causal_mask(queries, queries, device).repeat(1, size)
+    causal = torch.cat([causal.new_ones(queries, keys - newest), causal], dim=1)
+    return (past[:, None, :] & causal).view(groups, 1, newest, keys)
+
+
 def scaled_dot_product(query: Tensor, key: Tensor) -> Tensor:
     """Scores `[B, H, T, S]` = Q K^T / sqrt(A): likeness of every query `[B, H, T, A]` with every key `[B, H, S, A]`."""
     return (query / math.sqrt(query.shape[-1])) @ key.transpose(-1, -2)
@@ -60,9 +78,20 @@ def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, at
 def _fused_is_faster(query: Tensor, key: Tensor) -> bool:
     # Measured with benchmarks/attention.py. On a CPU the fused kernel's bfloat16 products are slow for short
     # sequences, backward above all: at 16 x 16 the written-out form is 10 times faster; they meet near 256 x 256.
-    if query.device.type != "cpu" or query.dtype != torch.bfloat16:
+    # In float32 it is the slower one where a few queries ask, as they do when tokens are written one after another.
+    if query.device.type != "cpu":
         return True
+    if query.dtype != torch.bfloat16:
+        return query.shape[-2] > 4
     return query.shape[-2] * key.shape[-2] > 256 * 256
+
+
+def for_steps(memory: Tensor) -> Tensor:
+    """Keys or values `[B, H, S, A]` as they are kept where a few queries ask at every step: each sentence in one piece,
+    and not in bfloat16 on a CPU, where its small products are slower than float32's (benchmarks/attention.py).
+    """
+    narrow = memory.device.type == "cpu" and memory.dtype == torch.bfloat16
+    return memory.to(torch.float32 if narrow else memory.dtype).contiguous()
 
 
 class MultiHeadAttention(nn.Module):
@@ -86,9 +115,10 @@ class MultiHeadAttention(nn.Module):
         return key, value
 
     def forward(self, x: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-        """x `[B, T, D]` asks, key and value `[B, H, S, A]` answer; returns `[B, T, D]`."""
+        """x `[B, T, D]` asks, key and value `[B, H, S, A]` answer, in their own number format; returns `[B, T, D]`."""
         query = record(self, "query", self._split(self.query(x)), "B H T A")
-        heads = record(self, "heads", attention(query, key, value, mask, at=self), "B H T A")
+        heads = attention(query.to(key.dtype), key, value, mask, at=self)
+        heads = record(self, "heads", heads.to(query.dtype), "B H T A")
         return record(self, "output", self.output(heads.transpose(1, 2).flatten(2)), "B T D")
 
     def _split(self, x: Tensor) -> Tensor:
