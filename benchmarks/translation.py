@@ -30,6 +30,7 @@ from typing import Any
 ROWS = {
     "keifu, fp32": ("keifu", "fp32"),
     "keifu, bf16": ("keifu", "bf16"),
+    "keifu, int8": ("keifu", "int8"),
     "transformers, fp32": ("transformers", "fp32"),
     "transformers, bf16": ("transformers", "bf16"),
     "CTranslate2, fp32": ("ctranslate2", "float32"),
@@ -155,13 +156,19 @@ def keifu_run(size: str, precision: str, beam: int, threads: int) -> Callable[[]
 
     from keifu.generation.search import beam_search, greedy
     from keifu.layers.heads import VocabularyHead
+    from keifu.layers.quantised import QuantisedHead, quantise
     from keifu.models.transformer import PRESETS, Config, Transformer
     from keifu.training.allocator import keep_freed_memory
     from keifu.training.precision import DTYPES
 
     keep_freed_memory()
-    model = Transformer(Config(vocab_size=VOCABULARY, **PRESETS[size])).eval().to(DTYPES[precision])
-    head = VocabularyHead(model.target_embedding.tokens)
+    model = Transformer(Config(vocab_size=VOCABULARY, **PRESETS[size])).eval()
+    head: Any = VocabularyHead(model.target_embedding.tokens)
+    if precision == "int8":
+        quantise(model)
+        head = QuantisedHead(head)
+    else:
+        model.to(DTYPES[precision])
     source = padded()
 
     def suppressed(hidden: torch.Tensor) -> torch.Tensor:

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from keifu.layers.linear import Linear
 from keifu.trace import record, recording
 
 
@@ -103,10 +104,10 @@ class MultiHeadAttention(nn.Module):
     def __init__(self, d_model: int, n_heads: int, d_head: int) -> None:
         super().__init__()
         self.n_heads, self.d_head = n_heads, d_head
-        self.query = nn.Linear(d_model, n_heads * d_head)
-        self.key = nn.Linear(d_model, n_heads * d_head)
-        self.value = nn.Linear(d_model, n_heads * d_head)
-        self.output = nn.Linear(n_heads * d_head, d_model)
+        self.query = Linear(d_model, n_heads * d_head)
+        self.key = Linear(d_model, n_heads * d_head)
+        self.value = Linear(d_model, n_heads * d_head)
+        self.output = Linear(n_heads * d_head, d_model)
 
     def keys_values(self, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Key and value, each `[B, H, S, A]`, of every vector of memory `[B, S, D]`."""
