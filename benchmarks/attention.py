@@ -19,7 +19,7 @@ from keifu.layers.attention import attend, padding_mask, scaled_dot_product
 from keifu.training.allocator import keep_freed_memory
 
 SHAPES = [(256, 16), (128, 32), (64, 64), (32, 128), (16, 256), (8, 512), (4, 1024)]  # batch, length: ~4096 tokens
-STEPS = [(64, 1, 20), (64, 4, 20), (64, 4, 80), (64, 8, 20), (64, 1, 200)]  # batch, queries, keys
+STEPS = [(64, 1, 8), (64, 1, 20), (64, 4, 20), (64, 4, 80), (64, 8, 20), (64, 1, 200)]  # batch, queries, keys
 HEADS, WIDTH, REPEATS = 8, 32, 9
 NOBODY = nn.Identity()  # records nothing
 

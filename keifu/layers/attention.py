@@ -79,11 +79,12 @@ def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, at
 def _fused_is_faster(query: Tensor, key: Tensor) -> bool:
     # Measured with benchmarks/attention.py. On a CPU the fused kernel's bfloat16 products are slow for short
     # sequences, backward above all: at 16 x 16 the written-out form is 10 times faster; they meet near 256 x 256.
-    # In float32 it is the slower one where a few queries ask, as they do when tokens are written one after another.
+    # In float32 it is the slower one where a few queries ask, as they do when tokens are written one after another,
+    # unless the products are so small that PyTorch does them without a library.
     if query.device.type != "cpu":
         return True
     if query.dtype != torch.bfloat16:
-        return query.shape[-2] > 4
+        return query.shape[-2] > 4 or query.shape[-2] * query.shape[-1] * key.shape[-2] < 400
     return query.shape[-2] * key.shape[-2] > 256 * 256
 
 

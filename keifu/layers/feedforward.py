@@ -15,5 +15,5 @@ class FeedForward(nn.Module):
         self.contract = Linear(d_ff, d_model)
 
     def forward(self, x: Tensor) -> Tensor:
-        hidden = record(self, "hidden", self.expand(x).relu(), "B T F")
+        hidden = record(self, "hidden", self.expand(x).relu_(), "B T F")
         return record(self, "output", self.contract(hidden), "B T D")

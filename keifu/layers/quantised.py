@@ -58,9 +58,9 @@ class QuantisedLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         rows = x.flatten(0, -2)
         step = rows.abs().amax(1, keepdim=True).div_(_STEPS)
-        # Unsigned with zero at 128, as the operator wants it; cutting off what follows the point of v + 0.5 rounds v.
-        # A row of zeros becomes 0/0, which is any byte: its step of zero makes zeros of its products.
-        rounded = (rows / step).add_(128.5).to(torch.uint8)
+        # A row of zeros becomes 0/0, which is any byte: its step of zero makes zeros of its products. Turning the
+        # highest bit adds 128: the operator wants unsigned bytes, to which PyTorch converts more slowly.
+        rounded = (rows / step).round_().to(torch.int8).view(torch.uint8).bitwise_xor_(128)
         product: Tensor = torch.ops.onednn.qlinear_pointwise(
             rounded, 1.0, 128, self.packed, self.scale, self.zero, None, 1.0, 0, torch.float32, "none", [], ""
         )

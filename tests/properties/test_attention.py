@@ -117,10 +117,17 @@ def test_weights_sum_to_one_over_the_allowed_keys() -> None:
 
 
 @pytest.mark.parametrize(
-    ("dtype", "length"), [(torch.float32, 16), (torch.float32, 4), (torch.bfloat16, 16), (torch.bfloat16, 300)]
+    ("dtype", "queries", "keys", "faster"),
+    [
+        (torch.float32, 16, 16, True),
+        (torch.float32, 4, 30, False),
+        (torch.float32, 4, 20, True),
+        (torch.bfloat16, 16, 16, False),
+        (torch.bfloat16, 300, 300, True),
+    ],
 )
 def test_recording_takes_the_written_out_form_and_nothing_else_does_where_the_kernel_is_faster(
-    monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, length: int
+    monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, queries: int, keys: int, faster: bool
 ) -> None:
     fused = []
     kernel = torch.nn.functional.scaled_dot_product_attention
@@ -128,13 +135,13 @@ def test_recording_takes_the_written_out_form_and_nothing_else_does_where_the_ke
         layer.F, "scaled_dot_product_attention", lambda *args, **kwargs: fused.append(1) or kernel(*args, **kwargs)
     )
     at = nn.Module()
-    vectors = [torch.randn(1, 1, length, 4, dtype=dtype) for _ in range(3)]
+    vectors = [torch.randn(1, 1, length, 4, dtype=dtype) for length in (queries, keys, keys)]
     with Recorder(at) as recorder:
         attention(*vectors, None, at=at)
     assert not fused
     assert list(recorder.values()) == ["scores", "weights"]
     attention(*vectors, None, at=at)
-    assert len(fused) == (length > (4 if dtype == torch.float32 else 256))
+    assert len(fused) == faster
 
 
 @pytest.mark.parametrize(("queries", "keys"), [(1, 1), (4, 4), (1, 6), (2, 6), (6, 6)])
