@@ -1,4 +1,5 @@
-"""Fused against written-out attention, forward and backward, by shape and number format.
+"""Fused against written-out attention by shape and number format: forward and backward over whole sentences, then
+forward where a few queries ask, as they do when tokens are written one after another.
 
     python benchmarks/attention.py
 
@@ -18,6 +19,7 @@ from keifu.layers.attention import attend, padding_mask, scaled_dot_product
 from keifu.training.allocator import keep_freed_memory
 
 SHAPES = [(256, 16), (128, 32), (64, 64), (32, 128), (16, 256), (8, 512), (4, 1024)]  # batch, length: ~4096 tokens
+STEPS = [(64, 1, 8), (64, 1, 20), (64, 4, 20), (64, 4, 80), (64, 8, 20), (64, 1, 200)]  # batch, queries, keys
 HEADS, WIDTH, REPEATS = 8, 32, 9
 NOBODY = nn.Identity()  # records nothing
 
@@ -29,8 +31,16 @@ def main() -> None:
     for dtype in (torch.float32, torch.bfloat16):
         for batch, length in SHAPES:
             fused, plain = (median(run, batch, length, dtype) for run in (run_fused, run_written_out))
-            name = str(dtype).removeprefix("torch.")
-            print(f"{name:10}{f'{batch} x {length}':>16}{fused:10.2f}{plain:13.2f}{fused / plain:8.2f}")
+            print_row(dtype, f"{batch} x {length}", fused, plain)
+    print(f"\n{'forward':10}{'queries x keys':>16}{'fused':>10}{'written out':>13}{'ratio':>8}")
+    for dtype in (torch.float32, torch.bfloat16):
+        for batch, queries, keys in STEPS:
+            fused, plain = (step(run, batch, queries, keys, dtype) for run in (run_fused, run_written_out))
+            print_row(dtype, f"{batch}: {queries} x {keys}", fused, plain)
+
+
+def print_row(dtype: torch.dtype, shape: str, fused: float, plain: float) -> None:
+    print(f"{str(dtype).removeprefix('torch.'):10}{shape:>16}{fused:10.3f}{plain:13.3f}{fused / plain:8.2f}")
 
 
 def run_fused(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
@@ -51,6 +61,20 @@ def median(run: Callable[..., Tensor], batch: int, length: int, dtype: torch.dty
         run(*inputs, mask).sum().backward()
         times.append(1000 * (time.perf_counter() - began))
     return statistics.median(times[1:])
+
+
+@torch.inference_mode()
+def step(run: Callable[..., Tensor], batch: int, queries: int, keys: int, dtype: torch.dtype) -> float:
+    """Milliseconds of one forward pass, the median of many after a warm-up."""
+    query = torch.randn(batch, HEADS, queries, WIDTH, dtype=dtype)
+    memory = torch.randn(2, batch, HEADS, keys, WIDTH, dtype=dtype)
+    mask = padding_mask(torch.ones(batch, keys, dtype=torch.bool))
+    times = []
+    for _ in range(20 * REPEATS):
+        began = time.perf_counter()
+        run(query, *memory, mask)
+        times.append(1000 * (time.perf_counter() - began))
+    return statistics.median(times[REPEATS:])
 
 
 if __name__ == "__main__":

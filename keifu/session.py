@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -21,6 +21,8 @@ from keifu.data.pairs import UNNAMED, Form, PairData, load_pairs
 from keifu.errors import CheckpointError, ConfigError, DataError
 from keifu.generation.translation import Decoding, Translated, translate
 from keifu.interface import PairBatch
+from keifu.layers.heads import VocabularyHead
+from keifu.layers.quantised import QuantisedHead, multiplies_int8, quantise
 from keifu.models import LINEAGE, architecture
 from keifu.tasks import translation as translation_task
 from keifu.tasks.translation_metrics import score_translations
@@ -40,7 +42,7 @@ from keifu.views.documents import open_document, translate_segments
 from keifu.views.evidence import Sample, mean_loss, read_sentences, take_sample
 
 _ALIGNMENT_PAIRS = 500  # of the dev part, to choose the layer on
-_DTYPES = {"auto": torch.float32, **DTYPES}
+_PRECISIONS = ("auto", *DTYPES, "int8")
 
 
 class Model:
@@ -59,19 +61,38 @@ class Model:
             )
         self.task = translation_task.Translation(tokenizer)
         self.network = make_model(self.model_config)
-        self.head = self.task.head(self.network)
+        self.head: VocabularyHead | QuantisedHead = self.task.head(self.network)
         fill(named_parameters(self.network, self.head), tensors, path)
         self.network.eval()
         self.head.eval()
 
     def to(self, device: str | torch.device = "auto", precision: str = "fp32") -> "Model":
-        """Moves the model to a device, its weights to "fp32" or "bf16" ("auto" is fp32). Returns it."""
-        if precision not in _DTYPES:
-            raise ConfigError(f"precision {precision!r} is not known; expected {', '.join(_DTYPES)}")
+        """Moves the model to a device, its weights to "fp32" or "bf16" ("auto" is fp32), or to "int8", which is for
+        CPUs: there products are computed in eight-bit integers, the rest in float32. Returns it. Raises ConfigError.
+        """
+        if precision not in _PRECISIONS:
+            raise ConfigError(f"precision {precision!r} is not known; expected {', '.join(_PRECISIONS)}")
         target = choose_device(str(device))
-        self.network.to(device=target, dtype=_DTYPES[precision])
-        self.head.to(device=target, dtype=_DTYPES[precision])
+        quantised = isinstance(self.head, QuantisedHead)
+        if quantised and (precision != "int8" or target.type != "cpu"):
+            raise ConfigError("precision int8: its weights are rounded and stay on the CPU; load the model again")
+        if precision == "int8" and not quantised:
+            self._quantise(target)
+        dtype = DTYPES.get(precision, torch.float32)
+        self.network.to(device=target, dtype=dtype)
+        self.head.to(device=target, dtype=dtype)
         return self
+
+    def _quantise(self, device: torch.device) -> None:
+        if device.type != "cpu" or not multiplies_int8():
+            raise ConfigError(
+                "precision int8: needs a CPU that multiplies eight-bit integers (avx512_vnni, avx_vnni or amx_int8), "
+                f"found {device}; try bf16 or fp32"
+            )
+        self.network.cpu()
+        self.head.cpu()
+        quantise(self.network)
+        self.head = QuantisedHead(cast(VocabularyHead, self.head))
 
     @property
     def device(self) -> torch.device:

@@ -18,6 +18,7 @@ import keifu
 from keifu.errors import CheckpointError, ConfigError, DataError
 from keifu.generation.translation import Translated
 from keifu.interface import PairBatch
+from keifu.layers.quantised import multiplies_int8
 from keifu.session import Model, TrainedRun, load
 from keifu.tasks.translation_metrics import score_translations
 from keifu.training.loop import Finished, Step
@@ -128,12 +129,48 @@ def test_wrong_decoding_options_are_named_as_they_were_given(
         model.translate("I see cats.", **options)
 
 
+@pytest.mark.skipif(not multiplies_int8(), reason="this processor has no instructions for it")
+def test_eight_bit_integers_translate_nearly_alike(trained: TrainedRun, model: Model) -> None:
+    rounded = load(trained.path, "cpu", "int8")
+    assert not any(isinstance(module, torch.nn.Linear) for module in rounded.network.modules())
+    assert score_translations(rounded.translate(TEXTS), model.translate(TEXTS))["bleu"] > 70
+    assert set(rounded.trace(TEXTS[0])) == set(model.trace(TEXTS[0]))
+    assert rounded.to("cpu", "int8").translate(TEXTS[0]) == rounded.translate(TEXTS[0])
+    with pytest.raises(ConfigError, match="precision int8: its weights are rounded"):
+        rounded.to("cpu", "fp32")
+
+
+def test_eight_bit_integers_need_a_processor_that_multiplies_them(
+    trained: TrainedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("keifu.session.multiplies_int8", lambda: False)
+    with pytest.raises(ConfigError, match=r"precision int8: needs a CPU .* found cpu; try bf16 or fp32"):
+        load(trained.path, "cpu", "int8")
+
+
+@pytest.mark.parametrize(("precision", "error"), [("bf16", 2.0**-8), ("int8", 2.0**-7)])
+def test_scores_differ_from_those_of_float32_by_what_rounding_explains(
+    precision: str, error: float, trained: TrainedRun, model: Model
+) -> None:
+    """A step of rounding, relative to the values' own size, in each of the dozen products on the way to a score."""
+    if precision == "int8" and not multiplies_int8():
+        pytest.skip("this processor has no instructions for it")
+    rounded = load(trained.path, "cpu", precision)
+    for pair in UNSEEN[:8]:
+        source = torch.tensor([[*model.tokenizer.encode(pair.source), 3]])
+        target = torch.tensor([[2, *model.tokenizer.encode(pair.target)]])
+        exact = model.logits(source, target)
+        found = rounded.logits(source, target).float()
+        assert not torch.equal(found, exact)
+        assert (found - exact).square().mean().sqrt() < 12 * error * exact.std()
+
+
 def test_bfloat16_translates_nearly_alike_and_unknown_formats_are_refused(trained: TrainedRun, model: Model) -> None:
     half = load(trained.path, "cpu", "bf16")
     assert half.network.source_embedding.tokens.dtype == torch.bfloat16
     assert score_translations(half.translate(TEXTS), model.translate(TEXTS))["bleu"] > 70
     assert load(trained.path, "cpu", "auto").network.source_embedding.tokens.dtype == torch.float32
-    with pytest.raises(ConfigError, match="precision 'fp16' is not known; expected auto, fp32, bf16"):
+    with pytest.raises(ConfigError, match="precision 'fp16' is not known; expected auto, fp32, bf16, int8"):
         load(trained.path, "cpu", "fp16")
     with pytest.raises(ConfigError, match="device 'gpu' is not known"):
         load(trained.path, "gpu")

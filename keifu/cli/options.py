@@ -35,6 +35,9 @@ Epochs = Annotated[str | None, typer.Option(metavar="N", help="Passes over the d
 # Options without a value here leave it to the configuration file, the model or the library to say.
 Device = Annotated[str | None, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1. [default: auto]")]
 Precision = Annotated[str | None, typer.Option(metavar="NAME", help="auto, fp32 or bf16. [default: auto]")]
+UsingPrecision = Annotated[
+    str | None, typer.Option("--precision", metavar="NAME", help="auto, fp32, bf16 or int8. [default: auto]")
+]
 BatchSize = Annotated[int | None, typer.Option(metavar="N", help="Sentences computed together.")]
 Seed = Annotated[int | None, typer.Option(metavar="N", help="All that is random follows from it. [default: 0]")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print only the result.")]

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from keifu.layers.linear import Linear
 from keifu.trace import record, recording
 
 
@@ -23,6 +24,24 @@ def padding_mask(real: Tensor) -> Tensor:
 def causal_mask(queries: int, keys: int, device: torch.device) -> Tensor:
     """Query t of the last `queries` positions may attend to keys up to its own position: `[T, S]`."""
     return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)
+
+
+def past_mask(past: Tensor | None, queries: int, keys: int, groups: int, device: torch.device) -> Tensor | None:
+    """Rows in `groups` equal groups ask with their newest `queries` tokens; a group keeps its keys in common.
+
+    past `[B, S]`: True at the keys of a row's own tokens; None: all are. The newest tokens stand at the end, row after
+    row of the group, and a row's token attends to its own up to itself. Returns `[U, 1, B / U * T, S]`, or None where
+    every query may attend to every key.
+    """
+    if past is None:
+        return None if queries == 1 else causal_mask(queries, keys, device)
+    size = len(past) // max(groups, 1)
+    newest = size * queries
+    if queries == 1:
+        return past.view(groups, 1, newest, keys)
+    causal = causal_mask(queries, queries, device).repeat(1, size)
+    causal = torch.cat([causal.new_ones(queries, keys - newest), causal], dim=1)
+    return (past[:, None, :] & causal).view(groups, 1, newest, keys)
 
 
 def scaled_dot_product(query: Tensor, key: Tensor) -> Tensor:
@@ -60,9 +79,21 @@ def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, at
 def _fused_is_faster(query: Tensor, key: Tensor) -> bool:
     # Measured with benchmarks/attention.py. On a CPU the fused kernel's bfloat16 products are slow for short
     # sequences, backward above all: at 16 x 16 the written-out form is 10 times faster; they meet near 256 x 256.
-    if query.device.type != "cpu" or query.dtype != torch.bfloat16:
+    # In float32 it is the slower one where a few queries ask, as they do when tokens are written one after another,
+    # unless the products are so small that PyTorch does them without a library.
+    if query.device.type != "cpu":
         return True
+    if query.dtype != torch.bfloat16:
+        return query.shape[-2] > 4 or query.shape[-2] * query.shape[-1] * key.shape[-2] < 400
     return query.shape[-2] * key.shape[-2] > 256 * 256
+
+
+def for_steps(memory: Tensor) -> Tensor:
+    """Keys or values `[B, H, S, A]` as they are kept where a few queries ask at every step: each sentence in one piece,
+    and not in bfloat16 on a CPU, where its small products are slower than float32's (benchmarks/attention.py).
+    """
+    narrow = memory.device.type == "cpu" and memory.dtype == torch.bfloat16
+    return memory.to(torch.float32 if narrow else memory.dtype).contiguous()
 
 
 class MultiHeadAttention(nn.Module):
@@ -74,10 +105,10 @@ class MultiHeadAttention(nn.Module):
     def __init__(self, d_model: int, n_heads: int, d_head: int) -> None:
         super().__init__()
         self.n_heads, self.d_head = n_heads, d_head
-        self.query = nn.Linear(d_model, n_heads * d_head)
-        self.key = nn.Linear(d_model, n_heads * d_head)
-        self.value = nn.Linear(d_model, n_heads * d_head)
-        self.output = nn.Linear(n_heads * d_head, d_model)
+        self.query = Linear(d_model, n_heads * d_head)
+        self.key = Linear(d_model, n_heads * d_head)
+        self.value = Linear(d_model, n_heads * d_head)
+        self.output = Linear(n_heads * d_head, d_model)
 
     def keys_values(self, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Key and value, each `[B, H, S, A]`, of every vector of memory `[B, S, D]`."""
@@ -86,9 +117,10 @@ class MultiHeadAttention(nn.Module):
         return key, value
 
     def forward(self, x: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-        """x `[B, T, D]` asks, key and value `[B, H, S, A]` answer; returns `[B, T, D]`."""
+        """x `[B, T, D]` asks, key and value `[B, H, S, A]` answer, in their own number format; returns `[B, T, D]`."""
         query = record(self, "query", self._split(self.query(x)), "B H T A")
-        heads = record(self, "heads", attention(query, key, value, mask, at=self), "B H T A")
+        heads = attention(query.to(key.dtype), key, value, mask, at=self)
+        heads = record(self, "heads", heads.to(query.dtype), "B H T A")
         return record(self, "output", self.output(heads.transpose(1, 2).flatten(2)), "B T D")
 
     def _split(self, x: Tensor) -> Tensor:

@@ -2,6 +2,9 @@
 
 The memory is allocated ahead and shared by the states that follow one another; a state that is no longer the newest
 copies what it needs before it goes on, so that every state remains a value.
+
+Rows come in groups of equal size that stand together, such as the rows of a beam. A group keeps its columns in common
+and each row knows which of them are its own past: when rows of a group change places, no key or value is copied.
 """
 
 from dataclasses import dataclass
@@ -10,9 +13,11 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from keifu.layers.attention import past_mask
+
 
 class _Storage:
-    """keys and values `[L, B, H, capacity, A]`, of which `used` columns are written."""
+    """keys and values `[L, U, H, capacity, A]` of U groups, of which `used` columns are written."""
 
     def __init__(self, keys: Tensor, values: Tensor, used: int) -> None:
         self.keys, self.values, self.used = keys, values, used
@@ -22,61 +27,87 @@ class _Storage:
 class KeyValueCache:
     """The first `columns` columns of a storage, for every layer.
 
-    lengths: real tokens of each row `[B]`. real: `[B, columns]`, False where a shorter row of a ragged prompt was
-    padded; None where all is real.
+    lengths: real tokens of each row `[B]`. past: `[B, columns]`, True at the columns that hold a row's own real tokens;
+    None where all do.
     """
 
     storage: _Storage
     columns: int
     lengths: Tensor
-    real: Tensor | None = None
+    past: Tensor | None = None
 
     @classmethod
     def empty(
         cls, layers: int, rows: int, heads: int, width: int, capacity: int, dtype: torch.dtype, device: torch.device
     ) -> "KeyValueCache":
+        """A cache of as many groups as rows."""
         keys = torch.empty(layers, rows, heads, capacity, width, dtype=dtype, device=device)
         lengths = torch.zeros(rows, dtype=torch.long, device=device)
         return cls(_Storage(keys, torch.empty_like(keys), 0), 0, lengths)
 
+    @property
+    def groups(self) -> int:
+        return self.storage.keys.shape[1]
+
+    @property
+    def group_size(self) -> int:
+        return len(self.lengths) // max(self.groups, 1)
+
     def grow(self, count: int, real: Tensor | None = None) -> "KeyValueCache":
-        """The cache with `count` more columns, which `write` must fill. real: `[B, count]`, True at real tokens."""
-        storage, columns = self.storage, self.columns + count
+        """The cache with `count` more tokens a row, whose columns `write` must fill.
+
+        real: `[B, count]`, True at real tokens.
+        """
+        storage, columns = self.storage, self.columns + self.group_size * count
         if storage.used != self.columns or storage.keys.shape[3] < columns:
             capacity = max(columns, storage.keys.shape[3] if storage.used != self.columns else 2 * columns)
-            storage = _Storage(
-                self._copied(storage.keys, capacity), self._copied(storage.values, capacity), self.columns
-            )
+            storage = self._copied(capacity)
         storage.used = columns
-        if real is None and self.real is None:
+        if self.group_size == 1 and real is None and self.past is None:
             return KeyValueCache(storage, columns, self.lengths + count)
-        rows = self.lengths.shape[0]
-        old = self.real if self.real is not None else self.lengths.new_ones(rows, self.columns, dtype=torch.bool)
-        new = real if real is not None else self.lengths.new_ones(rows, count, dtype=torch.bool)
-        return KeyValueCache(storage, columns, self.lengths + new.sum(1), torch.cat([old, new], dim=1))
+        new = real if real is not None else self.lengths.new_ones(len(self.lengths), count, dtype=torch.bool)
+        past = self.past if self.past is not None else new.new_ones(len(new), self.columns)
+        past = torch.cat([past, self._own(new)], dim=1)
+        return KeyValueCache(storage, columns, self.lengths + new.sum(1), past)
+
+    def _own(self, real: Tensor) -> Tensor:
+        """Tokens `[B, n]` of every row among the new columns of its group `[B, group_size * n]`."""
+        size = self.group_size
+        row = torch.eye(size, dtype=torch.bool, device=real.device).repeat(self.groups, 1)
+        return (row[:, :, None] & real[:, None, :]).flatten(1)
+
+    def mask(self, count: int) -> Tensor | None:
+        """What the newest `count` tokens of each row may attend to: `[U, 1, group_size * count, columns]`.
+
+        None where that is everything.
+        """
+        return past_mask(self.past, count, self.columns, self.groups, self.lengths.device)
 
     def write(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Fills the newest columns of a layer with `[B, H, n, A]` and returns all of its keys and values."""
+        """Fills the newest columns of a layer with `[U, H, group_size * n, A]`, row after row, and returns all of its
+        keys and values.
+        """
         first = self.columns - key.shape[2]
         self.storage.keys[layer, :, :, first : self.columns] = key
         self.storage.values[layer, :, :, first : self.columns] = value
         return self.storage.keys[layer, :, :, : self.columns], self.storage.values[layer, :, :, : self.columns]
 
-    def select(self, rows: Tensor) -> Self:
-        capacity = self.storage.keys.shape[3]
-        storage = _Storage(
-            self._copied(self.storage.keys, capacity, rows),
-            self._copied(self.storage.values, capacity, rows),
-            self.columns,
-        )
-        real = None if self.real is None else self.real[rows]
-        return type(self)(storage, self.columns, self.lengths[rows], real)
+    def select(self, rows: Tensor, groups: Tensor | None) -> Self:
+        """The rows of index `[R]`, from the groups of index `[G]`, equally many from each; None: from all groups as
+        they stand.
+        """
+        storage = self.storage if groups is None else self._copied(self.storage.keys.shape[3], groups)
+        past = None if self.past is None else self.past[rows]
+        return type(self)(storage, self.columns, self.lengths[rows], past)
 
-    def _copied(self, old: Tensor, capacity: int, rows: Tensor | None = None) -> Tensor:
-        written = old[:, :, :, : self.columns]
-        if rows is not None:
-            written = written.index_select(1, rows)
-        layers, batch, heads, _, width = written.shape
-        new = old.new_empty(layers, batch, heads, capacity, width)
-        new[:, :, :, : self.columns] = written
-        return new
+    def _copied(self, capacity: int, groups: Tensor | None = None) -> _Storage:
+        def copied(old: Tensor) -> Tensor:
+            written = old[:, :, :, : self.columns]
+            if groups is not None:
+                written = written.index_select(1, groups)
+            layers, count, heads, _, width = written.shape
+            new = old.new_empty(layers, count, heads, capacity, width)
+            new[:, :, :, : self.columns] = written
+            return new
+
+        return _Storage(copied(self.storage.keys), copied(self.storage.values), self.columns)

@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from keifu.layers.linear import Linear
 from keifu.trace import record
 
 
@@ -10,9 +11,9 @@ class FeedForward(nn.Module):
 
     def __init__(self, d_model: int, d_ff: int) -> None:
         super().__init__()
-        self.expand = nn.Linear(d_model, d_ff)
-        self.contract = nn.Linear(d_ff, d_model)
+        self.expand = Linear(d_model, d_ff)
+        self.contract = Linear(d_ff, d_model)
 
     def forward(self, x: Tensor) -> Tensor:
-        hidden = record(self, "hidden", self.expand(x).relu(), "B T F")
+        hidden = record(self, "hidden", self.expand(x).relu_(), "B T F")
         return record(self, "output", self.contract(hidden), "B T D")

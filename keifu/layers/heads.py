@@ -1,8 +1,8 @@
 """Heads turn hidden vectors into what a task asks for. A task chooses its head; the head is saved with the model."""
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from keifu.layers.linear import affine
 from keifu.layers.losses import cross_entropy
 
 
@@ -18,7 +18,7 @@ class VocabularyHead(nn.Module):
         self.weight = weight
 
     def forward(self, hidden: Tensor) -> Tensor:
-        return F.linear(hidden, self.weight)
+        return affine(hidden, self.weight)
 
     def cross_entropy(self, hidden: Tensor, targets: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
         """The smoothed and the plain loss, each summed over hidden `[N, D]` and targets `[N]`; see layers/losses.py."""

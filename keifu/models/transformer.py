@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from keifu.config import Schema
 from keifu.interface import Output, PairBatch
-from keifu.layers.attention import MultiHeadAttention, causal_mask, padding_mask
+from keifu.layers.attention import MultiHeadAttention, causal_mask, for_steps, padding_mask
 from keifu.layers.cache import KeyValueCache
 from keifu.layers.dropout import Dropout
 from keifu.layers.embeddings import Embedding, LearnedPosition, SinusoidalPosition
@@ -91,28 +91,27 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class TransformerState:
-    """A decoder in the middle of its output. Rows are outputs; several rows (a beam) may read one source sentence.
+    """A decoder in the middle of its output. Rows are outputs; several rows (a beam) may read one source sentence: they
+    stand together, as many for every sentence.
 
     cache: keys and values of the target so far. memory: for each layer, keys and values of the source `[U, H, S, A]`,
-    once a sentence. memory_mask: `[U, 1, 1, S]`. sentence: which sentence each row reads `[B]`, ascending; where
-    every sentence has the same number of rows, nothing is copied.
+    once a sentence. memory_mask: `[U, 1, 1, S]`.
     """
 
     cache: KeyValueCache
     memory: list[tuple[Tensor, Tensor]]
     memory_mask: Tensor
-    sentence: Tensor
 
     def select(self, rows: Tensor) -> "TransformerState":
-        sentence = self.sentence[rows]
-        cache = self.cache.select(rows)
-        if torch.equal(sentence, self.sentence):
-            return replace(self, cache=cache)
-        kept, sentence, counts = sentence.unique_consecutive(return_inverse=True, return_counts=True)
+        size, sentences = self.cache.group_size, self.cache.groups
+        chosen = rows // size
+        kept, counts = chosen.unique_consecutive(return_counts=True)
         if (counts != counts[:1]).any():  # an uneven choice: give every row a sentence of its own
-            kept, sentence = kept[sentence], torch.arange(len(rows), device=rows.device)
+            kept = chosen
+        if torch.equal(kept, torch.arange(sentences, device=rows.device)):
+            return replace(self, cache=self.cache.select(rows, None))
         memory = [(key[kept], value[kept]) for key, value in self.memory]
-        return TransformerState(cache, memory, self.memory_mask[kept], sentence)
+        return TransformerState(self.cache.select(rows, kept), memory, self.memory_mask[kept])
 
 
 class Transformer(nn.Module):
@@ -171,11 +170,9 @@ class Transformer(nn.Module):
         memory = self.encode(source, source_mask)
         keys_values = [block.cross_attention.keys_values(memory) for block in self.decoder]
         rows, heads, _, width = keys_values[0][0].shape
-        cache = KeyValueCache.empty(
-            len(self.decoder), rows, heads, width, capacity, keys_values[0][0].dtype, source.device
-        )
-        sentence = torch.arange(rows, device=source.device)
-        return TransformerState(cache, keys_values, padding_mask(source_mask), sentence)
+        cache = KeyValueCache.empty(len(self.decoder), rows, heads, width, capacity, memory.dtype, source.device)
+        kept = [(for_steps(key), for_steps(value)) for key, value in keys_values]
+        return TransformerState(cache, kept, padding_mask(source_mask))
 
     def step(
         self, tokens: Tensor, state: TransformerState, mask: Tensor | None = None
@@ -185,15 +182,14 @@ class Transformer(nn.Module):
         mask: `[B, n]`, False at the padding of shorter rows, which stands on the right.
         """
         cache = state.cache.grow(tokens.shape[1], mask)
-        self_mask: Tensor | None = None
-        if tokens.shape[1] > 1 or cache.real is not None:
-            self_mask = causal_mask(tokens.shape[1], cache.columns, tokens.device)
-            if cache.real is not None:
-                self_mask = self_mask & padding_mask(cache.real)
+        self_mask = cache.mask(tokens.shape[1])
         x = self.dropout(self.target_embedding(tokens, first=state.cache.lengths))
+        shape = x.shape
+        # The rows of a sentence become further queries to the same keys.
+        x = x.view(cache.groups, cache.group_size * shape[1], shape[2])
         for layer, block in enumerate(self.decoder):
             x = block(x, self_mask, *state.memory[layer], state.memory_mask, (cache, layer))
-        return x, replace(state, cache=cache)
+        return x.view(shape), replace(state, cache=cache)
 
     @property
     def output_embedding(self) -> nn.Parameter | None:
@@ -263,7 +259,7 @@ class DecoderBlock(nn.Module):
         memory_mask: Tensor,
         cache: tuple[KeyValueCache, int] | None = None,
     ) -> Tensor:
-        """x and the result `[B, T, D]`; memory_key and memory_value `[U, H, S, A]`; cache: where earlier keys and
+        """x and the result `[B, T, D]`; memory_key and memory_value `[B, H, S, A]`; cache: where earlier keys and
         values are.
         """
         key, value = self.self_attention.keys_values(x)
@@ -272,10 +268,7 @@ class DecoderBlock(nn.Module):
         attended = self.self_attention(x, key, value, self_mask)
         x = record(self, "self_attention_residual", x + self.dropout(attended), "B T D")
         x = record(self, "self_attention_normalised", self.self_attention_norm(x), "B T D")
-        # Rows that read one sentence stand together, so a beam's rows become further queries to the same memory.
-        sentences = memory_key.shape[0]
-        queries = x.reshape(sentences, x.shape[0] // max(sentences, 1) * x.shape[1], x.shape[2])
-        attended = self.cross_attention(queries, memory_key, memory_value, memory_mask).view_as(x)
+        attended = self.cross_attention(x, memory_key, memory_value, memory_mask)
         x = record(self, "cross_attention_residual", x + self.dropout(attended), "B T D")
         x = record(self, "cross_attention_normalised", self.cross_attention_norm(x), "B T D")
         transformed = self.feedforward(x)

@@ -465,7 +465,7 @@ def test_options_of_translate_reach_the_search(trained: TrainedRun, model: Model
         (["--n-best", 9], 2, "n_best 9 needs a beam of 9 or more, found 5"),
         (["--length-penalty", "nan"], 2, r"decoding\.length_penalty: expected a finite number"),
         (["--batch-size", 0], 2, r"decoding\.batch_size: expected at least 1"),
-        (["--precision", "int8"], 2, "precision 'int8' is not known"),
+        (["--precision", "int4"], 2, "precision 'int4' is not known"),
         (["--device", "cuda:99"], 2, "device 'cuda:99' cannot be used here"),
         (["\udcff"], 3, "not valid Unicode"),
     ],

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from keifu.generation.search import Hypothesis, beam_search, greedy
+from keifu.generation.search import Hypothesis, beam_search, greedy, top
 
 EOS, VOCABULARY = 2, 5
 PENALTIES = [0.0, 0.5, 1.0, 2.0]
@@ -194,3 +194,18 @@ def test_a_beam_wider_than_the_vocabulary_is_filled_later() -> None:
     [bests] = _search(toy, [1], 20, 20, 1.0)
     assert len(bests) == VOCABULARY
     _assert_same(bests, toy.exhaustive(0, 1, 1.0))
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 65, 640, 1000, 1024])
+@pytest.mark.parametrize("k", [1, 5, 9])
+def test_the_largest_of_wide_rows_are_those_that_topk_finds(size: int, k: int) -> None:
+    """Wherever they stand: many in one block of values, and behind the last whole block."""
+    generator = torch.Generator().manual_seed(size + k)
+    values = torch.stack([torch.randperm(size, generator=generator).float() for _ in range(50)])
+    values = torch.cat([values, values.sort().values, values.sort(descending=True).values])
+    values[::2, : size // 3] = -torch.inf
+    count = min(k, size - size // 3)
+    found, places = top(values, count)
+    expected = values.topk(count)
+    assert torch.equal(found, expected.values)
+    assert torch.equal(places, expected.indices)

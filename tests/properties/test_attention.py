@@ -7,7 +7,16 @@ import torch
 from torch import Tensor, nn
 
 from keifu.layers import attention as layer
-from keifu.layers.attention import MultiHeadAttention, attend, attention, causal_mask, padding_mask, scaled_dot_product
+from keifu.layers.attention import (
+    MultiHeadAttention,
+    attend,
+    attention,
+    causal_mask,
+    for_steps,
+    padding_mask,
+    past_mask,
+    scaled_dot_product,
+)
 from keifu.trace import Recorder
 
 FORMS = {"fused": True, "written out": False}
@@ -107,9 +116,18 @@ def test_weights_sum_to_one_over_the_allowed_keys() -> None:
         torch.testing.assert_close(weights @ value, result, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize(("dtype", "length"), [(torch.float32, 16), (torch.bfloat16, 16), (torch.bfloat16, 300)])
+@pytest.mark.parametrize(
+    ("dtype", "queries", "keys", "faster"),
+    [
+        (torch.float32, 16, 16, True),
+        (torch.float32, 4, 30, False),
+        (torch.float32, 4, 20, True),
+        (torch.bfloat16, 16, 16, False),
+        (torch.bfloat16, 300, 300, True),
+    ],
+)
 def test_recording_takes_the_written_out_form_and_nothing_else_does_where_the_kernel_is_faster(
-    monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, length: int
+    monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, queries: int, keys: int, faster: bool
 ) -> None:
     fused = []
     kernel = torch.nn.functional.scaled_dot_product_attention
@@ -117,13 +135,13 @@ def test_recording_takes_the_written_out_form_and_nothing_else_does_where_the_ke
         layer.F, "scaled_dot_product_attention", lambda *args, **kwargs: fused.append(1) or kernel(*args, **kwargs)
     )
     at = nn.Module()
-    vectors = [torch.randn(1, 1, length, 4, dtype=dtype) for _ in range(3)]
+    vectors = [torch.randn(1, 1, length, 4, dtype=dtype) for length in (queries, keys, keys)]
     with Recorder(at) as recorder:
         attention(*vectors, None, at=at)
     assert not fused
     assert list(recorder.values()) == ["scores", "weights"]
     attention(*vectors, None, at=at)
-    assert len(fused) == (dtype == torch.float32 or length > 256)
+    assert len(fused) == faster
 
 
 @pytest.mark.parametrize(("queries", "keys"), [(1, 1), (4, 4), (1, 6), (2, 6), (6, 6)])
@@ -131,6 +149,36 @@ def test_the_last_queries_see_keys_up_to_their_own_place(queries: int, keys: int
     mask = causal_mask(queries, keys, torch.device("cpu"))
     expected = [[s <= keys - queries + t for s in range(keys)] for t in range(queries)]
     assert mask.tolist() == expected
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+@pytest.mark.parametrize("queries", [1, 3])
+def test_a_row_of_a_group_sees_its_own_past_and_no_stranger_s(size: int, queries: int) -> None:
+    """By the definition, one query and one key at a time: 2 groups, 4 older keys, then the newest of every row."""
+    older, rows = 4, 2 * size
+    newest = torch.eye(size, dtype=torch.bool).repeat(2, 1).repeat_interleave(queries, 1)
+    past = torch.cat([torch.rand(rows, older, generator=torch.Generator().manual_seed(size)) < 0.6, newest], dim=1)
+    mask = past_mask(past, queries, past.shape[1], 2, torch.device("cpu"))
+    assert mask is not None
+    for row in range(rows):
+        for query in range(queries):
+            upto = [older + row % size * queries + key for key in range(query + 1)]
+            expected = [key for key in range(older) if past[row, key]] + upto
+            found = mask[row // size, 0, row % size * queries + query].nonzero().squeeze(1).tolist()
+            assert found == expected
+
+
+def test_what_is_asked_at_every_step_stands_in_one_piece_and_not_in_bfloat16() -> None:
+    memory = torch.randn(2, 5, 3, 4).transpose(1, 2)
+    for dtype, kept in (
+        (torch.float64, torch.float64),
+        (torch.float32, torch.float32),
+        (torch.bfloat16, torch.float32),
+    ):
+        found = for_steps(memory.to(dtype))
+        assert found.dtype == kept
+        assert found.is_contiguous()
+        assert torch.equal(found, memory.to(dtype).to(kept))
 
 
 def test_every_query_sees_every_real_key() -> None:

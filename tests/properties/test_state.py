@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from keifu.interface import State
+from keifu.layers.quantised import multiplies_int8, quantise
 from tests.properties.families import Case, Example
 
 TOLERANCE = 1e-10
@@ -170,6 +171,27 @@ def test_greedy_tokens_are_the_same_step_by_step_and_from_the_whole_sequence_in_
         stepped.append(best(head, hidden[0, -1]))
         recomputed.append(best(head, case.whole([{**example, side: recomputed}])[0][-1]))
     assert stepped == recomputed
+
+
+@pytest.mark.parametrize("form", ["bfloat16", "integers"])
+def test_rounded_models_step_as_they_read_the_whole(case: Case, form: str) -> None:
+    """To what their rounding explains: one step of it in each of a few dozen values on the way."""
+    if form == "integers" and not multiplies_int8():
+        pytest.skip("this processor has no instructions for it")
+    case = case.to(torch.bfloat16 if form == "bfloat16" else torch.float32)
+    if form == "integers":
+        quantise(case.model)
+    examples = case.examples(3)
+    state = case.start(examples).select(torch.tensor([0, 0, 1, 1, 2, 2]))
+    rows = [case.tokens(6) for _ in range(6)]
+    for place, order in enumerate(([0, 1, 2, 3, 4, 5], [1, 1, 3, 2, 4, 4], [1, 0, 2, 3, 5, 4])):
+        state = state.select(torch.tensor(order))
+        rows = [rows[origin] for origin in order]
+        hidden, state = case.step([row[2 * place : 2 * place + 2] for row in rows], state)
+    side = case.inputs.written
+    whole = case.whole([{**examples[row // 2], side: rows[row]} for row in range(6)])
+    expected = torch.stack([vectors[4:6] for vectors in whole]).float()
+    assert (hidden.float() - expected).square().mean().sqrt() < 0.1 * expected.std()
 
 
 @torch.no_grad()

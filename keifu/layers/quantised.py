@@ -1,0 +1,83 @@
+"""Products in eight-bit integers, for use after training on a CPU.
+
+Every row of a weight matrix is rounded once to 255 steps, from its largest magnitude down to the negative of it; the
+vectors that it multiplies are rounded at every call, each to steps of its own, so that what a sequence gives does not
+hang on its batch. Sums are exact, and rescaled to float32. (Vector-wise quantisation, Dettmers et al. 2022,
+"LLM.int8()", section 2.2; for translation Bhandare et al. 2019, arXiv:1906.00532.)
+"""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from keifu.layers.heads import VocabularyHead
+from keifu.layers.linear import Linear
+
+_STEPS = 127  # on either side of zero
+_INSTRUCTIONS = ("avx512_vnni", "avx_vnni", "amx_int8")
+
+
+def multiplies_int8() -> bool:
+    """Whether this processor multiplies eight-bit integers in hardware, and PyTorch has the operators. Unknown counts
+    as no: without such instructions sums may overflow.
+    """
+    try:
+        flags = Path("/proc/cpuinfo").read_text("utf-8").split()
+    except OSError:
+        return False
+    return any(name in flags for name in _INSTRUCTIONS) and hasattr(torch.ops.onednn, "qlinear_pointwise")
+
+
+def quantise(model: nn.Module) -> None:
+    """Puts a QuantisedLinear in the place of every Linear of the model."""
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, Linear):
+                setattr(module, name, QuantisedLinear(child.weight, child.bias))
+
+
+class QuantisedLinear(nn.Module):
+    """x W^T + b with W rounded. weight `[N, K]`, bias `[N]`."""
+
+    packed: Tensor
+    scale: Tensor
+    zero: Tensor
+    bias: Tensor | None
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        super().__init__()
+        exact = weight.detach().float()
+        scale = exact.abs().amax(1) / _STEPS
+        rounded = (exact / scale[:, None]).round().to(torch.int8)
+        self.register_buffer("packed", torch.ops.onednn.qlinear_prepack(rounded, None), persistent=False)
+        self.register_buffer("scale", scale, persistent=False)
+        self.register_buffer("zero", torch.zeros(len(scale), dtype=torch.long), persistent=False)
+        self.register_buffer("bias", None if bias is None else bias.detach().float(), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x.flatten(0, -2)
+        step = rows.abs().amax(1, keepdim=True).div_(_STEPS)
+        # A row of zeros becomes 0/0, which is any byte: its step of zero makes zeros of its products. Turning the
+        # highest bit adds 128: the operator wants unsigned bytes, to which PyTorch converts more slowly.
+        rounded = (rows / step).round_().to(torch.int8).view(torch.uint8).bitwise_xor_(128)
+        product: Tensor = torch.ops.onednn.qlinear_pointwise(
+            rounded, 1.0, 128, self.packed, self.scale, self.zero, None, 1.0, 0, torch.float32, "none", [], ""
+        )
+        result = product.mul_(step) if self.bias is None else torch.addcmul(self.bias, product, step, out=product)
+        return result.view(*x.shape[:-1], len(self.scale))
+
+
+class QuantisedHead(nn.Module):
+    """A vocabulary head whose scores come from a rounded matrix; its loss stays exact."""
+
+    def __init__(self, head: VocabularyHead) -> None:
+        super().__init__()
+        self.exact, self.product = head, QuantisedLinear(head.weight, None)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        scores: Tensor = self.product(hidden)
+        return scores
+
+    def cross_entropy(self, hidden: Tensor, targets: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
+        return self.exact.cross_entropy(hidden, targets, smoothing)
