@@ -44,10 +44,6 @@ def compare(script: str, rows: Mapping[str, Row], arguments: list[str], rounds: 
     return {name: values for name, values in figures.items() if values}
 
 
-def row_of_this_process(rows: Mapping[str, Row], name: str) -> Row:
-    return rows[name]
-
-
 def tell(figures: list[float]) -> None:
     """Hands a row's figures to the process that compares."""
     print(json.dumps(figures))
@@ -73,8 +69,10 @@ def print_table(title: str, figures: Mapping[str, list[float]], rows: Mapping[st
         print(f"{name:46}{median:10,.0f}  {spread:>20}{ratio}", flush=True)
 
 
-def write_results(name: str, figures: Mapping[str, list[float]], rows: Mapping[str, Row]) -> None:
-    """Writes benchmarks/results/NAME.json."""
+def write_results(
+    name: str, figures: Mapping[str, list[float]], rows: Mapping[str, Row], threads: int | None = None
+) -> None:
+    """Writes benchmarks/results/NAME.json: figures, machine, versions, commit. threads: where they are not as usual."""
     peer = best_peer(figures, rows)
     table = {
         row: {
@@ -87,11 +85,11 @@ def write_results(name: str, figures: Mapping[str, list[float]], rows: Mapping[s
         for row, values in figures.items()
     }
     RESULTS.mkdir(exist_ok=True)
-    content = json.dumps({"rows": table, "machine": machine()}, indent=2)
+    content = json.dumps({"rows": table, "machine": machine(threads)}, indent=2)
     (RESULTS / f"{name}.json").write_text(content + "\n", "utf-8")
 
 
-def machine() -> dict[str, Any]:
+def machine(threads: int | None = None) -> dict[str, Any]:
     """What the figures were taken on and with."""
     import torch
 
@@ -101,8 +99,10 @@ def machine() -> dict[str, Any]:
             packages[package] = version(package)
         except PackageNotFoundError:
             continue
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    return {"processor": processor(), "threads": torch.get_num_threads(), "packages": packages, "commit": commit}
+    here = ["git", "-C", str(RESULTS.parent)]
+    commit = subprocess.run([*here, "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    threads = threads or torch.get_num_threads()
+    return {"processor": processor(), "threads": threads, "packages": packages, "commit": commit}
 
 
 def processor() -> str:

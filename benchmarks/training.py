@@ -20,7 +20,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-from side_by_side import Row, compare, print_table, row_of_this_process, tell, write_results
+from side_by_side import Row, compare, print_table, tell, write_results
 
 SYSTEM = {"KEIFU_ALLOCATOR": "system"}
 TUNED = {
@@ -55,15 +55,14 @@ def main() -> None:
     options = arguments.parse_args()
     works = options.work or list(PAIRS)
     if options.row:
-        row = row_of_this_process(ROWS, options.row)
+        row = ROWS[options.row]
         make = {"keifu": keifu_step, "Hugging Face": marian_step}[row.engine]
         tell(rates(make(works[0], **row.choices), options.steps))
         return
     for work in works:
-        arguments_of_row = ["--work", work, "--steps", str(options.steps)]
-        results = compare(__file__, ROWS, arguments_of_row, options.rounds)
-        print_table(f"training on {work}, real target tokens/s", results, ROWS)
-        write_results(f"training-{work}", results, ROWS)
+        figures = compare(__file__, ROWS, ["--work", work, "--steps", str(options.steps)], options.rounds)
+        print_table(f"training on {work}, real target tokens/s", figures, ROWS)
+        write_results(f"training-{work}", figures, ROWS)
 
 
 def rates(step: Step, steps: int) -> list[float]:

@@ -7,39 +7,32 @@
 with a beam; random weights, 8,000 tokens in the vocabulary. "small" has 3 + 3 layers 256 wide, "base" 6 + 6 layers 512
 wide. [EOS] is suppressed, so that all engines do equal work. Every row is a process of its own; rows take turns,
 several times round; the figure is the median of all its timed batches, in sentences a second, with its ratio to the
-best row of a peer. The figures go into benchmarks/results/translation.json as well. A peer that is not installed is
-left out.
+best row of a peer. The figures are written to benchmarks/results/translation-SIZE-BEAM.json. A peer that is not
+installed is left out.
 """
 
 import argparse
-import importlib.metadata
 import importlib.util
-import json
-import os
-import platform
 import random
-import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+from side_by_side import Row, compare, print_table, tell, write_results
+
 ROWS = {
-    "keifu, fp32": ("keifu", "fp32"),
-    "keifu, bf16": ("keifu", "bf16"),
-    "keifu, int8": ("keifu", "int8"),
-    "transformers, fp32": ("transformers", "fp32"),
-    "transformers, bf16": ("transformers", "bf16"),
-    "CTranslate2, fp32": ("ctranslate2", "float32"),
-    "CTranslate2, int8": ("ctranslate2", "int8"),
+    "keifu, fp32": Row("keifu", {"precision": "fp32"}),
+    "keifu, bf16": Row("keifu", {"precision": "bf16"}),
+    "keifu, int8": Row("keifu", {"precision": "int8"}),
+    "transformers, fp32": Row("transformers", {"precision": "fp32"}),
+    "transformers, bf16": Row("transformers", {"precision": "bf16"}),
+    "CTranslate2, fp32": Row("ctranslate2", {"precision": "float32"}),
+    "CTranslate2, int8": Row("ctranslate2", {"precision": "int8"}),
 }
 SENTENCES, NEW, VOCABULARY = 64, 20, 8000
 EOS, PAD = 0, VOCABULARY - 1  # as CTranslate2 expects of Marian models, which begin their outputs with PAD
 SECONDS, FEWEST = 2.0, 5  # that a process times for, and batches at least
-RESULTS = Path(__file__).parent / "results" / "translation.json"
 
 
 def main() -> None:
@@ -48,74 +41,30 @@ def main() -> None:
     arguments.add_argument("--sizes", nargs="+", default=["small", "base"], choices=["small", "base"])
     arguments.add_argument("--beams", nargs="+", type=int, default=[1, 4])
     arguments.add_argument("--rounds", type=int, default=3)
-    arguments.add_argument(
-        "--rows", default="", metavar="TEXT", help="only rows whose name contains it; writes no file"
-    )
+    arguments.add_argument("--only", default="", metavar="TEXT", help="rows whose name contains it; writes no file")
     arguments.add_argument("--row", help=argparse.SUPPRESS)
     options = arguments.parse_args()
     if options.row:
-        print(json.dumps(run_row(options.row, options.sizes[0], options.beams[0], options.threads)))
+        tell(run_row(options.row, options.sizes[0], options.beams[0], options.threads))
         return
-    rows = [name for name in installed_rows() if options.rows in name]
-    found = [compare(rows, size, beam, options) for size in options.sizes for beam in options.beams]
-    if not options.rows:
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps({**circumstances(options.threads), "figures": found}, indent=1) + "\n", "utf-8")
+    rows = {name: row for name, row in installed_rows().items() if options.only in name}
+    for size in options.sizes:
+        for beam in options.beams:
+            handed = ["--sizes", size, "--beams", str(beam), "--threads", str(options.threads)]
+            figures = compare(__file__, rows, handed, options.rounds)
+            print_table(f"{size}, beam {beam}, {options.threads} threads, sentences/s", figures, rows)
+            if not options.only:
+                write_results(f"translation-{size}-{beam}", figures, rows, options.threads)
 
 
-def installed_rows() -> list[str]:
+def installed_rows() -> dict[str, Row]:
     """The rows that can run here; says which engines are missing."""
-    missing = {engine for engine, _ in ROWS.values() if importlib.util.find_spec(engine) is None}
+    missing = {row.engine for row in ROWS.values() if importlib.util.find_spec(row.engine) is None}
     if "transformers" in missing:
         missing.add("ctranslate2")  # reads a model of transformers
     for engine in sorted(missing):
         print(f"left out: {engine} is missing; install it and transformers with `pip install --group peers`")
-    return [name for name, (engine, _) in ROWS.items() if engine not in missing]
-
-
-def compare(rows: list[str], size: str, beam: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Runs the rows in turn, prints their table and returns it."""
-    rates: dict[str, list[float]] = {name: [] for name in rows}
-    for _ in range(options.rounds):
-        for name in rows:
-            command = [sys.executable, __file__, "--row", name, "--sizes", size, "--beams", str(beam)]
-            command += ["--threads", str(options.threads)]
-            environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads)}
-            output = subprocess.check_output(command, env=environment, stderr=subprocess.DEVNULL)
-            rates[name] += json.loads(output.splitlines()[-1])
-    medians = {name: statistics.median(values) for name, values in rates.items()}
-    best_peer = max((value for name, value in medians.items() if not name.startswith("keifu")), default=None)
-    print(f"\n{size}, beam {beam}, {options.threads} threads, sentences/s: median (min to max), ratio to the best peer")
-    table = {}
-    for name, values in rates.items():
-        ratio = None if best_peer is None else round(medians[name] / best_peer, 3)
-        table[name] = {"median": medians[name], "min": min(values), "max": max(values), "ratio": ratio}
-        spread = f"({min(values):,.1f} to {max(values):,.1f})"
-        print(f"{name:24}{medians[name]:10,.1f}  {spread:>22}{'' if ratio is None else f'{ratio:8.2f}'}", flush=True)
-    return {"size": size, "beam": beam, "sentences_per_second": table}
-
-
-def circumstances(threads: int) -> dict[str, Any]:
-    """What the figures depend on: machine, versions, commit."""
-    here = Path(__file__).parent
-    git = ["git", "-C", str(here)]
-    commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
-    changed = subprocess.run([*git, "diff", "--quiet", "HEAD"], capture_output=True, check=False).returncode != 0
-    cpuinfo = Path("/proc/cpuinfo").read_text("utf-8") if Path("/proc/cpuinfo").exists() else ""
-    facts = dict(
-        line.split("\t: ") for line in cpuinfo.split("\n\n")[0].replace("\t\t", "\t").splitlines() if "\t: " in line
-    )
-    wanted = ("avx512_bf16", "amx_bf16", "avx512_vnni", "amx_int8")
-    packages = ("torch", "transformers", "ctranslate2")
-    return {
-        "processor": facts.get("model name", platform.processor()),
-        "instructions": [flag for flag in wanted if flag in facts.get("flags", "").split()],
-        "cores": os.cpu_count(),
-        "threads": threads,
-        "python": platform.python_version(),
-        "packages": {name: importlib.metadata.version(name) for name in packages if importlib.util.find_spec(name)},
-        "commit": commit + (" with changes" if changed else ""),
-    }
+    return {name: row for name, row in ROWS.items() if row.engine not in missing}
 
 
 def run_row(name: str, size: str, beam: int, threads: int) -> list[float]:
@@ -124,9 +73,9 @@ def run_row(name: str, size: str, beam: int, threads: int) -> list[float]:
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    engine, precision = ROWS[name]
-    make = {"keifu": keifu_run, "transformers": transformers_run, "ctranslate2": ctranslate2_run}[engine]
-    run = make(size, precision, beam, threads)
+    row = ROWS[name]
+    make = {"keifu": keifu_run, "transformers": transformers_run, "ctranslate2": ctranslate2_run}[row.engine]
+    run = make(size, row.choices["precision"], beam, threads)
     run()
     run()
     rates: list[float] = []
