@@ -87,7 +87,7 @@ class Model:
         if device.type != "cpu" or not multiplies_int8():
             raise ConfigError(
                 "precision int8: needs a CPU that multiplies eight-bit integers (avx512_vnni, avx_vnni or amx_int8), "
-                f"found {device}; try bf16 or fp32"
+                f"found {device}; try {'bf16 or fp32' if device.type == 'cpu' else '--device cpu'}"
             )
         self.network.cpu()
         self.head.cpu()

@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_ROWS = 2048
-"""Positions whose scores are held at a time."""
+_ROWS, _SCORES = 2048, 2**25
+"""Positions, and scores, that are held at a time."""
 
 _NORMALISED = 128
 """Of these, positions that are normalised at a time in full precision: few enough to stay in the processor's cache."""
@@ -38,16 +38,16 @@ class _CrossEntropy(torch.autograd.Function):
         hidden_gradients = []
         weight_gradient = torch.zeros_like(weight, dtype=exact) if wants_gradient else None
         with torch.autocast(hidden.device.type, enabled=False):
-            for rows, target in zip(hidden.split(_ROWS), targets.split(_ROWS), strict=True):
+            size = min(_ROWS, max(_NORMALISED, _SCORES // len(weight)))
+            for rows, target in zip(hidden.split(size), targets.split(size), strict=True):
                 scores = rows @ weight.T
                 for some, their_target in zip(scores.split(_NORMALISED), target.split(_NORMALISED), strict=True):
-                    surprise, spread = _normalise(some, their_target, exact)
+                    surprise, spread = _to_gradient(some, their_target, smoothing, exact)
                     plain += surprise
                     smoothed += (1 - smoothing) * surprise + smoothing * spread
                 if weight_gradient is not None:
-                    gradient = _less_the_target(scores, target, smoothing)
-                    hidden_gradients.append(gradient @ weight)
-                    weight_gradient += gradient.T @ rows
+                    hidden_gradients.append(scores @ weight)
+                    weight_gradient += scores.T @ rows
             if weight_gradient is not None and smoothing:
                 # The share of all tokens is the same for every one, so it is taken off the products, not the scores.
                 share = smoothing / len(weight)
@@ -67,23 +67,18 @@ class _CrossEntropy(torch.autograd.Function):
         return hidden_gradient * scale, (weight_gradient * scale).to(ctx.dtype), None, None, None
 
 
-def _normalise(scores: Tensor, target: Tensor, exact: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Turns scores `[n, V]` into probabilities where they are; returns two sums over the rows: -log p of the target,
-    and the mean of -log p over all tokens.
+def _to_gradient(scores: Tensor, target: Tensor, smoothing: float, exact: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Puts the gradient of the loss in the place of scores `[n, V]`, but for the share of all tokens: p, less
+    1 - smoothing at the target. Returns two sums over the rows: -log p of the target, and the mean of -log p over all
+    tokens.
     """
-    logits = scores.to(exact)
-    chosen, mean = logits.gather(-1, target[:, None]), logits.mean(-1, keepdim=True)
+    logits, target = scores.to(exact), target[:, None]
+    chosen, mean = logits.gather(-1, target), logits.mean(-1, keepdim=True)
     highest = logits.amax(-1, keepdim=True)
     shares = logits.sub_(highest).exp_()
     total = shares.sum(-1, keepdim=True)
-    scores.copy_(shares.div_(total))
+    # Taken off before rounding: of a target that is nearly certain only the difference matters.
+    gradient = shares.div_(total).scatter_add_(-1, target, shares.new_full(target.shape, smoothing - 1))
+    scores.copy_(gradient)
     normaliser = highest + total.log()
     return (normaliser - chosen).sum(), (normaliser - mean).sum()
-
-
-def _less_the_target(probability: Tensor, target: Tensor, smoothing: float) -> Tensor:
-    """Takes 1 - smoothing off the target's probability `[n, V]`, where it is: the gradient of the scores but for the
-    share of all tokens.
-    """
-    chosen = target[:, None]
-    return probability.scatter_add_(-1, chosen, probability.new_full(chosen.shape, smoothing - 1))

@@ -89,6 +89,10 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
+_WIDEST = 16
+"""Rows of a sentence that keep their keys and values in common."""
+
+
 @dataclass(frozen=True)
 class TransformerState:
     """A decoder in the middle of its output. Rows are outputs; several rows (a beam) may read one source sentence: they
@@ -106,7 +110,8 @@ class TransformerState:
         size, sentences = self.cache.group_size, self.cache.groups
         chosen = rows // size
         kept, counts = chosen.unique_consecutive(return_counts=True)
-        if (counts != counts[:1]).any():  # an uneven choice: give every row a sentence of its own
+        # An uneven choice, or many rows that would look through each other's columns: every row a sentence of its own.
+        if (counts != counts[:1]).any() or len(rows) > _WIDEST * len(kept):
             kept = chosen
         if torch.equal(kept, torch.arange(sentences, device=rows.device)):
             return replace(self, cache=self.cache.select(rows, None))

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 
 class Average:
-    """The mean of parameters over about the last `share` of all steps."""
+    """The mean of parameters; its weights are on average `share` of all steps old, at most half."""
 
     def __init__(self, parameters: Iterable[nn.Parameter], share: float) -> None:
         self._parameters = list(parameters)
-        self._exponent = 1 / share - 1
+        self._exponent = 1 / share - 2
         self.begin()
 
     def begin(self) -> None:

@@ -65,16 +65,16 @@ def measure(
 
 
 def plan(seconds: float, speed: Speed, settings: Training, evaluations: int | None = None) -> Plan:
-    """The steps that fit into `seconds`, with evaluations: so many, or as often as the settings say, or as often as
-    costs little.
+    """The steps that fit into `seconds`, with evaluations: so many at most, or as often as the settings say; never more
+    than cost little, unless the settings say so.
     """
     left = seconds * _USED_SHARE - ENDING * speed.evaluation  # the last one is certain
     if evaluations is None and settings.evaluate_every is not None:
         every = settings.evaluate_every
         steps = int(left / (speed.step + speed.evaluation / every))
         return Plan(max(0, steps), every)
-    if evaluations is None:
-        evaluations = max(1, min(EVALUATIONS, int(left * _EVALUATED_SHARE / speed.evaluation)))
+    most = max(1, min(EVALUATIONS, round(left * _EVALUATED_SHARE / speed.evaluation)))
+    evaluations = most if evaluations is None else min(evaluations, most)
     steps = max(0, int((left - (evaluations - 1) * speed.evaluation) / speed.step))
     return Plan(steps, max(1, math.ceil(steps / evaluations)))
 

@@ -15,7 +15,7 @@ from keifu.errors import ResourceError, is_out_of_memory
 from keifu.training.network import make_model
 from keifu.training.precision import autocast
 
-_STATE = 16  # bytes a weight: itself, its gradient and the optimiser's two moments, in float32
+_STATE = 20  # bytes a weight: itself, its gradient, the optimiser's two moments and its running mean, in float32
 _ROWS_MEASURED = 2
 
 LESS_A_STEP = (
@@ -69,7 +69,8 @@ def refuse_too_large_a_batch(learner: Any, parts: int) -> None:
     largest = learner.sampler.largest()
     rows = -(-len(largest) // parts)
     weights = sum(weight.numel() for weight in learner.network.parameters())
-    needed = (_STATE - 4) * weights + rows * saved_bytes_a_row(learner, largest)
+    # A trial measures how long a step takes, with weights of its own.
+    needed = _STATE * weights + rows * saved_bytes_a_row(learner, largest)
     free = available(learner.device)
     if needed > free:
         raise ResourceError(

@@ -33,17 +33,20 @@ def make_optimizers(
 ) -> list[torch.optim.Optimizer]:
     """Muon for the matrices of hidden layers and AdamW (Loshchilov and Hutter 2019) for the rest, or AdamW for all.
 
-    Only these matrices decay. dtype: the number format of Muon's products.
+    Only matrices decay, and no embedding; beside Muon the head does not either. dtype: the number format of Muon's
+    products.
     """
     named = list(named)
-    matrices = [parameter for name, parameter in named if _is_hidden_matrix(name, parameter)]
-    others = [parameter for name, parameter in named if not _is_hidden_matrix(name, parameter)]
+    matrices = {name: parameter for name, parameter in named if parameter.dim() == 2 and "embedding" not in name}
+    others = [parameter for name, parameter in named if name not in matrices]
     decay = settings.weight_decay
-    if settings.optimizer == "muon":
-        muon = Muon(matrices, peak, _MUON, weight_decay=decay, dtype=dtype)
-        return [muon, _adamw([{"params": others}], settings, peak, 0.0)]
-    groups: list[dict[str, Any]] = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
-    return [_adamw(groups, settings, peak, decay)]
+    if settings.optimizer == "adamw":
+        groups = [{"params": list(matrices.values())}, {"params": others, "weight_decay": 0.0}]
+        return [_adamw(groups, settings, peak, decay)]
+    hidden = [matrix for name, matrix in matrices.items() if not name.startswith("head.")]
+    others += [matrix for name, matrix in matrices.items() if name.startswith("head.")]
+    muon = Muon(hidden, peak, _MUON, weight_decay=decay, dtype=dtype)
+    return [muon, _adamw([{"params": others}], settings, peak, 0.0)]
 
 
 def learning_rate(step: int, settings: Training, peak: float) -> float:
@@ -87,14 +90,10 @@ def restore_state(
     for optimizer in optimizers:
         theirs = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
         for name, parameter in named:
-            for key in ("step", "exp_avg", "exp_avg_sq", "momentum"):
+            for key in ("momentum",) if isinstance(optimizer, Muon) else ("step", "exp_avg", "exp_avg_sq"):
                 if id(parameter) in theirs and (value := tensors.get(f"{key}.{name}")) is not None:
                     # AdamW's fused kernel wants its step counter on the parameter's device as well.
                     optimizer.state[parameter][key] = value.clone().to(parameter.device)
-
-
-def _is_hidden_matrix(name: str, parameter: nn.Parameter) -> bool:
-    return parameter.dim() == 2 and "embedding" not in name and not name.startswith("head.")
 
 
 def _adamw(groups: Any, settings: Training, peak: float, decay: float) -> torch.optim.AdamW:

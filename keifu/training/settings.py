@@ -14,6 +14,9 @@ from keifu.models import LINEAGE, architecture
 
 MOST_STEPS = 10**12
 
+_BEFORE = {"training": {"optimizer": "adamw", "average": 0}}
+"""What a run did whose config.yaml was written before these settings existed."""
+
 
 class Data(Schema):
     """What is learned from, and how text becomes tokens."""
@@ -104,9 +107,9 @@ class Training(Schema):
     clip_norm: float = Field(1.0, gt=0)
     """Gradients longer than this are shortened to it."""
 
-    average: float = Field(0.05, ge=0, lt=1)
-    """The weights that are evaluated and saved are a mean over the latest steps, this share of all steps old. 0: those
-    of the last step.
+    average: float = Field(0.05, ge=0, le=0.5)
+    """The weights that are evaluated and saved are a mean over the latest steps, on average this share of all steps
+    old. 0: those of the last step.
     """
 
     evaluate_every: int | None = Field(None, ge=1)
@@ -210,7 +213,7 @@ def read_settings(path: Path) -> Settings:
     name = _model_name(data) or ""
     if name not in LINEAGE:
         raise ConfigError(f"{path}: model.name: {name!r} is not known; expected one of {', '.join(LINEAGE)}")
-    return Settings(**validate(section_schemas(name), data, lines, path))
+    return Settings(**validate(section_schemas(name), merge(_BEFORE, data), lines, path))
 
 
 def default_model(task: str) -> str:

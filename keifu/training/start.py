@@ -310,6 +310,7 @@ def _extend_by_time(run: Run) -> None:
     within = _plan(run, training.model_copy(update={"evaluate_every": None}))
     if training.evaluate_every is not None and training.evaluate_every > within.evaluate_every:
         within = _plan(run, training)
+        run.evaluated_as_asked = True
     run.settings = run.settings.with_training(max_steps=done + within.steps, evaluate_every=within.evaluate_every)
     run.planned = True
 

@@ -105,6 +105,7 @@ def test_vocabulary_head() -> None:
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.7])
 def test_cross_entropy_in_blocks_of_any_size(monkeypatch: pytest.MonkeyPatch, rows: int, smoothing: float) -> None:
     monkeypatch.setattr(losses, "_ROWS", rows)
+    monkeypatch.setattr(losses, "_NORMALISED", 2)
     hidden, weight, targets = normal(7, 3), normal(6, 3), torch.tensor([0, 5, 2, 2, 4, 1, 0])
     assert torch.autograd.gradcheck(
         lambda *given: losses.cross_entropy(*given, targets, smoothing)[0], (hidden, weight)
@@ -122,6 +123,15 @@ def test_cross_entropy_in_blocks_of_any_size(monkeypatch: pytest.MonkeyPatch, ro
         strict=True,
     ):
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+
+
+def test_the_gradient_of_a_nearly_certain_target_is_as_exact_in_bfloat16_as_any() -> None:
+    hidden = torch.tensor([[6.0, 0, 0, 0]], dtype=torch.bfloat16, requires_grad=True)
+    loss, _ = losses.cross_entropy(hidden, torch.eye(4, dtype=torch.bfloat16), torch.tensor([0]))
+    loss.backward()
+    expected = torch.tensor([[6.0, 0, 0, 0]]).softmax(-1) - torch.tensor([[1.0, 0, 0, 0]])
+    assert hidden.grad is not None
+    torch.testing.assert_close(hidden.grad.float(), expected, rtol=2**-7, atol=0)
 
 
 def test_cross_entropy_of_one_input_alone_and_of_none() -> None:

@@ -159,6 +159,16 @@ def test_a_run_whose_steps_take_longer_or_shorter_than_measured_is_planned_anew_
     assert sum(isinstance(event, Evaluation) for event in events) <= 21
 
 
+def test_planned_anew_evaluations_that_turn_out_slow_become_fewer_rather_than_steps() -> None:
+    settings = Training(max_steps=5000, evaluate_every=250)
+    found = plan(500, Speed(step=0.1, evaluation=25.0, memory=0), settings, evaluations=19)
+    assert found.steps * 0.1 > 0.8 * 500
+    assert math.ceil(found.steps / found.evaluate_every) == 2
+    assert plan(500, Speed(0.1, 0.1, 0), settings, evaluations=7).evaluate_every == pytest.approx(
+        500 / 0.1 / 7, rel=0.05
+    )
+
+
 def test_a_run_with_a_number_of_steps_is_not_planned_anew(corpus: str, tmp_path: Path) -> None:
     run = tiny_run(corpus, tmp_path / "run", {"max_time": "60s", "max_steps": 7, "evaluate_every": 2})
     events = list(run.events())

@@ -46,6 +46,7 @@ def fingerprints(run: Run, stop: int | None = None) -> Iterator[tuple[int, dict[
                 {
                     "weights": weights(run),
                     "optimiser": optimiser_state(run),
+                    "mean": digest(learner.average.mean if learner.average else []),
                     "position": json.dumps(learner.position()),
                     "random": digest([torch.get_rng_state()]),
                     "next batch": digest([*following.inputs, following.targets]),
@@ -374,6 +375,22 @@ def finished(spec: str, tmp_path: Path) -> Run:
 
 def frozen_steps(path: Path) -> int:
     return int(read_yaml(path / "config.yaml")[0]["training"]["max_steps"])
+
+
+def test_a_run_from_before_there_was_muon_goes_on_with_adamw_and_without_a_mean(spec: str, tmp_path: Path) -> None:
+    older = {**TRAINING, "optimizer": "adamw", "average": 0}
+    run = tiny_run(spec, tmp_path / "run", older)
+    list(run.events(should_stop=lambda: run.learner.step == 7))
+    settings = tmp_path / "run" / "config.yaml"
+    lines = settings.read_text("utf-8").splitlines(keepends=True)
+    settings.write_text("".join(line for line in lines if not line.strip().startswith(("optimizer:", "average:"))))
+    again = resume(tmp_path / "run")
+    assert again.settings.training.optimizer == "adamw"
+    assert again.learner.average is None
+    list(again.events())
+    whole = tiny_run(spec, tmp_path / "whole", older)
+    list(whole.events())
+    assert weights(again) == weights(whole)
 
 
 def test_a_finished_run_needs_to_be_told_how_far_to_go(finished: Run) -> None:
