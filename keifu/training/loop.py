@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from keifu.data.batches import Sampler
 from keifu.errors import DivergenceError
 from keifu.training.average import Average
-from keifu.training.optimiser import learning_rate, restore_state, state_tensors
+from keifu.training.optimiser import learning_rate, restore_state, set_learning_rate, state_tensors
 from keifu.training.precision import autocast
 from keifu.training.settings import Training
 
@@ -243,9 +243,7 @@ def take_step(learner: Learner, settings: Training, should_stop: Callable[[], bo
     step = learner.step + 1
     torch.manual_seed((settings.seed << 32) + step)
     rate = learning_rate(step, settings, learner.peak)
-    for optimizer in learner.optimizers:
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+    set_learning_rate(learner.optimizers, rate)
     learner.network.train()
     try:
         loss, tokens = accumulate_gradients(learner, next(learner.sampler), settings.accumulate, should_stop)

@@ -20,6 +20,10 @@ _MUON = 4.0
 """Size of Muon's updates against AdamW's. Loss on held-out lines of enja's training part after 2.5 epochs, `small`:
 2.90 with AdamW alone, 2.10 at 2, 2.03 at 4.
 """
+_BESIDE_MUON = 6.0
+"""How many times faster AdamW moves embeddings, head, norms and biases where Muon moves the matrices. The same loss
+after 4 epochs: 1.54 at 3, 1.53 at 10, 1.58 at 20; after 1.6 epochs 2.24 at 1, 2.00 at 3, 1.97 at 10.
+"""
 _LOWEST = 0.02  # of the peak, at the end of a schedule that goes down
 
 
@@ -46,7 +50,14 @@ def make_optimizers(
     hidden = [matrix for name, matrix in matrices.items() if not name.startswith("head.")]
     others += [matrix for name, matrix in matrices.items() if name.startswith("head.")]
     muon = Muon(hidden, peak, _MUON, weight_decay=decay, dtype=dtype)
-    return [muon, _adamw([{"params": others}], settings, peak, 0.0)]
+    return [muon, _adamw([{"params": others, "faster": _BESIDE_MUON}], settings, peak, 0.0)]
+
+
+def set_learning_rate(optimizers: Iterable[torch.optim.Optimizer], rate: float) -> None:
+    """Puts the rate of a step into every group of weights."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = rate * group.get("faster", 1.0)
 
 
 def learning_rate(step: int, settings: Training, peak: float) -> float:
