@@ -26,6 +26,29 @@ class State(Protocol):
         ...
 
 
+class CarriedState(State, Protocol):
+    """A state that training carries from one window of a long text to the next."""
+
+    def detach(self) -> Self:
+        """The same values; no gradient goes back beyond them."""
+        ...
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Its tensors by names of its own choosing, from which the model's `state_of` makes it again."""
+        ...
+
+
+class TokenBatch(NamedTuple):
+    """A batch of token sequences, padded on the right.
+
+    tokens: ids `[B, T]`; mask: `[B, T]`, True at real tokens. state: what the rows go on from; None: from nothing.
+    """
+
+    tokens: Tensor
+    mask: Tensor
+    state: State | None = None
+
+
 class Output(NamedTuple):
     """What every model's `forward` returns.
 
@@ -36,3 +59,16 @@ class Output(NamedTuple):
     hidden: Tensor
     state: State | None = None
     penalties: tuple[Tensor, ...] = ()
+
+
+class Loss(NamedTuple):
+    """What every task's `loss` returns: sums over the scored tokens of a batch.
+
+    total carries the gradient; surprise is -log p of the targets in nats. state: what the batch after this one goes on
+    from, where it does.
+    """
+
+    total: Tensor
+    surprise: Tensor
+    tokens: int
+    state: CarriedState | None = None

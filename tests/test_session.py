@@ -143,7 +143,7 @@ def test_eight_bit_integers_translate_nearly_alike(trained: TrainedRun, model: M
 def test_eight_bit_integers_need_a_processor_that_multiplies_them(
     trained: TrainedRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("keifu.session.multiplies_int8", lambda: False)
+    monkeypatch.setattr("keifu.session.model.multiplies_int8", lambda: False)
     with pytest.raises(ConfigError, match=r"precision int8: needs a CPU .* found cpu; try bf16 or fp32"):
         load(trained.path, "cpu", "int8")
 
@@ -362,7 +362,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "cut tokenizer": (cut("tokenizer.json"), "tokenizer.json"),
     "a foreign config": (
         lambda folder: (folder / "config.json").write_text('{"model_type": "gpt2"}'),
-        "config.json: model None is not known; expected one of transformer",
+        "config.json: model None is not known; expected one of rnn, lstm, gru, transformer",
     ),
     "an unknown model": (edit_json("config.json", lambda c: c["model"].update(name="x")), "model 'x' is not known"),
     "a list for a name": (edit_json("config.json", lambda c: c["model"].update(name=[])), r"model \[\] is not known"),

@@ -156,5 +156,5 @@ def test_training_says_how_both_sides_are_written(spec: str, tmp_path: Path) -> 
 
 def test_validation_pairs_are_read_as_users_texts_and_compared_as_they_are(spec: str, tmp_path: Path) -> None:
     run = tiny_run(spec, tmp_path / "run", data={"valid": write(tmp_path, ORDINARY, "valid")})
-    assert [pair.source for pair in run.valid] == [pair.source for pair in UNSEEN]
-    assert [pair.target for pair in run.valid] == [pair.target for pair in ORDINARY]
+    assert [pair.source for pair in run.lesson.valid] == [pair.source for pair in UNSEEN]
+    assert [pair.target for pair in run.lesson.valid] == [pair.target for pair in ORDINARY]

@@ -1,12 +1,12 @@
 """What a run is about to do, as text: its data, model and plan, what stands out in the data, and what it will take."""
 
 import os
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 from keifu.cli.columns import wrapped
-from keifu.text.normalisation import PairNormalisation
 from keifu.training.journal import clock
+from keifu.training.lessons import TranslationLesson
 from keifu.training.memory import gigabytes
 from keifu.training.run import Run
 
@@ -18,7 +18,8 @@ def introduction(run: Run) -> str:
     """Lines to read before training. Of a run that goes on, the data have been reported on before."""
     if not run.new:
         return "\n".join(_model(run))
-    lines = [*_data(run), *_model(run), *_habits(run.normalisation)]
+    data, habits = _PARTS[run.settings.training.task]
+    lines = [*data(run), *_model(run), *habits(run)]
     return "\n".join([*lines, *_findings(run.data_report["findings"])])
 
 
@@ -29,8 +30,8 @@ def expectation(estimated: dict[str, Any]) -> str:
     return "\n".join(_entry("estimate", f"{time} with their evaluations; {memory}"))
 
 
-def _data(run: Run) -> Iterator[str]:
-    report = run.data_report
+def _pair_data(run: Run) -> Iterator[str]:
+    report, lesson = run.data_report, cast(TranslationLesson, run.lesson)
     tokens, longest, unknown = report["tokens"], report["longest"], report["unknown"]["valid"]
     pairs, about = report["train"]["pairs"], "about " if report["estimated"] else ""
     each = " and ".join(f"{tokens[side] / pairs:.1f}" for side in tokens)
@@ -41,13 +42,29 @@ def _data(run: Run) -> Iterator[str]:
         f"{tokens['target']:,} tokens ({each} a pair, at most {longest['source']} and {longest['target']}), "
         f"{report['padding']:.1%} padding beside them",
     )
-    if run.left_out:
+    if lesson.left_out:
         most = min(run.settings.data.max_tokens, run.settings.model.max_length)
-        yield from _entry("left out", f"{_pairs(run.left_out)} with more than {most} tokens (data.max_tokens)")
+        yield from _entry("left out", f"{_pairs(lesson.left_out)} with more than {most} tokens (data.max_tokens)")
     marks = report["vocabulary"]["unknown"]
     known = f"; unknown to the vocabulary: {unknown['source']:.2%} and {unknown['target']:.2%} of its tokens ({marks})"
     yield from _entry(
-        "valid", f"{report['valid']['spec']}: {_pairs(len(run.valid))}, to choose the best model on{known}"
+        "valid", f"{report['valid']['spec']}: {_pairs(len(lesson.valid))}, to choose the best model on{known}"
+    )
+
+
+def _text_data(run: Run) -> Iterator[str]:
+    report, data = run.data_report, run.settings.data
+    train, tokens, unknown = report["train"], report["tokens"], report["unknown"]["valid"]
+    read = "as one long text" if data.reading == "stream" else f"as {train['documents']:,} documents, a line each"
+    if data.reading == "stream":
+        read += f", in {report['streams']} streams of windows of {data.window} tokens"
+    amount = f"{train['characters']:,} characters, {tokens['train']:,} tokens"
+    yield from _entry("data", f"{train['spec']}: {amount}, read {read} (data.reading)")
+    marks = report["vocabulary"]["unknown"]
+    known = f"; unknown to the vocabulary: {unknown:.2%} of its tokens ({marks})"
+    valid = report["valid"]
+    yield from _entry(
+        "valid", f"{valid['spec']}: {valid['characters']:,} characters, to choose the best model on{known}"
     )
 
 
@@ -68,8 +85,9 @@ def _model(run: Run) -> Iterator[str]:
         yield from _entry("begins", f"with the weights of {training.init}")
 
 
-def _habits(normalisation: PairNormalisation) -> Iterator[str]:
+def _pair_habits(run: Run) -> Iterator[str]:
     """How the texts are written, and what follows for texts to translate and for translations."""
+    normalisation = cast(TranslationLesson, run.lesson).normalisation
     source, target = normalisation.source, normalisation.target
     if habits := source.applied.describe():
         yield from _entry("source", f"is written {habits}; texts to translate will be rewritten the same way")
@@ -79,6 +97,13 @@ def _habits(normalisation: PairNormalisation) -> Iterator[str]:
     if habits := target.undone.describe():
         rest = "translations are given in ordinary writing (--raw leaves them as the model writes them)"
         yield from _entry("target", f"is written {habits}; {rest}")
+
+
+_PARTS: dict[str, tuple[Callable[[Run], Iterator[str]], Callable[[Run], Iterator[str]]]] = {
+    "translation": (_pair_data, _pair_habits),
+    "language-modeling": (_text_data, lambda run: iter(())),
+}
+"""What is said of each task's data, and of how they are written."""
 
 
 def _findings(findings: list[dict[str, Any]]) -> Iterator[str]:

@@ -37,7 +37,7 @@ def datasets(json_: Json = False) -> None:
     from keifu.data.catalogue import CATALOGUE, whereabouts
 
     for data_set in CATALOGUE.values():
-        files = [file for part in data_set.parts.values() for file in part]
+        files = data_set.files
         missing = sum(file.size for file in files if whereabouts(file) == "address")
         if json_:
             print(json.dumps(asdict(data_set) | {"bytes_to_download": missing}, ensure_ascii=False))
@@ -70,7 +70,7 @@ def download(
         hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(CATALOGUE)}"
         raise ConfigError(f"data set {name!r} is not known; {hint}")
     data_set = CATALOGUE[name]
-    paths = [path for part in data_set.parts for path in find(data_set, part, _show_progress)]
+    paths = dict.fromkeys(path for part in data_set.parts for path in find(data_set, part, _show_progress))
     if json_:
         terms = {"name": name, "licence": data_set.licence, "citation": data_set.citation}
         print(json.dumps(terms | {"files": [str(path) for path in paths]}, ensure_ascii=False))

@@ -6,15 +6,39 @@ _UNNAMED = "source to target"  # of data that does not name its languages
 
 
 def evaluation_report(report: dict[str, Any]) -> str:
-    """A line a metric, with signatures; what has to be known of the data stands first."""
-    lines = [f"{report['data']}: {report['sentences']:,} sentences, beam {report['beam']}"]
-    data, model = (" to ".join(report[name]) for name in ("languages", "model_languages"))
-    if data != model and _UNNAMED not in (data, model):
-        lines.append(f"note: the data go from {data}, the model from {model}; name both alike, or choose other data")
+    """A line a metric; what has to be known of the data stands first."""
+    return _language_report(report) if "bits_per_character" in report else _translation_report(report)
+
+
+def _language_report(report: dict[str, Any]) -> str:
+    read = "as one text" if report["reading"] == "stream" else "document by document"
+    lines = [f"{report['data']}: {report['characters']:,} characters, {report['tokens']:,} tokens, read {read}"]
+    lines += _role(report)
+    if report["unknown"]:
+        lines.append(f"note: {report['unknown']:.2%} of its tokens are unknown to the vocabulary, which flatters it")
+    lines.append(f"bits per character {report['bits_per_character']:9.3f}")
+    lines.append(f"loss               {report['loss']:9.3f}   nats a token")
+    lines.append(f"perplexity         {report['perplexity']:9,.2f}   a token")
+    lines.append(f"speed              {report['tokens_per_second']:9,.0f}   tokens/s")
+    return "\n".join(lines)
+
+
+def _role(report: dict[str, Any]) -> list[str]:
+    lines = []
     if report["selected_on"]:
         lines.append("note: the best checkpoint was chosen on this very data; report a score on other data")
     if report["trained_on"]:
         lines.append("note: the model was trained on this very data; report a score on other data")
+    return lines
+
+
+def _translation_report(report: dict[str, Any]) -> str:
+    """With signatures."""
+    lines = [f"{report['data']}: {report['sentences']:,} sentences, beam {report['beam']}"]
+    data, model = (" to ".join(report[name]) for name in ("languages", "model_languages"))
+    if data != model and _UNNAMED not in (data, model):
+        lines.append(f"note: the data go from {data}, the model from {model}; name both alike, or choose other data")
+    lines += _role(report)
     lines.append(f"BLEU           {report['bleu']:6.2f}   {report['bleu_signature']}")
     if "bleu_note" in report:
         lines.append(f"               {report['bleu_note']}")

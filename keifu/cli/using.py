@@ -49,9 +49,8 @@ def evaluate(
 ) -> None:
     """Score a model on held-out data, with every metric of its task."""
     from keifu.cli.report import evaluation_report
-    from keifu.session import load
 
-    model = load(run, device or "auto", precision or "auto")
+    model = _load(run, "evaluate", device, precision)
     report = model.evaluate(
         data,
         source=source,
@@ -86,11 +85,10 @@ def diagnose(
 ) -> None:
     """Say what is wrong with a trained translator and what to try next."""
     from keifu.cli.diagnosis import diagnosis_report
-    from keifu.session import load
 
     decoding: dict[str, Any] = {"beam": beam, "length_penalty": length_penalty, "batch_size": batch_size}
     form: dict[str, Any] = {"columns": columns.split(",") if columns else (), "encoding": encoding or "utf-8"}
-    model = load(run, device or "auto", precision or "auto")
+    model = _load(run, "diagnose", device, precision)
     report = model.diagnose(data, limit, source=source, target=target, **form, **decoding)
     print(json.dumps(report, ensure_ascii=False) if json_ else diagnosis_report(report))
 
@@ -116,24 +114,103 @@ def translate(
     json_: Json = False,
 ) -> None:
     """Translate texts, one line out for each line in, or a document."""
-    from keifu.session import load
-
     options = {"beam": beam, "n_best": n_best, "length_penalty": length_penalty, "batch_size": batch_size}
     if file is not None:
         if text:
             raise ConfigError("TEXT and --file cannot both be given; choose one")
         if (n_best or 1) > 1:
             raise ConfigError(f"--n-best {n_best} does not go with --file; a document has one translation")
-        model = partial(load, run, device or "auto", precision or "auto")
+        model = partial(_load, run, "translate", device, precision)
         translate_file(file, out, json_, model, raw=raw, **options)
         return
     if out is not None:
         raise ConfigError("--out goes with --file; the lines of TEXT are printed")
     texts = text or _standard_input()
-    found = load(run, device or "auto", precision or "auto").translate(texts, details=True, raw=raw, **options)
+    found = _load(run, "translate", device, precision).translate(texts, details=True, raw=raw, **options)
     for source, bests in zip(texts, found, strict=True):
         for best in bests if isinstance(bests, list) else [bests]:
             print(json.dumps(_as_json(source, best), ensure_ascii=False) if json_ else _one_line(best.text))
+
+
+@app.command()
+def generate(
+    run: RunArgument,
+    prompt: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PROMPT", help="How texts begin; without any, lines of standard input, or nothing."),
+    ] = None,
+    max_tokens: Annotated[int | None, typer.Option(metavar="N", help="Most tokens to write. [default: 200]")] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="Below 1 likelier, above 1 freer; 0: likeliest. [default: 0.8]"),
+    ] = None,
+    top_k: Annotated[int | None, typer.Option(metavar="N", help="From the N likeliest alone; 0: all.")] = None,
+    top_p: Annotated[
+        float | None, typer.Option(metavar="X", help="From the likeliest with this probability together.")
+    ] = None,
+    min_p: Annotated[
+        float | None, typer.Option(metavar="X", help="From those at least X times as likely as the likeliest.")
+    ] = None,
+    repetition_penalty: Annotated[
+        float | None, typer.Option(metavar="X", help="Above 1, what has occurred becomes less likely.")
+    ] = None,
+    samples: Annotated[int, typer.Option(metavar="N", help="Texts for each prompt.")] = 1,
+    device: Device = None,
+    precision: UsingPrecision = None,
+    batch_size: BatchSize = None,
+    seed: Seed = None,
+    json_: Json = False,
+) -> None:
+    """Go on with texts, or write new ones."""
+    model = _load(run, "generate", device, precision)
+    prompts = prompt or ([""] if sys.stdin.isatty() else _standard_input()) or [""]
+    options: dict[str, Any] = {"max_tokens": max_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p}
+    options |= {"min_p": min_p, "repetition_penalty": repetition_penalty, "batch_size": batch_size}
+    options |= {"samples": samples, "seed": seed or 0}
+    if sys.stdout.isatty() and not json_ and len(prompts) == samples == 1:  # as it is written
+        print(prompts[0], end="", flush=True)
+        model.generate(prompts, **options, on_text=lambda _, text: print(text, end="", flush=True))
+        print()
+        return
+    found = model.generate(prompts, **options, details=True)
+    texts = found if samples == 1 else [one for several in found for one in several]
+    if json_:
+        for one in texts:
+            line = {"prompt": one.prompt, "text": one.text, "tokens": len(one.tokens), "complete": one.complete}
+            print(json.dumps(line, ensure_ascii=False))
+    else:  # a text may have several lines
+        print("\n\n".join(one.whole for one in texts))
+
+
+@app.command()
+def embed(
+    run: RunArgument,
+    text: Annotated[
+        list[str] | None, typer.Argument(metavar="TEXT", help="Texts; without any, lines of standard input.")
+    ] = None,
+    pool: Annotated[str, typer.Option(metavar="NAME", help="last or mean of the tokens' vectors.")] = "last",
+    device: Device = None,
+    precision: UsingPrecision = None,
+    batch_size: BatchSize = None,
+    seed: Seed = None,
+    json_: Json = False,
+) -> None:
+    """Turn texts into vectors; prints a JSON object for each."""
+    texts = text or _standard_input()
+    vectors = _load(run, "embed", device, precision).embed(texts, pool)
+    for one, vector in zip(texts, vectors, strict=True):
+        print(json.dumps({"text": one, "vector": vector.tolist()}, ensure_ascii=False))
+
+
+def _load(run: Path, use: str, device: str | None, precision: str | None) -> Any:
+    """The model, which can be used so. Raises ConfigError where it cannot."""
+    from keifu.session import load
+
+    model = load(run, device or "auto", precision or "auto")
+    if use not in model.uses:
+        can = ", ".join(model.uses)
+        raise ConfigError(f"{run}: a model for {model.task.name} cannot {use}; use one of: {can}")
+    return model
 
 
 def _as_json(source: str, best: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from keifu.cli.introduction import expectation, introduction
 from keifu.cli.progress import working
 from keifu.training.journal import Journal
 from keifu.training.loop import Event, Finished, Step
-from keifu.training.model_card import best_evaluation
+from keifu.training.model_card import best_evaluation, command_to_use, scores_in_words
 from keifu.training.run import Run
 from keifu.training.start import estimate
 
@@ -90,12 +90,10 @@ def _as_json(event: Event) -> str:
 
 
 def _result(run: Run) -> str:
-    best = best_evaluation(run.folder.path)
+    best = best_evaluation(run.folder.path, run.task.selects_by)
     if best is None:
         return f"{run.folder.path}: no evaluation yet"
-    scores = best["valid"]
     return (
-        f"best at step {best['step']:,}: BLEU {scores['bleu']:.2f} ({scores['bleu_signature']}, greedy), "
-        f"chrF {scores['chrf']:.2f}, on {run.corpus.valid_is}, which it was chosen on\n"
-        f'use it: keifu translate {run.folder.path} "..."'
+        f"best at step {best['step']:,}: {scores_in_words(best['valid'])}, on {run.corpus.valid_is}, which it was "
+        f"chosen on\nuse it: {command_to_use(run.folder.path, run.settings.training.task)}"
     )

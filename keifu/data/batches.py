@@ -108,7 +108,7 @@ class Sampler:
         """Makes batch number `batch` (from 0) of an epoch the next one."""
         self.epoch, self.batch = epoch, batch
         self._batches: list[Indices] = []  # an old epoch's need not stay while the new one's are made
-        self._batches = self._shuffled(epoch)
+        self._batches = self._batches_of(epoch)
 
     @property
     def batches_per_epoch(self) -> int:
@@ -139,7 +139,7 @@ class Sampler:
         """Makes the batch that was given last the next one again."""
         self.batch -= 1
 
-    def _shuffled(self, epoch: int) -> list[Indices]:
+    def _batches_of(self, epoch: int) -> list[Indices]:
         random = np.random.default_rng([self._seed, epoch])
         order = np.arange(len(self._sizes), dtype=np.int32)  # batches are views of it: there may be many millions
         random.shuffle(order)

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from keifu.data.cache import cache_folder
@@ -31,17 +31,25 @@ class File:
 
 @dataclass(frozen=True)
 class DataSet:
-    """parts: of each, the files of the two languages, in their order. note: what has to be known to use it well."""
+    """parts: of each, its file, or those of the two languages in their order. shares: of a set that is one text, where
+    among its characters each part begins and ends. note: what has to be known to use it well.
+    """
 
     name: str
     summary: str
     task: str
-    languages: tuple[str, str]
+    languages: tuple[str, ...]
     parts: Mapping[str, tuple[File, ...]]
     licence: str
     citation: str
     homepage: str
     note: str = ""
+    shares: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """Every file of its parts, once."""
+        return tuple(dict.fromkeys(file for part in self.parts.values() for file in part))
 
 
 def find(data_set: DataSet, part: str, on_progress: Progress = ignore) -> tuple[Path, ...]:
@@ -133,6 +141,15 @@ def _multi30k(source: str, target: str, languages: str) -> DataSet:
     )
 
 
+_SHARES = {"train": (0.0, 0.855), "dev": (0.855, 0.9), "test": (0.9, 1.0)}
+"""Of a running text: the last tenth is for tests, the twentieth before it for choosing."""
+
+
+def _running_text(name: str, file: File, **more: str) -> DataSet:
+    parts = dict.fromkeys(_SHARES, (file,))
+    return DataSet(name=name, task="language-modeling", languages=(), parts=parts, shares=_SHARES, **more)
+
+
 _SETS = (
     DataSet(
         name="enja",
@@ -176,6 +193,37 @@ _SETS = (
     ),
     _multi30k("en", "de", "English and German"),
     _multi30k("en", "fr", "English and French"),
+    _running_text(
+        "shakespeare",
+        File(
+            "shakespeare/input.txt",
+            "https://raw.githubusercontent.com/karpathy/char-rnn/6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e/data/"
+            "tinyshakespeare/input.txt",
+            "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+            1_115_394,
+        ),
+        summary="passages of Shakespeare's plays, 1.1 million characters",
+        licence="public domain",
+        citation="Karpathy 2015: The Unreasonable Effectiveness of Recurrent Neural Networks",
+        homepage="https://github.com/karpathy/char-rnn",
+        note="its last tenth, which others validate on, is test; to train on all before and choose on it, as they do: "
+        "--data shakespeare:train+shakespeare:dev --valid shakespeare:test",
+    ),
+    _running_text(
+        "neko",
+        File(
+            "neko/neko.txt",
+            "https://raw.githubusercontent.com/nlp100/nlp100.github.io/63f2ddde03f23f9a0afbbf31bb1dca0ec32f04b2/data/"
+            "neko.txt",
+            "4819ee9e1b9d53bd73aee807fd2bcee644e1d43a824cff07b02f09c4421110a2",
+            975_789,
+        ),
+        summary="Natsume Soseki's novel I Am a Cat (吾輩は猫である), a sentence a line",
+        licence="public domain",
+        citation="Natsume Soseki 1905-1906: Wagahai wa Neko de Aru; Aozora Bunko",
+        homepage="https://nlp100.github.io",
+        note="paragraphs are divided by blank lines; the last tenth is test",
+    ),
 )
 
 CATALOGUE = {data_set.name: data_set for data_set in _SETS}

@@ -1,4 +1,4 @@
-"""What stands out in sentence pairs before anything is learned from them: each finding with its places and a remedy."""
+"""What stands out in data before anything is learned from them: each finding with its places and a remedy."""
 
 import re
 from array import array
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keifu.data.pairs import UNNAMED, PairData
+from keifu.data.texts import TextData
 
 MOST_EXAMINED = 2_000_000
 """Pairs that are looked at; of larger data only these first ones."""
@@ -18,6 +19,7 @@ MOST_EXAMINED = 2_000_000
 _SHOWN = 5  # places that a finding names
 _FEW = 1_000
 _LONG = 1_000  # characters
+_SHORT = 50_000  # characters of a text
 _FAR, _FAR_CHARACTERS = 6.0, 20  # how far from the usual ratio a pair's lengths must lie: robust deviations, characters
 _USUALLY = 0.9
 _STRANGE = re.compile(
@@ -68,6 +70,28 @@ def examine(train: PairData, held_out: Sequence[PairData] = ()) -> list[Finding]
         found.append(
             Finding("not examined", len(train.pairs) - MOST_EXAMINED, (), text, "cut a later part out to see it")
         )
+    return found
+
+
+def examine_text(train: TextData, valid: TextData, reading: str) -> list[Finding]:
+    """What stands out in text to learn from, and between it and the text that is held out."""
+    found = []
+    if reading == "documents":
+        known = set(train.documents)
+        both = [text for text in valid.documents if text in known]
+        if both:
+            share = f"{_number(len(both), 'document')} ({len(both) / len(valid.documents):.1%})"
+            text = f"{share} of {valid.spec} also among those learned from"
+            advice = "scores on them flatter the model: remove them on one side"
+            found.append(Finding("overlap", len(both), (), text, advice))
+    lines = [number for number, line in enumerate(train.text.split("\n"), 1) if _STRANGE.search(line)]
+    if lines:
+        places = tuple(f"line {number}" for number in lines[:_SHOWN])
+        text = f"{_number(len(lines), 'line')} with signs of damage: wrongly decoded or control characters, HTML"
+        found.append(Finding("strange characters", len(lines), places, text, "correct or remove these lines"))
+    if len(train.text) < _SHORT:
+        text = f"only {_number(len(train.text), 'character')} to learn from"
+        found.append(Finding("few", len(train.text), (), text, "expect a model that repeats them; find more"))
     return found
 
 

@@ -171,9 +171,13 @@ def _load(
         data = _built_in(term, part)
     elif term.name:
         data_set = CATALOGUE[term.name]
+        if data_set.task != "translation":
+            raise ConfigError(f"{term.text}: is for {data_set.task}; translation needs pairs, such as enja")
         chosen = ALIASES.get(term.part or "", term.part) or part or "train"
         paths = find(data_set, chosen, on_progress)
-        data = replace(_aligned(paths, UTF_8, term.rows), spec=f"{term.name}:{chosen}", languages=data_set.languages)
+        left_language, right_language = data_set.languages
+        languages = (left_language, right_language)
+        data = replace(_aligned(paths, UTF_8, term.rows), spec=f"{term.name}:{chosen}", languages=languages)
     elif len(term.files) == 2:
         left, right = (Path(name) for name in term.files)
         data = replace(_aligned((left, right), form, term.rows), languages=_languages_of(left, right))

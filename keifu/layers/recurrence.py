@@ -9,8 +9,10 @@ Departure from Cho et al.: the GRU's reset gate acts on the product with the sta
 product, as in every fused implementation, and its bias stands inside.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from typing import ClassVar, Literal
 
 import torch
@@ -39,6 +41,20 @@ class RecurrentState:
     def detach(self) -> "RecurrentState":
         """The same values; no gradient goes back beyond them."""
         return RecurrentState(tuple(tuple(part.detach() for part in parts) for parts in self.layers))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Every part by its layer and its place there: "0.0", and "0.1" for the cell of an LSTM."""
+        return {f"{n}.{k}": part for n, parts in enumerate(self.layers) for k, part in enumerate(parts)}
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Tensor]) -> "RecurrentState":
+        """The state whose `tensors` these are."""
+        places = sorted(tuple(map(int, name.split("."))) for name in tensors)
+        return cls(
+            tuple(
+                tuple(tensors[f"{n}.{k}"] for n, k in layer) for _, layer in groupby(places, key=lambda place: place[0])
+            )
+        )
 
 
 class Recurrent(nn.Module):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from keifu.data.batches import Indices, Sequences, length_mask
 from keifu.data.examples import Pair
 from keifu.data.stored import StoredPairs
-from keifu.interface import PairBatch
+from keifu.interface import Loss, PairBatch
 from keifu.layers.heads import VocabularyHead
 from keifu.text import Tokenizer
 
@@ -33,16 +33,6 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device) -> "Batch":
         return Batch(PairBatch(*(part.to(device) for part in self.inputs)), self.targets.to(device))
-
-
-class Loss(NamedTuple):
-    """Sums over the scored tokens of a batch. `total` carries the gradient; `surprise` is -log p of the targets in
-    nats.
-    """
-
-    total: Tensor
-    surprise: Tensor
-    tokens: int
 
 
 class PairSequences:
@@ -135,6 +125,7 @@ EncodedPairs = PairSequences | StoredPairSequences
 class Translation:
     """From the source text to the target text, one token after another (teacher forcing while training)."""
 
+    name = "translation"
     selects_by = "chrf"  # steadier than BLEU, which one output that repeats itself can spoil
     tokenizer: Tokenizer
     label_smoothing: float = 0.0

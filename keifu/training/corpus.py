@@ -1,7 +1,10 @@
 """The data of a run: what is learned, and what the best checkpoint is chosen on."""
 
 import math
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from keifu.data.download import Progress, ignore
 from keifu.data.pairs import (
@@ -15,10 +18,14 @@ from keifu.data.pairs import (
     same_way,
     tests_at_hand,
 )
+from keifu.data.stored import StoredPairs
+from keifu.data.texts import TextData, load_text
 from keifu.errors import ConfigError, DataError
-from keifu.training.settings import Data
+from keifu.training import settings
 
-_HELD_OUT_SHARE, _MOST_HELD_OUT = 0.05, 2_000
+_HELD_OUT_SHARE, _MOST_HELD_OUT, _MOST_CHARACTERS = 0.05, 2_000, 100_000
+_TOKENIZER_TEXTS = 300_000  # pairs of data too large for memory on which the tokenizer is trained
+_CHARACTERS_A_PAIR = 50
 
 
 @dataclass(frozen=True)
@@ -32,9 +39,53 @@ class Corpus:
     valid_is: str
     others: tuple[PairData, ...] = ()
 
+    @property
+    def pairs(self) -> int:
+        """How many there are to learn from."""
+        return len(self.train.pairs)
 
-def load_corpus(data: Data, on_progress: Progress = ignore) -> Corpus:
-    """The pairs that the settings name. on_progress: is told of downloads. Raises DataError and ConfigError."""
+    @property
+    def texts(self) -> list[str]:
+        """What the tokenizer learns from: both sides of all pairs, or of some evenly spaced ones."""
+        pairs = self.train.pairs
+        if isinstance(pairs, StoredPairs):
+            step = math.ceil(len(pairs) / _TOKENIZER_TEXTS)
+            pairs = [pairs[row] for row in range(0, len(pairs), step)]
+        return [text for pair in pairs for text in (pair.source, pair.target)]
+
+
+@dataclass(frozen=True)
+class TextCorpus:
+    """Text to learn from and to choose the best checkpoint on; `valid_is` says in words which the latter is.
+
+    reading: "documents" or "stream", as in the settings.
+    """
+
+    train: TextData
+    valid: TextData
+    valid_is: str
+    reading: str
+
+    @property
+    def pairs(self) -> int:
+        """As how many sentence pairs the text to learn from is, about."""
+        return len(self.train.text) // _CHARACTERS_A_PAIR
+
+    @property
+    def texts(self) -> list[str]:
+        """What the tokenizer learns from."""
+        return self.train.documents if self.reading == "documents" else [self.train.text]
+
+
+def load_corpus(data: Any, on_progress: Progress = ignore) -> Any:
+    """What the data section of the settings names: a Corpus of pairs or of text. on_progress: is told of downloads.
+
+    Raises DataError and ConfigError.
+    """
+    return _LOADERS[type(data)](data, on_progress)
+
+
+def _load_pairs(data: settings.Data, on_progress: Progress) -> Corpus:
     if not data.train:
         raise ConfigError("no data to train on; name it with --data, for example --data train.en,train.ja")
     form = Form(data.columns, data.encoding)
@@ -56,3 +107,39 @@ def load_corpus(data: Data, on_progress: Progress = ignore) -> Corpus:
     held_out = f"the last {f'{pairs - kept:,} pairs' if pairs - kept > 1 else 'pair'} of {data.train}"
     valid = replace(train.cut(kept, pairs), blank=NONE_BLANK)  # those of the whole file are told with the rest
     return Corpus(train.cut(0, kept), valid, held_out)
+
+
+def _load_text(data: settings.TextData, on_progress: Progress) -> TextCorpus:
+    if not data.train:
+        raise ConfigError("no data to train on; name it with --data, for example --data book.txt")
+    form = Form(data.columns, data.encoding)
+    train = load_text(data.train, "train", form, on_progress)
+    reading = data.reading or ("documents" if train.is_a_list else "stream")
+    named = data.valid or (has_parts(data.train) and other_part(data.train, "dev"))
+    if named:
+        return TextCorpus(train, load_text(named, "dev", form, on_progress), named, reading)
+    kept, held_out = _documents_cut(train) if reading == "documents" else _stream_cut(train)
+    if not (train.cut(0, kept).documents and train.cut(kept, len(train.text)).documents):
+        raise DataError(
+            f"{data.train}: too little text; some of it must be kept to choose the best model on: find more, or name "
+            "other data with --valid"
+        )
+    return TextCorpus(train.cut(0, kept), train.cut(kept, len(train.text)), f"{held_out} of {data.train}", reading)
+
+
+def _documents_cut(data: TextData) -> tuple[int, str]:
+    """Where the documents that are held out begin, and how to call them."""
+    count = len(data.documents)
+    held_out = min(math.ceil(count * _HELD_OUT_SHARE), _MOST_HELD_OUT)
+    ends = [match.end() for match in re.finditer("[^\n]*\\S[^\n]*\n", data.text)]
+    kept = ends[count - held_out - 1] if held_out < count else 0
+    return kept, f"the last {f'{held_out:,} documents' if held_out > 1 else 'document'}"
+
+
+def _stream_cut(data: TextData) -> tuple[int, str]:
+    """Where the text that is held out begins, and how to call it."""
+    held_out = min(math.ceil(len(data.text) * _HELD_OUT_SHARE), _MOST_CHARACTERS)
+    return len(data.text) - held_out, f"the last {held_out:,} characters"
+
+
+_LOADERS: dict[type, Callable[[Any, Progress], Any]] = {settings.Data: _load_pairs, settings.TextData: _load_text}

@@ -1,5 +1,5 @@
-"""What a model scores on held-out pairs: the loss with teacher forcing, and its own translations against the
-references.
+"""What a model scores on held-out data: of a translator the loss with teacher forcing, and its own translations against
+the references; of a language model how much the text surprises it.
 """
 
 import math
@@ -12,13 +12,19 @@ import torch
 
 from keifu.data.batches import cut
 from keifu.data.examples import Pair
+from keifu.data.windows import Windows
+from keifu.generation.continuation import continue_texts
+from keifu.generation.sampling import Sampling
 from keifu.generation.translation import Decoding, translate
+from keifu.tasks.language_modeling import scores as language_scores
 from keifu.tasks.translation_metrics import score_translations
 from keifu.training.loop import Evaluation, Learner, Stopped
 from keifu.training.precision import autocast
 
 _SAMPLES = 5
 _BATCH_TOKENS = 8192
+_WRITTEN = 3  # texts that a language model writes to read
+_WRITTEN_TOKENS = 200
 
 
 def evaluate_translation(
@@ -65,3 +71,32 @@ def held_out_loss(learner: Learner, encoded: Any, before_batch: Callable[[], Non
         surprise += float(loss.surprise)
         tokens += loss.tokens
     return surprise / tokens
+
+
+def evaluate_language(
+    learner: Learner,
+    texts: Windows,
+    characters: int,
+    sampling: Sampling,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Evaluation:
+    """Loss, perplexity and bits per character over all of the texts, and a few texts of the model's own.
+
+    characters: of the texts, as tasks/language_modeling.py counts them. should_stop: asked before each batch. Raises
+    Stopped when it says so.
+    """
+
+    def before_batch() -> None:
+        if should_stop():
+            raise Stopped
+
+    began = time.perf_counter()
+    learner.network.eval()
+    task = learner.task
+    few = sampling.model_copy(update={"max_tokens": min(sampling.max_tokens, _WRITTEN_TOKENS)})
+    with learner.used_weights(), autocast(learner.device, learner.dtype):
+        surprise = task.surprise(learner.model, learner.head, texts, before_batch)
+        written = continue_texts(learner.model, learner.head, task.tokenizer, [""] * _WRITTEN, few)
+    metrics = language_scores(surprise, int(texts.lengths.sum()), characters)
+    samples = [(text.text,) for text in written]
+    return Evaluation(learner.step, metrics, samples, time.perf_counter() - began)

@@ -1,6 +1,7 @@
 """Training events as lines to read: for train.log, and for whoever watches."""
 
 import time
+from typing import Any
 
 from keifu.training.loop import Checkpoint, Evaluation, Event, Planned, Step
 
@@ -20,9 +21,8 @@ class Journal:
             return self._step(event)
         if isinstance(event, Evaluation):
             self._last = time.monotonic()
-            metrics = event.metrics
-            scores = f"BLEU {metrics['bleu']:.2f}  chrF {metrics['chrf']:.2f}  exact {metrics['exact_match']:.1%}"
-            return f"step {event.step:,}  valid loss {metrics['loss']:.3f}  {scores}  ({event.seconds:.1f} s)"
+            loss = f"valid loss {event.metrics['loss']:.3f}"
+            return f"step {event.step:,}  {loss}  {_scores(event.metrics)}  ({event.seconds:.1f} s)"
         if isinstance(event, Planned):
             self._max_steps = event.max_steps
             return f"step {event.step:,}  planned anew: {event.max_steps:,} steps fit into the time"
@@ -48,6 +48,13 @@ class Journal:
         )
         self._last, self._tokens, self._steps, self._seconds, self._loss = now, 0, 0, 0.0, 0.0
         return line
+
+
+def _scores(metrics: dict[str, Any]) -> str:
+    """The metrics beside the loss, in short, whichever the task has."""
+    if "bits_per_character" in metrics:
+        return f"perplexity {metrics['perplexity']:,.2f}  bits per character {metrics['bits_per_character']:.3f}"
+    return f"BLEU {metrics['bleu']:.2f}  chrF {metrics['chrf']:.2f}  exact {metrics['exact_match']:.1%}"
 
 
 _ENDS = {

@@ -1,13 +1,14 @@
 """The training loop, as a generator of events. It knows no architecture and no task.
 
 A task turns rows of its data into batches and batches into sums of losses; a model turns batches into hidden vectors.
+Where a batch goes on from the one before (windows of a long text), the state between them is carried, and saved.
 The loss of a step is a mean over all of its tokens, however many parts it is computed in. The random numbers of a
 step follow from the seed and the step's number alone, so a run that is resumed draws the same ones.
 """
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 
 from keifu.data.batches import Sampler
 from keifu.errors import DivergenceError
+from keifu.interface import CarriedState
 from keifu.training.average import Average
 from keifu.training.optimiser import learning_rate, restore_state, set_learning_rate, state_tensors
 from keifu.training.precision import autocast
@@ -40,11 +42,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores on the validation data, and a few (source, reference, output) to read."""
+    """Scores on the validation data, and a few samples to read: (source, reference, output), or a text of its own."""
 
     step: int
     metrics: dict[str, Any]
-    samples: list[tuple[str, str, str]]
+    samples: Sequence[tuple[str, ...]]
     seconds: float
 
 
@@ -83,6 +85,7 @@ ENDING = 1.2
 """Time kept for the last evaluation and checkpoint, as a multiple of what they are known to take."""
 
 _LATEST = "latest."  # before the names of weights that are not those in use
+_CARRIED = "carried."  # before the names of the states that the next step goes on from
 
 Event = Step | Evaluation | Checkpoint | Planned | Finished
 
@@ -92,7 +95,8 @@ class Learner:
     """All that changes while training: weights, optimisers, place in the data, step and best score.
 
     average: the running mean of the weights, where one is kept: it is evaluated and saved in their place. evaluated:
-    the step of the latest evaluation; waited: evaluations since the one with the best score.
+    the step of the latest evaluation; waited: evaluations since the one with the best score. carried: of each part of
+    the latest step the state that the next one goes on from, where there are any.
     """
 
     task: Any
@@ -109,6 +113,7 @@ class Learner:
     best: float | None = None
     evaluated: int = 0
     waited: int = 0
+    carried: list[CarriedState] = field(default_factory=list)
     network: nn.ModuleDict = field(init=False)
 
     def __post_init__(self) -> None:
@@ -130,12 +135,17 @@ class Learner:
         }
 
     def memory(self) -> dict[str, Tensor]:
-        """Tensors that training needs beside the weights in use: the optimisers', and the weights of the latest step
-        where their mean is used.
+        """Tensors that training needs beside the weights in use: the optimisers', the weights of the latest step where
+        their mean is used, and carried states.
         """
         named = list(self.network.named_parameters())
         latest = {f"{_LATEST}{name}": weight.detach() for name, weight in named} if self.average else {}
-        return state_tensors(self.optimizers, named) | latest
+        carried = {
+            f"{_CARRIED}{part}.{name}": tensor
+            for part, state in enumerate(self.carried)
+            for name, tensor in state.tensors().items()
+        }
+        return state_tensors(self.optimizers, named) | latest | carried
 
     def recall(self, memory: dict[str, Tensor]) -> None:
         """Puts back what `memory` gave, into a learner whose weights are those in use."""
@@ -146,6 +156,12 @@ class Learner:
         with torch.no_grad():
             for name, weight in named:
                 weight.copy_(memory.get(f"{_LATEST}{name}", weight))
+        carried: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in memory.items():
+            if name.startswith(_CARRIED):
+                part, _, inner = name.removeprefix(_CARRIED).partition(".")
+                carried.setdefault(int(part), {})[inner] = tensor.to(self.device)
+        self.carried = [self.model.state_of(carried[part]) for part in sorted(carried)]
 
     def restore(self, position: dict[str, Any]) -> None:
         """Goes to a place that `position` gave."""
@@ -227,12 +243,18 @@ def _evaluate_and_save(
             "Checkpoints written before are good: try a lower training.learning_rate or training.precision=fp32"
         )
     yield evaluation
-    score = evaluation.metrics[learner.task.selects_by]
+    score = score_of(evaluation.metrics, learner.task.selects_by)
     best = learner.best is None or score > learner.best
     if best:
         learner.best = score
     learner.evaluated, learner.waited = learner.step, 0 if best else learner.waited + 1
     yield Checkpoint(learner.step, save(best), best)
+
+
+def score_of(metrics: Mapping[str, Any], selects_by: str) -> float:
+    """What the best checkpoint has most of. selects_by: the name of a metric; with a minus, of one to have least of."""
+    value = float(metrics[selects_by.removeprefix("-")])
+    return -value if selects_by.startswith("-") else value
 
 
 def take_step(learner: Learner, settings: Training, should_stop: Callable[[], bool] = lambda: False) -> Step:
@@ -270,18 +292,26 @@ def take_step(learner: Learner, settings: Training, should_stop: Callable[[], bo
 def accumulate_gradients(
     learner: Learner, rows: Any, parts: int, should_stop: Callable[[], bool] = lambda: False
 ) -> tuple[float, int]:
-    """Adds the gradient of the mean loss over the tokens of all rows; returns that mean (nats) and the count.
+    """Adds the gradient of the mean loss over the tokens of all rows; returns that mean (nats) and the count. Carried
+    states are then those after these rows.
 
     should_stop: asked before each backward pass. Raises Stopped when it says so.
     """
     batches = [learner.task.batch(learner.data, part) for part in np.array_split(rows, min(parts, len(rows)))]
     tokens = sum(learner.task.scored(batch) for batch in batches)
     surprise = 0.0
-    for batch in batches:
+    carried: list[CarriedState] = []
+    for place, batch in enumerate(batches):
+        batch = batch.to(learner.device)
+        if place < len(learner.carried):
+            batch = batch.after(learner.carried[place])
         with autocast(learner.device, learner.dtype):
-            loss = learner.task.loss(learner.model, learner.head, batch.to(learner.device))
+            loss = learner.task.loss(learner.model, learner.head, batch)
         if should_stop():
             raise Stopped
         (loss.total / tokens).backward()
         surprise += float(loss.surprise)
+        if loss.state is not None:
+            carried.append(loss.state.detach())
+    learner.carried = carried
     return surprise / tokens, tokens

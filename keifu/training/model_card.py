@@ -4,41 +4,56 @@ import json
 from pathlib import Path
 from typing import Any
 
-from keifu.tasks.translation import Translation
+from keifu.training.loop import score_of
 from keifu.training.record import read_history
 from keifu.training.settings import Settings
 
 
-def model_card(path: Path, settings: Settings) -> str:
+def model_card(path: Path, settings: Settings, selects_by: str) -> str:
     """The card in Markdown, from the settings and the run's own data.json and metrics.jsonl."""
     data = json.loads((path / "data.json").read_text("utf-8"))
-    source, target = data["languages"]
-    model = settings.model
+    model, task = settings.model, settings.training.task
+    between = f", {' to '.join(data['languages'])}" if "languages" in data else ""
+    train, valid = data["train"], data["valid"]
     lines = [
         f"# {path.name}",
         "",
-        f"A `{model.name}` ({model.n_layers} layers, d_model {model.d_model}) "
-        f"for {settings.training.task}, {source} to {target}.",
+        f"A `{model.name}` ({model.n_layers} layers, d_model {model.d_model}) for {task}{between}.",
         "",
-        f"- Learned from: `{data['train']['spec']}`, {data['train']['pairs']:,} pairs, "
-        f"SHA-256 `{data['train']['sha256'][:16]}…`",
-        f"- Best checkpoint chosen on: {data['valid']['spec']} ({data['valid']['pairs']:,} pairs)",
+        f"- Learned from: `{train['spec']}`, {_amount(train)}, SHA-256 `{train['sha256'][:16]}…`",
+        f"- Best checkpoint chosen on: {valid['spec']} ({_amount(valid)})",
     ]
-    best = best_evaluation(path)
+    best = best_evaluation(path, selects_by)
     if best is not None:
-        scores = best["valid"]
+        scores = scores_in_words(best["valid"], "`")
         lines += [
-            f"- Best at step {best['step']:,} of {settings.training.max_steps:,}: BLEU {scores['bleu']:.2f} "
-            f"(`{scores['bleu_signature']}`, greedy), chrF {scores['chrf']:.2f}, "
-            f"loss {scores['loss']:.3f} nats a token. These are scores on the data that it was chosen "
+            f"- Best at step {best['step']:,} of {settings.training.max_steps:,}: {scores}, "
+            f"loss {best['valid']['loss']:.3f} nats a token. These are scores on the data that it was chosen "
             "on; report others.",
         ]
-    return "\n".join(
-        [*lines, "", "```", f'keifu translate {path} "..."', f"keifu resume {path} --max-time +20m", "```", ""]
-    )
+    commands = [command_to_use(path, task), f"keifu resume {path} --max-time +20m"]
+    return "\n".join([*lines, "", "```", *commands, "```", ""])
 
 
-def best_evaluation(path: Path) -> dict[str, Any] | None:
+def command_to_use(path: Path, task: str) -> str:
+    """What to type to use a model."""
+    use = {"translation": "translate", "language-modeling": "generate"}[task]
+    return f'keifu {use} {path} "..."'
+
+
+def scores_in_words(metrics: dict[str, Any], quote: str = "") -> str:
+    """The scores of an evaluation beside its loss, whichever the task has."""
+    if "bits_per_character" in metrics:
+        return f"{metrics['bits_per_character']:.3f} bits per character, perplexity {metrics['perplexity']:,.2f}"
+    signature = f"{quote}{metrics['bleu_signature']}{quote}"
+    return f"BLEU {metrics['bleu']:.2f} ({signature}, greedy), chrF {metrics['chrf']:.2f}"
+
+
+def best_evaluation(path: Path, selects_by: str) -> dict[str, Any] | None:
     """The line of a run's metrics.jsonl with the best score; None before the first evaluation."""
     evaluations = [line for line in read_history(path) if "valid" in line]
-    return max(evaluations, key=lambda line: float(line["valid"][Translation.selects_by]), default=None)
+    return max(evaluations, key=lambda line: score_of(line["valid"], selects_by), default=None)
+
+
+def _amount(part: dict[str, Any]) -> str:
+    return f"{part['pairs']:,} pairs" if "pairs" in part else f"{part['characters']:,} characters"

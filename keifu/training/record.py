@@ -8,7 +8,8 @@ from keifu.errors import ConfigError, DataError
 from keifu.training.corpus import Corpus, load_corpus
 from keifu.training.settings import read_settings
 
-_SCORES = ("loss", "bleu", "chrf")
+_SCORES = (("loss", "bleu", "chrf"), ("loss", "perplexity", "bits_per_character"))
+"""What evaluations of the tasks hold, one or the other."""
 
 
 def run_of(checkpoint: Path) -> Path | None:
@@ -30,10 +31,16 @@ def read_history(run: Path) -> list[dict[str, Any]]:
 def _parsed(text: str) -> dict[str, Any] | None:
     try:
         line = json.loads(text)
-        scores = [line["valid"][name] for name in _SCORES] if "valid" in line else [line["loss"]]
+        scores = _scores(line["valid"]) if "valid" in line else [line["loss"]]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return line if all(isinstance(number, (int, float)) for number in (line.get("step"), *scores)) else None
+
+
+def _scores(metrics: Any) -> list[Any]:
+    """The numbers of an evaluation. Raises KeyError where some are missing."""
+    names = next((names for names in _SCORES if names[-1] in metrics), _SCORES[0])
+    return [metrics[name] for name in names]
 
 
 def own_corpus(checkpoint: Path) -> Corpus:
@@ -46,7 +53,7 @@ def own_corpus(checkpoint: Path) -> Corpus:
     if run is None:
         raise ConfigError(f"{checkpoint}: not in a run's folder, so without data of its own; name some with --data")
     try:
-        corpus = load_corpus(read_settings(run / "config.yaml").data)
+        corpus: Corpus = load_corpus(read_settings(run / "config.yaml").data)
     except (ConfigError, DataError) as error:
         raise type(error)(f"{error}; or name other data with --data") from None
     try:

@@ -4,10 +4,11 @@ from dataclasses import asdict
 from typing import Any
 
 from keifu.data.batches import Sampler
-from keifu.data.findings import examine
+from keifu.data.findings import examine, examine_text
+from keifu.data.windows import Windows
 from keifu.tasks.translation import EncodedPairs
 from keifu.text import Tokenizer
-from keifu.training.corpus import Corpus
+from keifu.training.corpus import Corpus, TextCorpus
 
 
 def data_report(
@@ -32,6 +33,33 @@ def data_report(
         "estimated": train.estimated,
         "padding": sampler.padding(),
         "findings": [asdict(finding) for finding in examine(corpus.train, [corpus.valid, *corpus.others])],
+    }
+
+
+def text_report(
+    corpus: TextCorpus, train: Windows, valid: Windows, sampler: Sampler, tokenizer: Tokenizer
+) -> dict[str, Any]:
+    """data.json of a language model: what is learned from and selected on, with hashes, counts and findings."""
+    parts = {"train": (corpus.train, train), "valid": (corpus.valid, valid)}
+    specs = {"train": corpus.train.spec, "valid": corpus.valid_is}
+    counts = {
+        name: {
+            "spec": specs[name],
+            "characters": len(data.text),
+            "documents": len(data.documents),
+            "sha256": data.sha256,
+        }
+        for name, (data, _) in parts.items()
+    }
+    return {
+        **counts,
+        "reading": corpus.reading,
+        "streams": train.streams,
+        "vocabulary": {"kind": tokenizer.kind, "tokens": tokenizer.vocab_size, "unknown": tokenizer.unknown_are},
+        "tokens": {name: int(windows.lengths.sum()) for name, (_, windows) in parts.items()},
+        "unknown": {name: windows.share_of(tokenizer.unknown_ids) for name, (_, windows) in parts.items()},
+        "padding": sampler.padding(),
+        "findings": [asdict(finding) for finding in examine_text(corpus.train, corpus.valid, corpus.reading)],
     }
 
 

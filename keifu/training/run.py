@@ -6,7 +6,8 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from importlib.metadata import version
@@ -17,26 +18,19 @@ import torch
 
 from keifu.checkpoint import RunFolder, TrainingState, write_atomically
 from keifu.config import to_yaml
-from keifu.data.examples import Pair
 from keifu.data.pairs import SETS
 from keifu.data.spec import absolute
 from keifu.errors import ConfigError
-from keifu.generation.translation import EXTRA_TOKENS
-from keifu.tasks.translation import Translation
-from keifu.text.normalisation import PairNormalisation
 from keifu.training.budget import Speed, plan
-from keifu.training.corpus import Corpus
-from keifu.training.evaluation import evaluate_translation
 from keifu.training.journal import Journal
+from keifu.training.lessons import Lesson
 from keifu.training.loop import Evaluation, Event, Finished, Learner, Step, train
 from keifu.training.memory import LESS_A_STEP, explained
 from keifu.training.model_card import model_card
 from keifu.training.network import named_parameters
 from keifu.training.precision import NAMES
-from keifu.training.report import data_report
 from keifu.training.settings import Settings, Training
 
-_LONGER = 1.3  # a batch's longest output takes as many steps, against the mean
 _TOLERATED = 0.02  # of the steps left, that a run may be longer or shorter than its time before they are planned anew
 _LOG_EVERY = 10  # steps between two lines of metrics.jsonl
 
@@ -50,13 +44,8 @@ class Run:
 
     folder: RunFolder
     settings: Settings
-    corpus: Corpus
-    task: Translation
+    lesson: Lesson
     learner: Learner
-    valid: Sequence[Pair]
-    encoded_valid: Any
-    left_out: int
-    normalisation: PairNormalisation
     deadline: float = math.inf
     speed: Speed | None = None
     planned: bool = False
@@ -99,20 +88,22 @@ class Run:
             path = self.folder.path
             raise ConfigError(f"{path}: another process has gone on with this run meanwhile; resume it again")
 
+    @property
+    def task(self) -> Any:
+        return self.lesson.task
+
+    @property
+    def corpus(self) -> Any:
+        return self.lesson.corpus
+
     def evaluate(self, should_stop: Callable[[], bool] = lambda: False) -> Evaluation:
-        return self._evaluation(self.learner, should_stop)
+        with _explained():
+            return self.lesson.evaluate(self.learner, self.settings, should_stop)
 
     def rehearse(self, trial: Learner) -> Evaluation:
-        """An evaluation by a model that has not learned to end: outputs are cut where a trained one would end them."""
-        source, target = self.encoded_valid.sizes.mean(axis=0)
-        ratio = max(0.01, (_LONGER * target - EXTRA_TOKENS) / source)
-        return self._evaluation(trial, lambda: False, max_ratio=ratio)
-
-    def _evaluation(self, learner: Learner, should_stop: Callable[[], bool], **decoding: Any) -> Evaluation:
-        greedy = self.settings.decoding.model_copy(update={"beam": 1, "n_best": 1, **decoding})
-        first = self.settings.training.evaluate_on
-        with explained("evaluating", "lower decoding.batch_size. Checkpoints written before are good"):
-            return evaluate_translation(learner, self.valid, self.encoded_valid, greedy, first, should_stop)
+        """An evaluation by a model that has learned nothing."""
+        with _explained():
+            return self.lesson.rehearse(trial, self.settings)
 
     def save(self, best: bool) -> Path:
         """Writes a checkpoint of the present state and points `best` to it if it is the best."""
@@ -150,7 +141,8 @@ class Run:
             more = {"max_steps": step + within.steps, "evaluate_every": within.evaluate_every}
             self.settings = self.settings.with_training(**more)
             self.write_settings()  # only now: a run that goes on from an older checkpoint does as this one did
-            return self.settings.training
+            planned: Training = self.settings.training
+            return planned
 
         return plan_again
 
@@ -159,8 +151,7 @@ class Run:
         return {
             "keifu": version("keifu"),
             "task": self.settings.training.task,
-            "languages": list(self.corpus.train.languages),
-            "normalisation": self.normalisation.model_dump(mode="json"),
+            **self.lesson.model_facts,
             "model": self.settings.model.model_dump(mode="json"),
             "decoding": self.settings.decoding.model_dump(mode="json"),
         }
@@ -168,10 +159,7 @@ class Run:
     @cached_property
     def data_report(self) -> dict[str, Any]:
         """data.json of a new run: what is learned from, with hashes, counts and findings."""
-        learner = self.learner
-        return data_report(
-            self.corpus, learner.data, self.encoded_valid, self.left_out, learner.sampler, self.task.tokenizer
-        )
+        return self.lesson.report(self.learner.sampler)
 
     def environment(self) -> dict[str, Any]:
         """env.json: versions, the machine, and what this run computes on and in."""
@@ -208,8 +196,12 @@ class Run:
             text = "\n\n".join("\n".join(sample) for sample in event.samples)
             write_atomically(self.folder.path / "samples" / f"step-{event.step}.txt", text + "\n")
         elif isinstance(event, Finished):
-            card = model_card(self.folder.path, self.settings)
+            card = model_card(self.folder.path, self.settings, self.task.selects_by)
             write_atomically(self.folder.path / "README.md", card)
+
+
+def _explained() -> AbstractContextManager[None]:
+    return explained("evaluating", "lower decoding.batch_size. Checkpoints written before are good")
 
 
 def environment() -> dict[str, Any]:

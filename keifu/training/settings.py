@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from keifu.config import Schema, duration, merge, read_yaml, validate
 from keifu.errors import ConfigError
+from keifu.generation.sampling import Sampling
 from keifu.generation.translation import Decoding
 from keifu.models import LINEAGE, architecture
 
@@ -53,15 +54,55 @@ class Data(Schema):
     @field_validator("columns", mode="before")
     @classmethod
     def _names_of_columns(cls, names: Any) -> Any:
-        if isinstance(names, str):
-            return tuple(name.strip() for name in names.split(",")) if names.strip() else ()
-        return names
+        return _listed(names)
+
+
+class TextData(Schema):
+    """What a language model learns from, and how text becomes tokens."""
+
+    train: str = ""
+    """The data: a text file, a table with a column of texts, or a set by name (shakespeare)."""
+
+    valid: str | None = None
+    """Data on which the best checkpoint is chosen. Empty: a named set's dev part, or the last 5 % of the text (at most
+    2,000 documents or 100,000 characters).
+    """
+
+    columns: tuple[str, ...] = ()
+    """The column of a table that holds the texts. Empty: the one called text."""
+
+    encoding: str = "utf-8"
+    """How text files are encoded, such as cp932, shift_jis, euc_jp, cp1252 or latin-1."""
+
+    reading: Literal["documents", "stream"] | None = None
+    """How the text is read: every line a document with a beginning and an end, or all as one long text, line breaks
+    included. Empty: as documents where there are several lines and no blank one between them.
+    """
+
+    tokenizer: Literal["bpe", "byte-bpe", "word", "character"] = "bpe"
+    """How text is cut: pieces of words with bytes as a last resort, pieces of bytes, words, or characters."""
+
+    vocab_size: int = Field(8000, ge=5, le=2_000_000)
+    """Most tokens the tokenizer may learn."""
+
+    window: int = Field(128, ge=1, le=1_000_000)
+    """Tokens of a stream in a step, which goes training.batch_tokens / window streams forward at once. Gradients go no
+    further back; what the model remembers is carried on to the next window.
+    """
+
+    max_tokens: int = Field(256, ge=1, le=1_000_000)
+    """Documents with more tokens are read in parts of this length."""
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _names_of_columns(cls, names: Any) -> Any:
+        return _listed(names)
 
 
 class Training(Schema):
-    """How the model is trained."""
+    """How a model is trained, whatever it learns."""
 
-    task: Literal["translation"] = "translation"
+    task: str = ""
     """What is learned."""
 
     max_steps: int | None = Field(None, ge=1, le=MOST_STEPS)
@@ -101,9 +142,6 @@ class Training(Schema):
     betas: tuple[float, float] = (0.9, 0.98)
     """AdamW's rates of forgetting for the mean and the square of the gradients."""
 
-    label_smoothing: float = Field(0.1, ge=0, lt=1)
-    """Share of the target probability that is spread over all tokens."""
-
     clip_norm: float = Field(1.0, gt=0)
     """Gradients longer than this are shortened to it."""
 
@@ -114,9 +152,6 @@ class Training(Schema):
 
     evaluate_every: int | None = Field(None, ge=1)
     """Steps between two evaluations, each followed by a checkpoint. Empty: as many as make at most 20 evaluations."""
-
-    evaluate_on: int = Field(500, ge=1)
-    """Sentences of the validation data that are translated (greedily) at each evaluation."""
 
     patience: int | None = Field(None, ge=1)
     """Evaluations without a better score after which training ends early. Empty: it goes on to the last step."""
@@ -155,14 +190,43 @@ class Training(Schema):
         return self
 
 
+class TranslationTraining(Training):
+    """How a translator is trained."""
+
+    task: Literal["translation"] = "translation"
+    """What is learned."""
+
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    """Share of the target probability that is spread over all tokens."""
+
+    evaluate_on: int = Field(500, ge=1)
+    """Sentences of the validation data that are translated (greedily) at each evaluation."""
+
+
+class LanguageTraining(Training):
+    """How a language model is trained."""
+
+    task: Literal["language-modeling"] = "language-modeling"
+    """What is learned."""
+
+
+SCHEMAS: dict[str, dict[str, type[Schema]]] = {
+    "translation": {"data": Data, "training": TranslationTraining, "decoding": Decoding},
+    "language-modeling": {"data": TextData, "training": LanguageTraining, "decoding": Sampling},
+}
+"""Of every task, the sections of config.yaml beside the model's."""
+
+_DEFAULT_MODELS = {"translation": "transformer", "language-modeling": "lstm"}
+
+
 @dataclass(frozen=True)
 class Settings:
-    """The four sections of config.yaml; `model` is the schema of its architecture."""
+    """The four sections of config.yaml; `model` is the schema of its architecture, the others are those of the task."""
 
     model: Any
-    data: Data
-    training: Training
-    decoding: Decoding
+    data: Any
+    training: Any
+    decoding: Any
 
     @property
     def sections(self) -> dict[str, Schema]:
@@ -178,9 +242,9 @@ class Settings:
         return replace(self, training=self.training.model_copy(update=values))
 
 
-def section_schemas(model: str) -> dict[str, type[Schema]]:
-    """The schema of each section, for a model of the lineage."""
-    return {"model": architecture(model).Config, "data": Data, "training": Training, "decoding": Decoding}
+def section_schemas(task: str, model: str) -> dict[str, type[Schema]]:
+    """The schema of each section, for a task and a model of the lineage."""
+    return {"model": architecture(model).Config, **SCHEMAS[task]}
 
 
 def resolve_settings(
@@ -204,7 +268,7 @@ def resolve_settings(
         raise ConfigError(f"preset {preset!r} is not known; {name} has {', '.join(presets)}")
     sizes = sizes or (presets[preset] if preset else {})
     base = {"model": {**sizes, "name": name}, "training": {"task": task}}
-    return Settings(**validate(section_schemas(name), merge(base, data), lines, config or "", overrides))
+    return Settings(**validate(section_schemas(task, name), merge(base, data), lines, config or "", overrides))
 
 
 def read_settings(path: Path) -> Settings:
@@ -213,16 +277,18 @@ def read_settings(path: Path) -> Settings:
     name = _model_name(data) or ""
     if name not in LINEAGE:
         raise ConfigError(f"{path}: model.name: {name!r} is not known; expected one of {', '.join(LINEAGE)}")
-    return Settings(**validate(section_schemas(name), merge(_BEFORE, data), lines, path))
+    section = data.get("training")
+    task = section.get("task", "translation") if isinstance(section, Mapping) else "translation"
+    if task not in [*SCHEMAS]:  # which may be no text at all
+        raise ConfigError(f"{path}: training.task: {task!r} is not known; expected one of {', '.join(SCHEMAS)}")
+    return Settings(**validate(section_schemas(task, name), merge(_BEFORE, data), lines, path))
 
 
 def default_model(task: str) -> str:
     """The model that a task takes when none is named. Raises ConfigError for a task that does not exist."""
-    for ancestor in LINEAGE.values():
-        if task in ancestor.tasks:
-            return ancestor.name
-    tasks = sorted({task for ancestor in LINEAGE.values() for task in ancestor.tasks})
-    raise ConfigError(f"task {task!r} is not known; expected {' or '.join(tasks)}")
+    if task not in _DEFAULT_MODELS:
+        raise ConfigError(f"task {task!r} is not known; expected {' or '.join(_DEFAULT_MODELS)}")
+    return _DEFAULT_MODELS[task]
 
 
 def check_fits(task: str, model: str) -> None:
@@ -237,6 +303,13 @@ def check_fits(task: str, model: str) -> None:
 def preset_for(pairs: int) -> str:
     """The size of model that this much data can fill."""
     return "tiny" if pairs < 20_000 else "small" if pairs < 1_000_000 else "base"
+
+
+def _listed(names: Any) -> Any:
+    """Names given as one text with commas, as a list."""
+    if isinstance(names, str):
+        return tuple(name.strip() for name in names.split(",")) if names.strip() else ()
+    return names
 
 
 def _model_name(data: Mapping[str, Any]) -> str | None:

@@ -4,7 +4,6 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,9 @@ import torch
 
 from keifu.checkpoint import RunFolder, TrainingState, load_model_files, load_training_state, write_atomically
 from keifu.config import duration, merge
-from keifu.data.batches import Sampler
 from keifu.data.spec import short_name
-from keifu.data.stored import StoredPairs
 from keifu.errors import CheckpointError, ConfigError, DataError
-from keifu.tasks.translation import EncodedPairs, Translation
 from keifu.text import Tokenizer
-from keifu.text.normalisation import PairNormalisation, infer
 from keifu.training.allocator import keep_freed_memory
 from keifu.training.average import Average
 from keifu.training.beginning import Beginning, begin_with, read_beginning
@@ -34,21 +29,30 @@ from keifu.training.budget import (
     measure,
     plan,
 )
-from keifu.training.corpus import Corpus, load_corpus
+from keifu.training.corpus import load_corpus
+from keifu.training.lessons import LESSONS, Lesson
 from keifu.training.loop import Learner
 from keifu.training.memory import available, explained, refuse_too_large_a_batch, refuse_too_large_a_model
 from keifu.training.network import fill, make_model, named_parameters
 from keifu.training.optimiser import make_optimizers, peak_learning_rate
 from keifu.training.precision import NAMES, choose_device, choose_precision
 from keifu.training.run import Run
-from keifu.training.settings import MOST_STEPS, Data, Settings, Training, preset_for, read_settings, resolve_settings
+from keifu.training.settings import (
+    MOST_STEPS,
+    SCHEMAS,
+    Settings,
+    Training,
+    default_model,
+    preset_for,
+    read_settings,
+    resolve_settings,
+)
 
 _DEFAULT_EPOCHS, _FEWEST_STEPS = 20, 1_000  # without a limit: whichever is more
 _SPARE = 0.5  # seconds of a time limit for the end of the process itself
 _LIMITS = ("max_time", "max_steps", "epochs")
 _DATA_OPTIONS = ("valid", "source", "target", "columns", "encoding")
 _TRAINING_OPTIONS = (*_LIMITS, "init", "device", "precision", "seed")
-_TOKENIZER_TEXTS = 300_000  # pairs of data too large for memory on which the tokenizer is trained
 
 Say = Callable[[str], None]
 
@@ -82,6 +86,9 @@ def prepare(
         section: {name: options[name] for name in names if options.get(name) is not None}
         for section, names in sections.items()
     }
+    default_model(task)  # refuses a task that does not exist
+    if other := [name for name in given["data"] if name not in SCHEMAS[task]["data"].model_fields]:
+        raise ConfigError(f"--{other[0]} does not go with {task}; leave it away")
     if data is not None:
         given["data"]["train"] = data
     if any(limit in given["training"] for limit in _LIMITS):  # a limit in the configuration file gives way
@@ -96,14 +103,14 @@ def prepare(
         settings = resolve_settings(task, model or begun.name, None, asked, config, begun.sizes)
     corpus = _read(settings.data, say)
     if preset is None and begun is None:
-        preset = preset_for(len(corpus.train.pairs))
+        preset = preset_for(corpus.pairs)
         settings = resolve_settings(task, model, preset, asked, config)
     return start(settings, corpus, path, began, begun, say)
 
 
 def start(
     settings: Settings,
-    corpus: Corpus,
+    corpus: Any,
     out: str | Path | None = None,
     began: float | None = None,
     begun: Beginning | None = None,
@@ -120,7 +127,7 @@ def start(
     RunFolder.refuse_used(path)
     data = settings.data
     say("learning a vocabulary and cutting the text into tokens")
-    tokenizer = begun.tokenizer if begun else Tokenizer.train(_texts(corpus), data.tokenizer, data.vocab_size)
+    tokenizer = begun.tokenizer if begun else Tokenizer.train(corpus.texts, data.tokenizer, data.vocab_size)
     settings = settings.with_model(vocab_size=tokenizer.vocab_size)
     run = _assemble(RunFolder(path), settings, corpus, tokenizer)
     if begun:
@@ -132,21 +139,12 @@ def start(
     return run
 
 
-def _read(data: Data, say: Say) -> Corpus:
+def _read(data: Any, say: Say) -> Any:
     def fetching(address: str, done: int, total: int) -> None:
         say(f"fetching {address}: {done / 1e6:.1f} MB" + (f" of {total / 1e6:.1f}" if total else ""))
 
     say("reading the data")
     return load_corpus(data, fetching)
-
-
-def _texts(corpus: Corpus) -> list[str]:
-    """What the tokenizer learns from: both sides of all pairs, or of some evenly spaced ones."""
-    pairs = corpus.train.pairs
-    if isinstance(pairs, StoredPairs):
-        step = math.ceil(len(pairs) / _TOKENIZER_TEXTS)
-        pairs = [pairs[row] for row in range(0, len(pairs), step)]
-    return [text for pair in pairs for text in (pair.source, pair.target)]
 
 
 def resume(path: str | Path, more: dict[str, str] | None = None, began: float | None = None, say: Say = silent) -> Run:
@@ -211,48 +209,30 @@ def _newest_checkpoint(folder: RunFolder) -> tuple[Path, TrainingState, list[Pat
     return checkpoint, state, found
 
 
-def _assemble(folder: RunFolder, settings: Settings, corpus: Corpus, tokenizer: Tokenizer) -> Run:
-    data = settings.data
-    task = Translation(tokenizer, settings.training.label_smoothing)
-    everything = task.encode(corpus.train.pairs)
-    most = min(data.max_tokens, settings.model.max_length)
-    encoded = everything.up_to(most)
-    if len(encoded) == 0:
-        raise DataError(f"{data.train}: every pair has over {most} tokens; raise data.max_tokens and model.max_length")
+def _assemble(folder: RunFolder, settings: Settings, corpus: Any, tokenizer: Tokenizer) -> Run:
+    lesson = LESSONS[settings.training.task](settings, corpus, tokenizer)
+    settings = lesson.settings
     refuse_too_large_a_model(settings.model, choose_device(settings.training.device))
-    learner = _fresh_learner(settings, task, encoded)
+    learner = _fresh_learner(settings, lesson)
     refuse_too_large_a_batch(learner, settings.training.accumulate)
-    normalisation = PairNormalisation(
-        source=infer(pair.source for pair in corpus.train.pairs),
-        target=infer(pair.target for pair in corpus.train.pairs),
-    )
-    # What the best checkpoint is chosen on is read as a user's text will be.
-    valid = [replace(pair, source=normalisation.source(pair.source)) for pair in corpus.valid.pairs]
-    encoded_valid = task.encode(valid)
-    fits = encoded_valid.sizes.max(axis=1) <= most
-    valid, encoded_valid = [pair for pair, kept in zip(valid, fits, strict=True) if kept], encoded_valid.up_to(most)
-    if not valid:
-        raise DataError(f"{corpus.valid_is}: every pair has over {most} tokens; choose other data with --valid")
     # Frozen, so that a run that goes on elsewhere computes in the same format.
     settings = settings.with_training(precision=NAMES[learner.dtype])
-    left_out = len(everything) - len(encoded) + len(fits) - len(valid)
-    return Run(folder, settings, corpus, task, learner, valid, encoded_valid, left_out, normalisation)
+    return Run(folder, settings, lesson, learner)
 
 
-def _fresh_learner(settings: Settings, task: Translation, data: EncodedPairs) -> Learner:
+def _fresh_learner(settings: Settings, lesson: Lesson) -> Learner:
     """A learner before its first step; the same settings give the same weights."""
     training, width = settings.training, settings.model.d_model
     device = choose_device(training.device)
     torch.manual_seed(training.seed)
     model = make_model(settings.model).to(device)
-    head = task.head(model).to(device)
+    head = lesson.task.head(model).to(device)
     dtype = choose_precision(training.precision, device, width)
     peak = peak_learning_rate(training, width)
     named = named_parameters(model, head)
     optimizers = make_optimizers(named, training, peak, dtype)
     average = Average((weight for _, weight in named), training.average) if training.average else None
-    sampler = Sampler(data.sizes, training.batch_tokens, training.seed)
-    return Learner(task, model, head, optimizers, peak, sampler, data, device, dtype, average)
+    return Learner(lesson.task, model, head, optimizers, peak, lesson.sampler(), lesson.data, device, dtype, average)
 
 
 def _set_limits(run: Run, began: float) -> None:
@@ -329,7 +309,7 @@ def _plan(run: Run, training: Training) -> Plan:
 
 
 def _measure(run: Run, seconds: float) -> Speed:
-    trial = _fresh_learner(run.settings, run.task, run.learner.data)
+    trial = _fresh_learner(run.settings, run.lesson)
     with explained("a training step"):
         return measure(trial, run.settings.training, run.rehearse, seconds)
 

@@ -30,6 +30,9 @@ COMMANDS = {
     "evaluate": "data beam length-penalty source target columns encoding device precision batch-size seed json",
     "translate": "file out beam n-best length-penalty raw device precision batch-size seed json",
     "diagnose": "data limit beam length-penalty source target columns encoding device precision batch-size seed json",
+    "generate": "max-tokens temperature top-k top-p min-p repetition-penalty samples device precision batch-size seed "
+    "json",
+    "embed": "pool device precision batch-size seed json",
     "models": "json",
     "datasets": "json",
     "download": "json",

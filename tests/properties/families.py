@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from keifu.interface import PairBatch
 from keifu.models import transformer
-from keifu.session import Model
+from keifu.session import Model, Translator
 from keifu.tasks.translation import Translation
 from keifu.text import Tokenizer
 from keifu.trace import Recorded
@@ -137,7 +137,7 @@ class Case:
         tokenizer = letters(self.config.vocab_size)
         head = Translation(tokenizer).head(self.model)
         tensors = {name: parameter.detach() for name, parameter in named_parameters(self.model, head)}
-        model = Model(Path("test"), {"model": self.config.model_dump()}, tensors, tokenizer)
+        model = Translator(Path("test"), {"model": self.config.model_dump()}, tensors, tokenizer)
         dtype = next(self.model.parameters()).dtype
         model.network.to(dtype)
         model.head.to(dtype)

@@ -11,7 +11,7 @@ from keifu.data.examples import Pair
 from keifu.data.stored import StoredPairs, store
 from keifu.tasks.translation import Batch, PairSequences, StoredPairSequences, Translation
 from keifu.text import Tokenizer
-from keifu.training import start
+from keifu.training import corpus as corpora
 from keifu.training.corpus import load_corpus
 from keifu.training.settings import Data
 from keifu.training.start import resume
@@ -93,7 +93,7 @@ def test_a_run_on_stored_pairs_is_the_run_on_pairs_in_memory(tmp_path: Path, mon
 
 
 def test_the_vocabulary_is_learned_from_evenly_spread_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(start, "_TOKENIZER_TEXTS", 10)
+    monkeypatch.setattr(corpora, "_TOKENIZER_TEXTS", 10)
     monkeypatch.setattr(stored.collect, "__defaults__", (0,))
     corpus = load_corpus(Data(train=write(tmp_path, PAIRS), valid=write(tmp_path, PAIRS[:5], "valid")))
-    assert start._texts(corpus) == [text for pair in PAIRS[::6] for text in (pair.source, pair.target)]
+    assert corpus.texts == [text for pair in PAIRS[::6] for text in (pair.source, pair.target)]

@@ -75,8 +75,8 @@ def test_the_seed_decides_everything(corpus: str, tmp_path: Path) -> None:
 def test_perplexity_is_that_of_the_loss_and_the_loss_is_a_mean_over_tokens(trained: TrainedRun, corpus: str) -> None:
     run = tiny_run(corpus, trained.path.parent / "unused", model={"d_model": 32, "d_ff": 64})
     run.learner.network.eval()
-    loss = held_out_loss(run.learner, run.encoded_valid)
-    batch = run.task.batch(run.encoded_valid, run.encoded_valid.rows())
+    loss = held_out_loss(run.learner, run.lesson.encoded_valid)
+    batch = run.task.batch(run.lesson.encoded_valid, run.lesson.encoded_valid.rows())
     with torch.no_grad():
         scores = run.learner.head(run.learner.model(batch.inputs).hidden).log_softmax(-1)
     expected = -scores.gather(-1, batch.targets[..., None])[..., 0][batch.inputs.target_mask].mean()
@@ -97,10 +97,10 @@ def test_pairs_that_are_too_long_are_left_out_and_counted(corpus: str, tmp_path:
     lengths = [max(len(pair.source), len(pair.target)) + 1 for pair in pairs(120)]
     limit = sorted(lengths[-6:])[3]  # of the pairs held out, some are too long as well
     run = tiny_run(corpus, tmp_path / "run", data={"max_tokens": limit})
-    assert run.left_out == sum(length > limit for length in lengths) > 0
+    assert run.lesson.left_out == sum(length > limit for length in lengths) > 0
     assert len(run.learner.data) == sum(length <= limit for length in lengths[:-6])
-    assert len(run.valid) == sum(length <= limit for length in lengths[-6:]) < 6
-    assert run.data_report["left_out_as_too_long"] == run.left_out
+    assert len(run.lesson.valid) == sum(length <= limit for length in lengths[-6:]) < 6
+    assert run.data_report["left_out_as_too_long"] == run.lesson.left_out
     with pytest.raises(DataError, match=r"every pair has over 3 tokens; raise data\.max_tokens"):
         tiny_run(corpus, tmp_path / "run", data={"max_tokens": 3})
 

@@ -7,7 +7,7 @@ import pytest
 
 from keifu.config import to_yaml
 from keifu.errors import ConfigError
-from keifu.training.settings import default_model, preset_for, read_settings, resolve_settings, section_schemas
+from keifu.training.settings import SCHEMAS, default_model, preset_for, read_settings, resolve_settings, section_schemas
 from keifu.training.start import prepare
 from tests.tiny import TINY, tiny_run
 
@@ -57,7 +57,8 @@ def test_all_mistakes_of_a_file_are_reported_with_their_lines(tmp_path: Path) ->
         ("training", {"max_time": "soon"}, "'soon' is no duration"),
         ("training", {"task": "tagging"}, "expected 'translation', found 'tagging'"),
         ("model", {"d_model": 10, "n_heads": 4}, "d_model 10 is not a multiple of n_heads 4"),
-        ("model", {"name": "lstm"}, "model 'lstm' is not known; expected one of transformer"),
+        ("model", {"name": "lstm"}, "model lstm cannot do translation; it does language-modeling"),
+        ("model", {"name": "gtp"}, "model 'gtp' is not known; expected one of rnn, lstm, gru, transformer"),
         ("decoding", {"n_best": 6}, "n_best 6 needs a beam of 6 or more, found 5"),
     ],
 )
@@ -70,7 +71,7 @@ def test_settings_that_do_not_go_together_are_refused(section: str, values: dict
     ("task", "model", "preset", "message"),
     [
         ("translate", None, None, "task 'translate' is not known; expected translation"),
-        ("translation", "gtp", None, "model 'gtp' is not known; expected one of transformer"),
+        ("translation", "gtp", None, "model 'gtp' is not known; expected one of rnn, lstm, gru, transformer"),
         ("translation", None, "huge", "preset 'huge' is not known; transformer has tiny, small, base"),
     ],
 )
@@ -90,8 +91,9 @@ def test_the_preset_follows_the_datas_size(pairs: int, preset: str) -> None:
     assert preset_for(pairs) == preset
 
 
-def test_every_setting_has_a_help_text() -> None:
-    for schema in section_schemas(default_model("translation")).values():
+@pytest.mark.parametrize("task", SCHEMAS)
+def test_every_setting_has_a_help_text(task: str) -> None:
+    for schema in section_schemas(task, default_model(task)).values():
         for name, field in schema.model_fields.items():
             assert field.description, name
 

@@ -1,19 +1,15 @@
-"""The loaded model that a user holds: translate, score, evaluate, look inside."""
+"""A loaded translator: translate, score, evaluate, look inside."""
 
-import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from keifu.checkpoint import load_model_files, resolve, verify
 from keifu.config import validate
 from keifu.data.batches import from_right_padded, to_right_padded
 from keifu.data.examples import Pair
@@ -21,82 +17,34 @@ from keifu.data.pairs import UNNAMED, Form, PairData, load_pairs
 from keifu.errors import CheckpointError, ConfigError, DataError
 from keifu.generation.translation import Decoding, Translated, translate
 from keifu.interface import PairBatch
-from keifu.layers.heads import VocabularyHead
-from keifu.layers.quantised import QuantisedHead, multiplies_int8, quantise
-from keifu.models import LINEAGE, architecture
-from keifu.tasks import translation as translation_task
+from keifu.session.model import Model, pooled, read_sections
+from keifu.tasks.translation import Translation
 from keifu.tasks.translation_metrics import score_translations
 from keifu.text import Tokenizer
 from keifu.text.normalisation import PairNormalisation
 from keifu.trace import Edit, Recorded, Recorder, Trace
-from keifu.training.allocator import keep_freed_memory
-from keifu.training.loop import Event
-from keifu.training.model_card import best_evaluation
-from keifu.training.network import fill, make_model, named_parameters
-from keifu.training.precision import DTYPES, choose_device
 from keifu.training.record import own_corpus, read_history, run_of
-from keifu.training.start import prepare
 from keifu.views.alignment import alignment_errors
 from keifu.views.diagnosis import Circumstances, diagnose
 from keifu.views.documents import open_document, translate_segments
 from keifu.views.evidence import Sample, mean_loss, read_sentences, take_sample
 
 _ALIGNMENT_PAIRS = 500  # of the dev part, to choose the layer on
-_PRECISIONS = ("auto", *DTYPES, "int8")
 
 
-class Model:
-    """A trained model with its head, tokenizer and settings, ready to use. Made by `load`."""
+class Translator(Model):
+    """A trained translator, ready to use."""
+
+    uses = ("translate", "embed", "evaluate", "diagnose")
 
     def __init__(
         self, path: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor], tokenizer: Tokenizer
     ) -> None:
-        self.path, self.tokenizer = path, tokenizer
+        """config: the content of its config.json. Raises CheckpointError."""
         self.languages = _read_languages(path, config)
-        self.model_config, self.decoding, self.normalisation = _read_config(path, config)
-        if self.model_config.vocab_size != tokenizer.vocab_size:
-            raise CheckpointError(
-                f"{path}/config.json: model.vocab_size is {self.model_config.vocab_size}, tokenizer.json has "
-                f"{tokenizer.vocab_size} tokens; copy the whole folder again"
-            )
-        self.task = translation_task.Translation(tokenizer)
-        self.network = make_model(self.model_config)
-        self.head: VocabularyHead | QuantisedHead = self.task.head(self.network)
-        fill(named_parameters(self.network, self.head), tensors, path)
-        self.network.eval()
-        self.head.eval()
-
-    def to(self, device: str | torch.device = "auto", precision: str = "fp32") -> "Model":
-        """Moves the model to a device, its weights to "fp32" or "bf16" ("auto" is fp32), or to "int8", which is for
-        CPUs: there products are computed in eight-bit integers, the rest in float32. Returns it. Raises ConfigError.
-        """
-        if precision not in _PRECISIONS:
-            raise ConfigError(f"precision {precision!r} is not known; expected {', '.join(_PRECISIONS)}")
-        target = choose_device(str(device))
-        quantised = isinstance(self.head, QuantisedHead)
-        if quantised and (precision != "int8" or target.type != "cpu"):
-            raise ConfigError("precision int8: its weights are rounded and stay on the CPU; load the model again")
-        if precision == "int8" and not quantised:
-            self._quantise(target)
-        dtype = DTYPES.get(precision, torch.float32)
-        self.network.to(device=target, dtype=dtype)
-        self.head.to(device=target, dtype=dtype)
-        return self
-
-    def _quantise(self, device: torch.device) -> None:
-        if device.type != "cpu" or not multiplies_int8():
-            raise ConfigError(
-                "precision int8: needs a CPU that multiplies eight-bit integers (avx512_vnni, avx_vnni or amx_int8), "
-                f"found {device}; try {'bf16 or fp32' if device.type == 'cpu' else '--device cpu'}"
-            )
-        self.network.cpu()
-        self.head.cpu()
-        quantise(self.network)
-        self.head = QuantisedHead(cast(VocabularyHead, self.head))
-
-    @property
-    def device(self) -> torch.device:
-        return next(self.network.parameters()).device
+        sections = read_sections(path, config, {"decoding": Decoding, "normalisation": PairNormalisation})
+        self.decoding, self.normalisation = sections["decoding"], sections["normalisation"]
+        super().__init__(path, sections["model"], tensors, tokenizer, Translation(tokenizer))
 
     def translate(self, text: str | Sequence[str], *, details: bool = False, raw: bool = False, **decoding: Any) -> Any:
         """The translation of a text; of a list of texts, a list.
@@ -150,6 +98,19 @@ class Model:
         return from_right_padded(scores, order)
 
     @torch.no_grad()
+    def embed(self, text: str | Sequence[str], pool: str = "last") -> Any:
+        """A vector `[D]` for a text, of what the encoder makes of it; of a list of texts, a list.
+
+        pool: "last", the vector of the last token, [EOS]; "mean", the mean of those of all tokens. Raises ConfigError.
+        """
+        texts = [self.normalisation.source(one) for one in ([text] if isinstance(text, str) else text)]
+        vectors = []
+        for one in texts:  # one by one, so that none hangs on the others
+            ids = torch.tensor([[*self.tokenizer.encode(one), self.tokenizer.eos_id]], device=self.device)
+            vectors.append(pooled(self.network.encode(ids, torch.ones_like(ids, dtype=torch.bool))[0], pool))
+        return vectors[0] if isinstance(text, str) else vectors
+
+    @torch.no_grad()
     def trace(
         self,
         text: str,
@@ -176,11 +137,11 @@ class Model:
         values = recorder.values()
         values["logits"] = Recorded("logits", "B T V", self.head(hidden), {"T": "target"})
         sequences = {
-            "source": self._tokens(batch.inputs.source[0]),
-            "target": self._tokens(batch.inputs.target[0]),
-            "predicted": self._tokens(batch.targets[0]),
+            "source": self.labels(batch.inputs.source[0]),
+            "target": self.labels(batch.inputs.target[0]),
+            "predicted": self.labels(batch.targets[0]),
         }
-        return Trace({name: self._bound(value) for name, value in values.items()}, sequences)
+        return Trace({name: self.bound(value) for name, value in values.items()}, sequences)
 
     def evaluate(
         self,
@@ -215,7 +176,7 @@ class Model:
         report |= {"sentences": len(outputs), "beam": settings.beam, **scores}
         report |= _by_construction(pairs.pairs, outputs)
         report |= self._alignment(pairs)
-        return report | self._role_in_training(pairs) | {"sentences_per_second": len(outputs) / seconds}
+        return report | self.role_in_training(pairs.sha256) | {"sentences_per_second": len(outputs) / seconds}
 
     def diagnose(
         self,
@@ -270,7 +231,7 @@ class Model:
         )
         used = {"pairs": len(sentences), "of": len(chosen.pairs), "too_long": sample.too_long}
         name = corpus.valid_is if corpus and data is None else chosen.spec
-        role = {"data": name, "trained_on": self._role_in_training(chosen)["trained_on"]}
+        role = {"data": name, "trained_on": self.role_in_training(chosen.sha256)["trained_on"]}
         return {**role, **used, **diagnose(sentences, self.tokenizer, about)}
 
     def _alignment(self, data: PairData) -> dict[str, Any]:
@@ -295,96 +256,6 @@ class Model:
             except ConfigError:  # the data names its sides otherwise, or not at all
                 pass
         return load_pairs(spec, "test", source, target, form)
-
-    def _role_in_training(self, data: PairData) -> dict[str, bool]:
-        """Whether the checkpoint belongs to a run whose data.json names this very data."""
-        try:
-            report = json.loads((self.path.resolve().parent.parent / "data.json").read_text("utf-8"))
-            roles = {"selected_on": report["valid"]["sha256"], "trained_on": report["train"]["sha256"]}
-        except (OSError, ValueError, KeyError, TypeError):
-            roles = {"selected_on": "", "trained_on": ""}
-        return {role: digest == data.sha256 for role, digest in roles.items()}
-
-    def _tokens(self, ids: Tensor) -> list[str]:
-        return [self.tokenizer.token(index) for index in ids.tolist()]
-
-    def _bound(self, value: Recorded) -> Recorded:
-        patterns: Mapping[str, Mapping[str, str]] = self.network.axis_sequences  # type: ignore[assignment]
-        for pattern, sequences in patterns.items():
-            if fnmatchcase(value.name, pattern):
-                known = {letter: name for letter, name in sequences.items() if letter in value.letters}
-                return Recorded(value.name, value.axes, value.value, known)
-        return value
-
-
-@dataclass(frozen=True)
-class TrainedRun:
-    """What `train` returns: the run's folder, the scores of its best checkpoint, and that model, loaded when first
-    asked for.
-    """
-
-    path: Path
-    metrics: dict[str, Any]
-
-    @cached_property
-    def model(self) -> Model:
-        return load(self.path)
-
-
-def load(path: str | Path, device: str = "auto", precision: str = "auto") -> Model:
-    """The model in a run folder (its best checkpoint), in one of its checkpoints, or in any folder that holds a
-    model.
-
-    Raises CheckpointError where it is missing, damaged or of another kind.
-    """
-    keep_freed_memory()
-    folder = resolve(path)
-    if damaged := verify(folder):
-        raise CheckpointError(f"{folder}: damaged ({', '.join(damaged)}); copy it again, or use another checkpoint")
-    config, tensors, tokenizer = load_model_files(folder)
-    if tokenizer is None:
-        raise CheckpointError(f"{folder}: tokenizer.json is missing; copy it from where the model was trained")
-    return Model(folder, config, tensors, Tokenizer.load(tokenizer)).to(device, precision)
-
-
-def train(
-    task: str,
-    data: str | None = None,
-    model: str | None = None,
-    *,
-    out: str | Path | None = None,
-    on_event: Callable[[Event], None] = lambda event: None,
-    **options: Any,
-) -> TrainedRun:
-    """Trains a model and returns the finished run.
-
-    task: "translation". data: two aligned files or a built-in corpus. model: a name of the lineage. options, as on
-    the command line: valid, source, target, max_time ("20m"), max_steps, epochs, preset, config (a YAML file),
-    device, precision, seed; `overrides` is a nested dict for any other key, as {"model": {"d_model": 128}}. on_event:
-    called with every event of the training loop.
-    """
-    run = prepare(task, data, model, out=out, **options)
-    for event in run.events():
-        on_event(event)
-    best = best_evaluation(run.folder.path) or {}
-    return TrainedRun(run.folder.path, {"step": best.get("step"), **best.get("valid", {})})
-
-
-def _read_config(path: Path, config: Mapping[str, Any]) -> tuple[Any, Decoding, PairNormalisation]:
-    """The model's and the decoding settings of a config.json, and how the training texts were written.
-
-    Raises CheckpointError.
-    """
-    model = config.get("model")
-    name = model.get("name") if isinstance(model, dict) else None
-    if not isinstance(name, str) or name not in LINEAGE:
-        raise CheckpointError(f"{path}/config.json: model {name!r} is not known; expected one of {', '.join(LINEAGE)}")
-    schemas = {"model": architecture(name).Config, "decoding": Decoding, "normalisation": PairNormalisation}
-    try:
-        sections = validate(schemas, {key: config.get(key, {}) for key in schemas}, file=path / "config.json")
-    except ConfigError as error:
-        raise CheckpointError(str(error)) from None
-    return sections["model"], sections["decoding"], sections["normalisation"]
 
 
 def _read_languages(path: Path, config: Mapping[str, Any]) -> tuple[str, str]:

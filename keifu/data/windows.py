@@ -1,0 +1,97 @@
+"""Token sequences as windows, in which every token is predicted from those before it."""
+
+from collections.abc import Iterable, Sequence, Set
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from keifu.data.batches import Indices, Sampler
+
+Tokens = NDArray[np.int32]
+
+
+class Windows:
+    """Stretches of one array of tokens: window r reads those from `begins[r]` on, as many as `lengths[r]`, and predicts
+    the one after each.
+
+    streams: so many windows stand side by side, and window r + streams goes on where window r ends; 0: every window
+    stands for itself.
+    """
+
+    def __init__(self, tokens: Tokens, begins: Indices, lengths: Indices, streams: int = 0) -> None:
+        self.tokens, self.begins, self.lengths, self.streams = tokens, begins, lengths, streams
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def sizes(self) -> Indices:
+        """`[N, 1]`, the tokens that each window reads."""
+        return self.lengths[:, None]
+
+    def rows(self) -> Indices:
+        """The indices of all windows."""
+        return np.arange(len(self))
+
+    def share_of(self, ids: Set[int]) -> float:
+        """The share of all tokens that are one of these."""
+        return float(np.isin(self.tokens, list(ids)).mean()) if len(self.tokens) else 0.0
+
+    def padded(self, rows: Indices, pad_id: int) -> tuple[Tensor, Tensor]:
+        """What the windows of these rows read, and what they predict, `[B, T]` each, padded on the right."""
+        batch = np.full((2, len(rows), int(self.lengths[rows].max(initial=0))), pad_id, dtype=np.int64)
+        for place, row in enumerate(rows.tolist()):
+            begin, length = self.begins[row], self.lengths[row]
+            batch[0, place, :length] = self.tokens[begin : begin + length]
+            batch[1, place, :length] = self.tokens[begin + 1 : begin + length + 1]
+        inputs, targets = torch.from_numpy(batch)
+        return inputs, targets
+
+    def within(self, rows: Indices, begin: int, most: int) -> "Windows":
+        """Of the windows of these rows the stretch from token `begin` on, at most so long; all reach beyond it."""
+        return Windows(self.tokens, self.begins[rows] + begin, np.minimum(self.lengths[rows] - begin, most))
+
+
+def whole(sequences: Iterable[Sequence[int] | Tokens]) -> Windows:
+    """Each sequence as one window, however long."""
+    rows = [np.asarray(row, np.int32) for row in sequences]
+    sizes = np.fromiter(map(len, rows), np.int64, len(rows))
+    tokens = np.concatenate(rows) if rows else np.zeros(0, np.int32)
+    return Windows(tokens, np.cumsum(sizes) - sizes, sizes - 1)
+
+
+def cut_to(windows: Windows, most: int) -> Windows:
+    """The same predictions in windows of at most `most` tokens."""
+    begins, lengths = [], []
+    for begin, length in zip(windows.begins.tolist(), windows.lengths.tolist(), strict=True):
+        places = np.arange(0, length, most)
+        begins.append(begin + places)
+        lengths.append(np.minimum(most, length - places))
+    return Windows(windows.tokens, np.concatenate(begins), np.concatenate(lengths))
+
+
+def side_by_side(windows: Windows, most: int) -> Windows:
+    """The same predictions in windows of `most` tokens: first the first of each sequence, then the second of each.
+
+    The sequences are of one length, or the first ones longer by one token.
+    """
+    longest = int(windows.lengths.max())
+    places = np.arange(0, longest, most)[:, None]
+    lengths = np.clip(windows.lengths - places, 0, most).flatten()
+    kept = lengths > 0  # the last window of a shorter sequence may be empty
+    begins = (windows.begins + places).flatten()
+    return Windows(windows.tokens, begins[kept], lengths[kept], streams=len(windows))
+
+
+class InOrder(Sampler):
+    """Gives the windows of streams in their order: in each batch the next one of every stream."""
+
+    def __init__(self, windows: Windows) -> None:
+        self._together = windows.streams
+        super().__init__(windows.sizes, 0, 0)
+
+    def _batches_of(self, epoch: int) -> list[Indices]:
+        rows = np.arange(len(self._sizes), dtype=np.int32)
+        return [rows[begin : begin + self._together] for begin in range(0, len(rows), self._together)]

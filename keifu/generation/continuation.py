@@ -1,0 +1,91 @@
+"""From prompts to texts: a language model goes on with them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from keifu.data.batches import Sequences, length_mask
+from keifu.generation.sampling import Sampling, sample
+from keifu.text import Tokenizer
+
+_UNDECIDED = "\ufffd"  # what stands for a character of which not all bytes are written yet
+
+
+@dataclass(frozen=True)
+class Continued:
+    """A prompt and the text that goes on from it, with its token ids. complete: whether the model ended it itself."""
+
+    prompt: str
+    text: str
+    tokens: list[int]
+    complete: bool
+
+    @property
+    def whole(self) -> str:
+        return self.prompt + self.text
+
+
+def continue_texts(
+    model: Any,
+    head: nn.Module,
+    tokenizer: Tokenizer,
+    prompts: Sequence[str],
+    settings: Sampling,
+    seed: int = 0,
+    on_text: Callable[[int, str], None] = lambda place, text: None,
+) -> list[Continued]:
+    """What the model writes after each prompt; an empty one begins a text.
+
+    The n-th text draws with dice of its own, from the seed and n. on_text: is told which text goes on and with what, as
+    soon as characters are whole.
+    """
+    found: list[Continued] = []
+    for begin in range(0, len(prompts), settings.batch_size):
+        some = prompts[begin : begin + settings.batch_size]
+        dice = [np.random.default_rng([seed, begin + place]) for place in range(len(some))]
+        writers = [_Writer(tokenizer, prompt) for prompt in some]
+        device = next(model.parameters()).device
+        read = Sequences([tokenizer.bos_id, *writer.ids] for writer in writers)
+        prompt = read.padded(np.arange(len(some)), tokenizer.pad_id).to(device)
+        mask = length_mask(read.lengths).to(device)
+        never = (tokenizer.pad_id, tokenizer.unk_id, tokenizer.bos_id)
+        state = model.start(len(some))
+        for tokens in sample(model.step, head, state, prompt, mask, settings, dice, tokenizer.eos_id, never):
+            for place, (writer, token) in enumerate(zip(writers, tokens, strict=True)):
+                if piece := writer.take(token):
+                    on_text(begin + place, piece)
+        found += [writer.result() for writer in writers]
+    return found
+
+
+class _Writer:
+    """One text that grows."""
+
+    def __init__(self, tokenizer: Tokenizer, prompt: str) -> None:
+        self._tokenizer, self._prompt = tokenizer, prompt
+        self.ids = tokenizer.encode(prompt)
+        self._before = len(self.ids)  # tokens of the prompt
+        self._from, self._said = 0, self._before  # where decoding begins, and up to where the text has been given
+        self._complete = False
+
+    def take(self, token: int | None) -> str:
+        """Adds a token, None at the end; returns the characters that have become whole."""
+        if token is None:
+            self._complete = True
+            return ""
+        self.ids.append(token)
+        # Decoding from a little before is as good as from the start, and takes no longer as the text grows.
+        known = self._tokenizer.decode(self.ids[self._from : self._said])
+        text = self._tokenizer.decode(self.ids[self._from :])
+        if len(text) <= len(known) or text.endswith(_UNDECIDED):
+            return ""
+        self._from, self._said = self._said, len(self.ids)
+        return text[len(known) :]
+
+    def result(self) -> Continued:
+        known = len(self._tokenizer.decode(self.ids[: self._before]))
+        text = self._tokenizer.decode(self.ids)[known:]
+        return Continued(self._prompt, text, self.ids[self._before :], self._complete)

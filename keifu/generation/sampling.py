@@ -1,0 +1,127 @@
+"""Sampling, written once over the step protocol: a token is drawn, fed back, and so on. It asks nothing of the model.
+
+What is drawn from is the model's distribution, reshaped in this order:
+
+    repetition penalty   scores of tokens that have occurred, divided where positive, multiplied where negative
+                         (Keskar et al. 2019, arXiv:1909.05858, section 4.1; the negative case as in later practice)
+    temperature          scores divided by it: below 1 sharper, above 1 flatter; 0 takes the likeliest token
+    top-k                the k likeliest tokens alone (Fan et al. 2018, arXiv:1805.04833)
+    top-p                the likeliest tokens that together have at least p (Holtzman et al. 2020, arXiv:1904.09751)
+    min-p                tokens at least this share as likely as the likeliest (Nguyen et al. 2024, arXiv:2407.01082)
+
+A step reads tokens `[B, n]` after a state and returns hidden `[B, n, D]` and the new state; a head turns hidden vectors
+into scores over the vocabulary.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from keifu.config import Schema
+from keifu.generation.search import Head
+
+
+class Sampling(Schema):
+    """How text is written."""
+
+    max_tokens: int = Field(200, ge=1, le=10_000_000)
+    """Most tokens to write; a model of documents may end before."""
+
+    temperature: float = Field(0.8, ge=0, le=100)
+    """Scores are divided by this: below 1 the likely becomes likelier. 0: always the likeliest token."""
+
+    top_k: int = Field(0, ge=0)
+    """Draws from this many likeliest tokens alone. 0: from all."""
+
+    top_p: float = Field(1.0, gt=0, le=1)
+    """Draws from the fewest likeliest tokens that together have this probability. 1: from all."""
+
+    min_p: float = Field(0.0, ge=0, le=1)
+    """Draws from tokens that are at least this share as likely as the likeliest. 0: from all."""
+
+    repetition_penalty: float = Field(1.0, gt=0, le=100)
+    """Above 1, tokens that have occurred become less likely. 1: no change."""
+
+    batch_size: int = Field(64, ge=1)
+    """Texts written together."""
+
+
+def distribution(scores: Tensor, settings: Sampling, occurred: Tensor) -> Tensor:
+    """What a token is drawn from, `[B, V]` in float64, from scores `[B, V]`. occurred: `[B, V]`, True for the tokens
+    that a text holds already.
+    """
+    scores = scores.double()
+    penalty = settings.repetition_penalty
+    if penalty != 1:
+        scores = torch.where(occurred, torch.where(scores > 0, scores / penalty, scores * penalty), scores)
+    if settings.temperature == 0:
+        return torch.zeros_like(scores).scatter_(-1, scores.argmax(-1, keepdim=True), 1.0)
+    scores = scores / settings.temperature
+    if 0 < settings.top_k < scores.shape[-1]:
+        least = scores.topk(settings.top_k).values[:, -1:]
+        scores = scores.masked_fill(scores < least, -math.inf)
+    shares = scores.softmax(-1)
+    if settings.top_p < 1:
+        ordered, order = shares.sort(stable=True, dim=-1, descending=True)
+        before = ordered.cumsum(-1) - ordered  # what the likelier ones have together
+        dropped = torch.zeros_like(shares, dtype=torch.bool).scatter_(-1, order, before >= settings.top_p)
+        shares = shares.masked_fill(dropped, 0.0)
+    if settings.min_p > 0:
+        shares = shares.masked_fill(shares < settings.min_p * shares.amax(-1, keepdim=True), 0.0)
+    return shares / shares.sum(-1, keepdim=True)
+
+
+@torch.no_grad()
+def sample(
+    step: Callable[..., tuple[Tensor, Any]],
+    head: Head,
+    state: Any,
+    prompt: Tensor,
+    mask: Tensor,
+    settings: Sampling,
+    dice: Sequence[np.random.Generator],
+    eos_id: int,
+    never: Sequence[int] = (),
+) -> Iterator[list[int | None]]:
+    """Goes on with prompts `[B, n]` of one or more tokens each; yields every text's next token, None once it has ended.
+
+    mask: `[B, n]`, True at real tokens, padding on the right. dice: what each text draws with, so that it does not hang
+    on the others. A text ends before [EOS], all do after `settings.max_tokens`. never: tokens that are not written.
+    """
+    rows = torch.arange(len(prompt), device=prompt.device)
+    hidden, state = step(prompt, state, mask)
+    scores = head(hidden[rows, mask.sum(1) - 1])
+    occurred = torch.zeros(scores.shape[0], scores.shape[1] + 1, dtype=torch.bool)
+    padded = prompt.masked_fill(~mask, scores.shape[1]).cpu()  # padding has occurred in a column of its own
+    occurred = occurred.scatter_(1, padded, True)[:, :-1]
+    for length in range(1, settings.max_tokens + 1):
+        scores = scores.float().cpu()
+        scores[:, list(never)] = -math.inf
+        shares = distribution(scores, settings, occurred)
+        tokens = _draw(shares, [dice[row] for row in rows.tolist()])
+        found: list[int | None] = [None] * len(prompt)
+        for row, token in zip(rows.tolist(), tokens.tolist(), strict=True):
+            found[row] = None if token == eos_id else token
+        yield found
+        kept = (tokens != eos_id).nonzero().squeeze(1)
+        if len(kept) == 0 or length == settings.max_tokens:
+            return
+        if len(kept) < len(tokens):
+            tokens, occurred = tokens[kept], occurred[kept]
+            kept = kept.to(prompt.device)
+            rows, state = rows[kept], state.select(kept)
+        occurred.scatter_(1, tokens[:, None], True)
+        hidden, state = step(tokens[:, None].to(prompt.device), state)
+        scores = head(hidden[:, -1])
+
+
+def _draw(shares: Tensor, dice: Sequence[np.random.Generator]) -> Tensor:
+    """A token of each row `[B]`: the first one up to which the shares `[B, V]` add up to more than the die shows."""
+    sums = shares.cumsum(-1)
+    thrown = torch.tensor([[die.random()] for die in dice], dtype=sums.dtype)
+    return torch.searchsorted(sums, thrown * sums[:, -1:], right=True).squeeze(1)

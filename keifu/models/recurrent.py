@@ -1,0 +1,141 @@
+"""The recurrent networks: one block is applied along the sequence, and what it remembers is handed on step by step.
+
+    rnn    Elman 1990, "Finding Structure in Time", Cognitive Science 14
+    lstm   Hochreiter and Schmidhuber 1997, "Long Short-Term Memory", Neural Computation 9, with the forget gate of
+           Gers, Schmidhuber and Cummins 2000, "Learning to Forget", Neural Computation 12
+    gru    Cho, van Merrienboer, Gulcehre, Bahdanau, Bougares, Schwenk and Bengio 2014, arXiv:1406.1078
+
+With x the token's vector and h what the block shows of its memory:
+
+    rnn    h' = tanh(W x + U h + b)
+    lstm   i, f, o = sigmoid(W x + U h + b), one each     g = tanh(W x + U h + b)
+           c' = f c + i g                                  h' = o tanh(c')
+    gru    r, z = sigmoid(W x + U h + b), one each         n = tanh(W x + b + r (U h + b'))
+           h' = z h + (1 - z) n
+
+Several layers stand on top of each other: the h of one is the x of the next. As in Zaremba et al. 2014
+(arXiv:1409.2329) dropout acts between layers and never on the way from step to step, and the scores over the vocabulary
+may share the embedding (Press and Wolf 2017, arXiv:1608.05859).
+
+Departures from the papers: token vectors are trained and multiplied by sqrt(D), so that their values are about 1 (Elman
+fed patterns); an LSTM has one block a cell and no peepholes; the GRU's reset gate is that of layers/recurrence.py.
+
+The walk of shapes
+
+    tokens [B, T] -> embedding [B, T, D] -> layers, whose state is [B, R, N] each (R is 1) -> hidden [B, T, N]
+"""
+
+import math
+from typing import Any, ClassVar, Literal, cast
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from keifu.config import Schema
+from keifu.interface import Output, TokenBatch
+from keifu.layers.dropout import Dropout
+from keifu.layers.recurrence import Recurrent, RecurrentState
+from keifu.trace import record
+
+
+class Config(Schema):
+    """Sizes, rates and choices that the papers themselves vary."""
+
+    name: Literal["rnn", "lstm", "gru"] = "lstm"
+    """The architecture, which is the kind of block."""
+
+    vocab_size: int | None = Field(None, ge=4, le=2_000_000)
+    """Number of tokens. Empty: as many as the tokenizer has."""
+
+    d_model: int = Field(256, ge=1, le=65_536)
+    """Width of the token vectors."""
+
+    d_hidden: int | None = Field(None, ge=1, le=65_536)
+    """Width of what a layer remembers. Empty: d_model."""
+
+    n_layers: int = Field(2, ge=1, le=1_000)
+    """Recurrent layers on top of each other."""
+
+    direction: Literal["forward", "bidirectional", "alternating"] = "forward"
+    """Which way the layers read. A language model can only read forward: what comes later is what it predicts."""
+
+    dropout: float = Field(0.1, ge=0, lt=1)
+    """Share of values set to zero before, between and after the layers, while training."""
+
+    tie_embeddings: bool = True
+    """One matrix for the tokens and the output scores."""
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> "Config":
+        if self.direction != "forward":
+            raise ValueError(
+                f"direction {self.direction} sees what comes later, which a language model has to predict; "
+                "expected forward"
+            )
+        if self.tie_embeddings and self.d_hidden not in (None, self.d_model):
+            raise ValueError(
+                f"d_hidden {self.d_hidden} differs from d_model {self.d_model}, so embeddings cannot be tied; make "
+                "them equal, or set tie_embeddings to false"
+            )
+        return self
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "tiny": {"d_model": 256, "n_layers": 1},
+    "small": {"d_model": 512, "n_layers": 2},
+    "base": {"d_model": 1024, "n_layers": 2},
+}
+
+
+class RecurrentNetwork(nn.Module):
+    """Token vectors and recurrent layers. `forward` reads whole sequences, `step` a few tokens at a time."""
+
+    takes = "tokens"
+    axis_sequences: ClassVar[dict[str, dict[str, str]]] = {"*": {"T": "text"}}
+    state_of: ClassVar = RecurrentState.of
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        assert config.vocab_size is not None, "the vocabulary's size is known once there is a tokenizer"
+        self.config = config
+        width = config.d_hidden or config.d_model
+        self.embedding = nn.Embedding(config.vocab_size, config.d_model)
+        self.recurrent = Recurrent(
+            config.name, config.d_model, width, config.n_layers, config.direction, config.dropout
+        )
+        self.dropout = Dropout(config.dropout)
+        self.d_output = self.recurrent.d_output
+        nn.init.normal_(self.embedding.weight, std=1 / math.sqrt(config.d_model))
+
+    def forward(self, batch: TokenBatch) -> Output:
+        """Hidden vectors `[B, T, N]`: the one at t has read the tokens up to t, and what the batch's state has read.
+
+        The state is that after each row's last real token.
+        """
+        token = self.embedding(batch.tokens) * math.sqrt(self.config.d_model)
+        token = self.dropout(record(self, "token", token, "B T D"))
+        hidden, state = self.recurrent(token, batch.mask, batch.state)
+        return Output(record(self, "output", self.dropout(hidden), "B T N"), state)
+
+    def start(self, rows: int) -> RecurrentState:
+        """The state before the first token of so many sequences."""
+        return self.recurrent.first(rows)
+
+    def step(self, tokens: Tensor, state: RecurrentState, mask: Tensor | None = None) -> tuple[Tensor, RecurrentState]:
+        """Reads tokens `[B, n]` after those of the state; returns hidden `[B, n, N]` and the new state.
+
+        mask: `[B, n]`, False at the padding of shorter rows, which stands on the right.
+        """
+        mask = torch.ones_like(tokens, dtype=torch.bool) if mask is None else mask
+        output = self(TokenBatch(tokens, mask, state))
+        return output.hidden, output.state
+
+    @property
+    def output_embedding(self) -> nn.Parameter | None:
+        """The matrix that the vocabulary head shares; None where embeddings are not tied."""
+        return cast(nn.Parameter, self.embedding.weight) if self.config.tie_embeddings else None
+
+    @property
+    def longest(self) -> None:
+        """The most tokens that it can read: there is no bound."""

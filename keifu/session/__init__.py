@@ -1,0 +1,79 @@
+"""The model that a user holds: loaded, or just trained."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from keifu.checkpoint import load_model_files, resolve, verify
+from keifu.errors import CheckpointError
+from keifu.session.language import LanguageModel
+from keifu.session.model import Model
+from keifu.session.translation import Translator
+from keifu.text import Tokenizer
+from keifu.training.allocator import keep_freed_memory
+from keifu.training.loop import Event
+from keifu.training.model_card import best_evaluation
+from keifu.training.start import prepare
+
+__all__ = ["LanguageModel", "Model", "TrainedRun", "Translator", "load", "train"]
+
+MODELS: dict[str, Callable[..., Any]] = {"translation": Translator, "language-modeling": LanguageModel}
+"""Of every task, what its models can do."""
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """What `train` returns: the run's folder, the scores of its best checkpoint, and that model, loaded when first
+    asked for.
+    """
+
+    path: Path
+    metrics: dict[str, Any]
+
+    @cached_property
+    def model(self) -> Any:
+        return load(self.path)
+
+
+def load(path: str | Path, device: str = "auto", precision: str = "auto") -> Any:
+    """The model in a run folder (its best checkpoint), in one of its checkpoints, or in any folder that holds a
+    model: a Translator or a LanguageModel.
+
+    Raises CheckpointError where it is missing, damaged or of another kind.
+    """
+    keep_freed_memory()
+    folder = resolve(path)
+    if damaged := verify(folder):
+        raise CheckpointError(f"{folder}: damaged ({', '.join(damaged)}); copy it again, or use another checkpoint")
+    config, tensors, tokenizer = load_model_files(folder)
+    if tokenizer is None:
+        raise CheckpointError(f"{folder}: tokenizer.json is missing; copy it from where the model was trained")
+    task = config.get("task", "translation")
+    if task not in [*MODELS]:  # which may be no text at all
+        raise CheckpointError(f"{folder}/config.json: task {task!r} is not known; expected one of {', '.join(MODELS)}")
+    return MODELS[task](folder, config, tensors, Tokenizer.load(tokenizer)).to(device, precision)
+
+
+def train(
+    task: str,
+    data: str | None = None,
+    model: str | None = None,
+    *,
+    out: str | Path | None = None,
+    on_event: Callable[[Event], None] = lambda event: None,
+    **options: Any,
+) -> TrainedRun:
+    """Trains a model and returns the finished run.
+
+    task: "translation" or "language-modeling". data: as for `keifu train --data`. model: a name of the lineage.
+    options, as on the command line: valid, source, target, max_time ("20m"), max_steps, epochs, preset, config (a YAML
+    file), device, precision, seed; `overrides` is a nested dict for any other key, as {"model": {"d_model": 128}}.
+    on_event: called with every event of the training loop.
+    """
+    run = prepare(task, data, model, out=out, **options)
+    for event in run.events():
+        on_event(event)
+    best = best_evaluation(run.folder.path, run.task.selects_by) or {}
+    return TrainedRun(run.folder.path, {"step": best.get("step"), **best.get("valid", {})})

@@ -1,0 +1,159 @@
+"""A loaded language model: go on with a text, measure one, look inside."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from keifu.config import validate
+from keifu.data.batches import from_right_padded, to_right_padded
+from keifu.data.pairs import Form
+from keifu.data.texts import load_text
+from keifu.errors import CheckpointError, ConfigError
+from keifu.generation.continuation import Continued, continue_texts
+from keifu.generation.sampling import Sampling
+from keifu.interface import TokenBatch
+from keifu.session.model import Model, pooled, read_sections
+from keifu.tasks.language_modeling import MOST_TOGETHER, LanguageModeling, scores
+from keifu.text import Tokenizer
+from keifu.trace import Edit, Recorded, Recorder, Trace
+
+_READINGS = ("documents", "stream")
+_UNKNOWN = "…"
+
+
+class LanguageModel(Model):
+    """A trained language model, ready to use."""
+
+    uses = ("generate", "embed", "evaluate")
+
+    def __init__(
+        self, path: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor], tokenizer: Tokenizer
+    ) -> None:
+        """config: the content of its config.json. Raises CheckpointError."""
+        reading = config.get("reading", "documents")
+        if reading not in _READINGS:
+            raise CheckpointError(f"{path}/config.json: reading {reading!r}; expected {' or '.join(_READINGS)}")
+        sections = read_sections(path, config, {"decoding": Sampling})
+        self.decoding: Sampling = sections["decoding"]
+        super().__init__(path, sections["model"], tensors, tokenizer, LanguageModeling(tokenizer, reading))
+
+    def generate(
+        self,
+        prompt: str | Sequence[str] = "",
+        *,
+        samples: int = 1,
+        seed: int = 0,
+        details: bool = False,
+        on_text: Callable[[int, str], None] = lambda place, text: None,
+        **sampling: Any,
+    ) -> Any:
+        """A text that begins with the prompt; of a list of prompts, a list. An empty prompt begins a text of its own.
+
+        samples: texts for each prompt; above 1, each prompt gives a list. seed: the same one gives the same texts.
+        sampling: max_tokens, temperature, top_k, top_p, min_p, repetition_penalty, batch_size; what is not given is as
+        the model was trained to be used. details=True gives `Continued` objects (prompt, text, tokens, complete).
+        on_text: is told, as soon as it is known, which text goes on (they are counted prompt by prompt) and with what.
+        Raises ConfigError.
+        """
+        if samples < 1:
+            raise ConfigError(f"samples {samples}: expected at least 1")
+        if seed < 0:
+            raise ConfigError(f"seed {seed}: expected 0 or more")
+        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+        settings = self.sampling_with(**sampling)
+        every = [one for one in prompts for _ in range(samples)]
+        found = continue_texts(self.network, self.head, self.tokenizer, every, settings, seed, on_text)
+        texts: list[Continued | str] = [one if details else one.whole for one in found]
+        if samples == 1:
+            return texts[0] if isinstance(prompt, str) else texts
+        grouped = [texts[begin : begin + samples] for begin in range(0, len(texts), samples)]
+        return grouped[0] if isinstance(prompt, str) else grouped
+
+    def sampling_with(self, **values: Any) -> Sampling:
+        """The model's sampling settings with some replaced. Raises ConfigError."""
+        asked = {key: value for key, value in values.items() if value is not None}
+        section = {"decoding": self.decoding.model_dump() | asked}
+        settings: Sampling = validate({"decoding": Sampling}, section)["decoding"]
+        return settings
+
+    @torch.no_grad()
+    def logits(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Scores `[B, T, V]` of the token after each, from ids `[B, T]`, which begin with [BOS].
+
+        mask: `[B, T]`, True at real tokens; padding may stand on either side.
+        """
+        tokens, mask, order = to_right_padded(tokens.to(self.device), mask)
+        hidden: Tensor = self.head(self.network(TokenBatch(tokens, mask)).hidden)
+        return from_right_padded(hidden, order)
+
+    @torch.no_grad()
+    def embed(self, text: str | Sequence[str], pool: str = "last") -> Any:
+        """A vector `[N]` for a text; of a list of texts, a list.
+
+        pool: "last", what the model shows after the last token; "mean", the mean of what it shows after each. Raises
+        ConfigError.
+        """
+        texts = [text] if isinstance(text, str) else list(text)
+        vectors = []
+        for one in texts:  # one by one, so that none hangs on the others
+            ids = torch.tensor([[self.tokenizer.bos_id, *self.tokenizer.encode(one)]], device=self.device)
+            hidden = self.network(TokenBatch(ids, torch.ones_like(ids, dtype=torch.bool))).hidden[0]
+            vectors.append(pooled(hidden, pool))
+        return vectors[0] if isinstance(text, str) else vectors
+
+    @torch.no_grad()
+    def trace(self, text: str, names: Sequence[str] = ("*",), edits: Mapping[str, Edit] | None = None) -> Trace:
+        """What the model computes while it reads `text`.
+
+        Row t has read the tokens up to t and predicts the next: the sequences "text" and "predicted" name both; what
+        comes after the last token of a long text is not known ("…"). names:
+        patterns of the values to keep, beside the logits, which are always there. edits: pattern -> function that
+        replaces a value, as in {"recurrent.layers.0.0.forget_gate": lambda gate: gate * 0}.
+        """
+        ids = self.tokenizer.encode(text)
+        tokens = torch.tensor([[self.tokenizer.bos_id, *ids]], device=self.device)
+        with Recorder(self.network, names, edits) as recorder:
+            hidden = self.network(TokenBatch(tokens, torch.ones_like(tokens, dtype=torch.bool))).hidden
+        values = recorder.values()
+        values["logits"] = Recorded("logits", "B T V", self.head(hidden), {"T": "text"})
+        text_labels = self.labels(tokens[0])
+        end = self.tokenizer.token(self.tokenizer.eos_id) if self.task.reading == "documents" else _UNKNOWN
+        sequences = {"text": text_labels, "predicted": [*text_labels[1:], end]}
+        return Trace({name: self.bound(value) for name, value in values.items()}, sequences)
+
+    def evaluate(
+        self,
+        data: str,
+        *,
+        columns: Sequence[str] = (),
+        encoding: str = "utf-8",
+        batch_size: int | None = None,
+        **other: Any,
+    ) -> dict[str, Any]:
+        """How much a text surprises the model: loss (nats a token), perplexity, bits per character.
+
+        All of it is read, with what is remembered carried through it; of documents, through each. Their ends count as
+        one character, as the line breaks that they are in the text. A set without a part is measured on `test`. Says
+        in "selected_on" whether the best checkpoint was chosen on this very text, in "trained_on" whether it is what
+        the model was trained on. batch_size: documents that are read side by side. Raises ConfigError and DataError.
+        """
+        if given := [name for name, value in other.items() if value is not None]:
+            raise ConfigError(f"{given[0]} does not go with a language model; leave it away")
+        if batch_size is not None and batch_size < 1:
+            raise ConfigError(f"batch_size {batch_size}: expected at least 1")
+        text = load_text(data, "test", Form(tuple(columns), encoding))
+        began = time.perf_counter()
+        documents = self.task.reading == "documents"
+        texts = text.documents if documents else [text.text]
+        windows = self.task.encode(texts)
+        surprise = self.task.surprise(self.network, self.head, windows, together=batch_size or MOST_TOGETHER)
+        tokens, characters = int(windows.lengths.sum()), sum(map(len, texts)) + documents * len(texts)
+        seconds = time.perf_counter() - began
+        report: dict[str, Any] = {"data": text.spec, "reading": self.task.reading}
+        report |= {"characters": characters, "tokens": tokens, **scores(surprise, tokens, characters)}
+        report |= {"unknown": windows.share_of(self.tokenizer.unknown_ids)}
+        return report | self.role_in_training(text.sha256) | {"tokens_per_second": tokens / seconds}

@@ -1,0 +1,118 @@
+"""What every loaded model has: its network and head, where and how it computes, and its role in its own run."""
+
+import json
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+import torch
+from torch import Tensor
+
+from keifu.config import Schema, validate
+from keifu.errors import CheckpointError, ConfigError
+from keifu.layers.heads import VocabularyHead
+from keifu.layers.quantised import QuantisedHead, multiplies_int8, quantise
+from keifu.models import LINEAGE, architecture
+from keifu.text import Tokenizer
+from keifu.trace import Recorded
+from keifu.training.network import fill, make_model, named_parameters
+from keifu.training.precision import DTYPES, choose_device
+
+_PRECISIONS = ("auto", *DTYPES, "int8")
+
+
+class Model:
+    """A trained model with its head, tokenizer and settings, ready to use. Made by `load`, of the class of its task."""
+
+    uses: ClassVar[tuple[str, ...]]
+    """What can be done with it, as the commands are called."""
+
+    def __init__(self, path: Path, config: Any, tensors: Mapping[str, Tensor], tokenizer: Tokenizer, task: Any) -> None:
+        """config: the model's settings; tensors: its weights and the head's. Raises CheckpointError."""
+        self.path, self.tokenizer, self.task, self.model_config = path, tokenizer, task, config
+        if config.vocab_size != tokenizer.vocab_size:
+            raise CheckpointError(
+                f"{path}/config.json: model.vocab_size is {config.vocab_size}, tokenizer.json has "
+                f"{tokenizer.vocab_size} tokens; copy the whole folder again"
+            )
+        self.network: Any = make_model(config)
+        self.head: VocabularyHead | QuantisedHead = task.head(self.network)
+        fill(named_parameters(self.network, self.head), tensors, path)
+        self.network.eval()
+        self.head.eval()
+
+    def to(self, device: str | torch.device = "auto", precision: str = "fp32") -> "Model":
+        """Moves the model to a device, its weights to "fp32" or "bf16" ("auto" is fp32), or to "int8", which is for
+        CPUs: there products are computed in eight-bit integers, the rest in float32. Returns it. Raises ConfigError.
+        """
+        if precision not in _PRECISIONS:
+            raise ConfigError(f"precision {precision!r} is not known; expected {', '.join(_PRECISIONS)}")
+        target = choose_device(str(device))
+        quantised = isinstance(self.head, QuantisedHead)
+        if quantised and (precision != "int8" or target.type != "cpu"):
+            raise ConfigError("precision int8: its weights are rounded and stay on the CPU; load the model again")
+        if precision == "int8" and not quantised:
+            self._quantise(target)
+        dtype = DTYPES.get(precision, torch.float32)
+        self.network.to(device=target, dtype=dtype)
+        self.head.to(device=target, dtype=dtype)
+        return self
+
+    def _quantise(self, device: torch.device) -> None:
+        if device.type != "cpu" or not multiplies_int8():
+            raise ConfigError(
+                "precision int8: needs a CPU that multiplies eight-bit integers (avx512_vnni, avx_vnni or amx_int8), "
+                f"found {device}; try {'bf16 or fp32' if device.type == 'cpu' else '--device cpu'}"
+            )
+        self.network.cpu()
+        self.head.cpu()
+        quantise(self.network)
+        self.head = QuantisedHead(cast(VocabularyHead, self.head))
+
+    @property
+    def device(self) -> torch.device:
+        device: torch.device = next(self.network.parameters()).device
+        return device
+
+    def role_in_training(self, sha256: str) -> dict[str, bool]:
+        """Whether the checkpoint belongs to a run whose data.json names the data with this SHA-256."""
+        try:
+            report = json.loads((self.path.resolve().parent.parent / "data.json").read_text("utf-8"))
+            roles = {"selected_on": report["valid"]["sha256"], "trained_on": report["train"]["sha256"]}
+        except (OSError, ValueError, KeyError, TypeError):
+            roles = {"selected_on": "", "trained_on": ""}
+        return {role: digest == sha256 for role, digest in roles.items()}
+
+    def labels(self, ids: Tensor) -> list[str]:
+        """Tokens to read, of ids `[T]`."""
+        return [self.tokenizer.token(index) for index in ids.tolist()]
+
+    def bound(self, value: Recorded) -> Recorded:
+        """A recorded value with the sequences that its time axes run over."""
+        patterns: Mapping[str, Mapping[str, str]] = self.network.axis_sequences
+        for pattern, sequences in patterns.items():
+            if fnmatchcase(value.name, pattern):
+                known = {letter: name for letter, name in sequences.items() if letter in value.letters}
+                return Recorded(value.name, value.axes, value.value, known)
+        return value
+
+
+def read_sections(path: Path, config: Mapping[str, Any], schemas: Mapping[str, type[Schema]]) -> dict[str, Any]:
+    """The model's settings in a config.json, and other sections. Raises CheckpointError."""
+    model = config.get("model")
+    name = model.get("name") if isinstance(model, dict) else None
+    if not isinstance(name, str) or name not in LINEAGE:
+        raise CheckpointError(f"{path}/config.json: model {name!r} is not known; expected one of {', '.join(LINEAGE)}")
+    schemas = {"model": architecture(name).Config, **schemas}
+    try:
+        return validate(schemas, {key: config.get(key, {}) for key in schemas}, file=path / "config.json")
+    except ConfigError as error:
+        raise CheckpointError(str(error)) from None
+
+
+def pooled(hidden: Tensor, pool: str) -> Tensor:
+    """One vector `[N]` of those of each token `[T, N]`: "last" or "mean". Raises ConfigError."""
+    if pool not in ("last", "mean"):
+        raise ConfigError(f"pool {pool!r} is not known; expected last or mean")
+    return hidden[-1] if pool == "last" else hidden.mean(0)

@@ -1,0 +1,141 @@
+"""Language modelling: text to windows of tokens, hidden vectors to the surprise of what comes next."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from keifu.data.batches import Indices, length_mask
+from keifu.data.windows import Windows, whole
+from keifu.interface import Loss, State, TokenBatch
+from keifu.layers.heads import VocabularyHead
+from keifu.text import Tokenizer
+
+MOST_TOGETHER = 64
+"""Texts that are read side by side where they are only measured."""
+
+_POSITIONS = 8192  # of these that are computed together
+
+
+class Batch(NamedTuple):
+    """What the model reads, and the token `[B, T]` that it should predict at each position.
+
+    begins: whether the rows begin here; if not, they go on from the batch before. goes_on: whether another batch goes
+    on from this one.
+    """
+
+    inputs: TokenBatch
+    targets: Tensor
+    begins: bool = True
+    goes_on: bool = False
+
+    def to(self, device: torch.device) -> "Batch":
+        inputs = self.inputs._replace(tokens=self.inputs.tokens.to(device), mask=self.inputs.mask.to(device))
+        return self._replace(inputs=inputs, targets=self.targets.to(device))
+
+    def after(self, state: State | None) -> "Batch":
+        """The same, going on from the state after the batch before, unless its rows begin here."""
+        return self if self.begins else self._replace(inputs=self.inputs._replace(state=state))
+
+
+@dataclass(frozen=True)
+class LanguageModeling:
+    """The next token from those before it.
+
+    Every text begins with [BOS]. reading: "documents", each of which stands for itself and ends with [EOS], or
+    "stream", one long text without an end, of which [BOS] may begin any piece.
+    """
+
+    name = "language-modeling"
+    selects_by = "-loss"
+    tokenizer: Tokenizer
+    reading: str = "documents"
+    label_smoothing: float = 0.0
+
+    def head(self, model: Any) -> VocabularyHead:
+        """Scores over the vocabulary; shares the model's embedding where the model ties them."""
+        shared = model.output_embedding
+        if shared is None:
+            shared = nn.Parameter(torch.empty(self.tokenizer.vocab_size, model.d_output))
+            nn.init.normal_(shared, std=model.d_output**-0.5)
+        return VocabularyHead(shared)
+
+    def encode(self, texts: Sequence[str]) -> Windows:
+        """Each text as one window."""
+        end = [self.tokenizer.eos_id] if self.reading == "documents" else []
+        return whole([self.tokenizer.bos_id, *row, *end] for row in self.tokenizer.encode_batch(texts))
+
+    def pieces(self, text: str, count: int) -> Windows:
+        """A long text in so many pieces of one length (the first ones may have a token more), each as one window."""
+        ids = np.asarray(self.tokenizer.encode(text), np.int32)
+        return whole([self.tokenizer.bos_id, *piece] for piece in np.array_split(ids, max(1, min(count, len(ids)))))
+
+    def batch(self, data: Windows, rows: Indices) -> Batch:
+        """The windows of these rows, padded on the right."""
+        inputs, targets = data.padded(rows, self.tokenizer.pad_id)
+        begins = len(rows) == 0 or int(rows[0]) < (data.streams or len(data))
+        return Batch(TokenBatch(inputs, length_mask(data.lengths[rows])), targets, begins, data.streams > 0)
+
+    def loss(self, model: nn.Module, head: VocabularyHead, batch: Batch) -> Loss:
+        """Cross-entropy of the real targets; padding never reaches the head."""
+        output = model(batch.inputs)
+        mask = batch.inputs.mask
+        targets = batch.targets[mask]
+        total, surprise = head.cross_entropy(output.hidden[mask], targets, self.label_smoothing)
+        for penalty in output.penalties:
+            total = total + penalty * len(targets)
+        return Loss(total, surprise, len(targets), output.state if batch.goes_on else None)
+
+    @staticmethod
+    def scored(batch: Batch) -> int:
+        """The number of tokens that the loss sums over."""
+        return int(batch.inputs.mask.sum())
+
+    @torch.no_grad()
+    def surprise(
+        self,
+        model: nn.Module,
+        head: Any,
+        texts: Windows,
+        before_batch: Callable[[], None] = lambda: None,
+        together: int = MOST_TOGETHER,
+    ) -> float:
+        """-log p of every token of the texts, in nats; the state is carried through the whole of each.
+
+        together: texts that are read side by side, at most. before_batch: called before each batch; it may raise.
+        """
+        device = next(model.parameters()).device
+        total = 0.0
+        order = np.argsort(-texts.lengths, kind="stable")  # side by side with others of like length
+        for first in range(0, len(order), together):
+            rows = order[first : first + together]
+            state: State | None = None
+            most = max(1, _POSITIONS // len(rows))
+            for begin in range(0, int(texts.lengths[rows].max()), most):
+                before_batch()
+                left = texts.lengths[rows] > begin
+                if state is not None and not left.all():
+                    rows = rows[left]
+                    state = state.select(torch.from_numpy(np.flatnonzero(left)).to(device))
+                here = texts.within(rows, begin, most)
+                batch = self.batch(here, here.rows())._replace(begins=begin == 0, goes_on=True).to(device)
+                loss = self.loss(model, head, batch.after(state))
+                state, total = loss.state, total + float(loss.surprise)
+        return total
+
+
+def scores(surprise: float, tokens: int, characters: int) -> dict[str, Any]:
+    """The metrics of a text: loss (nats a token), perplexity, bits per character.
+
+    characters: of the text, where the end of a document counts as one, as a line break would.
+    """
+    loss = surprise / tokens
+    return {
+        "loss": loss,
+        "perplexity": math.exp(min(loss, 100.0)),
+        "bits_per_character": surprise / math.log(2) / characters,
+    }

@@ -1,0 +1,152 @@
+"""What a run teaches, and how it examines: all that differs from task to task.
+
+A lesson is made of the settings, the corpus and the tokenizer. It has the task, the encoded examples, a sampler of
+them, and evaluates a learner on the validation data.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Protocol
+
+from keifu.data.batches import Sampler
+from keifu.data.windows import InOrder, cut_to, side_by_side
+from keifu.errors import DataError
+from keifu.generation.translation import EXTRA_TOKENS
+from keifu.tasks.language_modeling import LanguageModeling
+from keifu.tasks.translation import Translation
+from keifu.text import Tokenizer
+from keifu.text.normalisation import PairNormalisation, infer
+from keifu.training.corpus import Corpus, TextCorpus
+from keifu.training.evaluation import evaluate_language, evaluate_translation
+from keifu.training.loop import Evaluation, Learner
+from keifu.training.report import data_report, text_report
+from keifu.training.settings import Settings
+
+_LONGER = 1.3  # a batch's longest output takes as many steps, against the mean
+_STREAMS, _SHORTEST_STREAM = 32, 4096  # most streams that an evaluation reads side by side, and their least tokens
+
+
+class Lesson(Protocol):
+    """The contract. settings: with what the data decided; data: the encoded examples; model_facts: what config.json
+    holds of the texts beside the settings.
+    """
+
+    settings: Settings
+    corpus: Any
+    task: Any
+    data: Any
+    model_facts: dict[str, Any]
+
+    def sampler(self) -> Sampler:
+        """A new sampler of the data, at its beginning."""
+        ...
+
+    def evaluate(self, learner: Learner, settings: Settings, should_stop: Callable[[], bool]) -> Evaluation:
+        """Scores on the validation data. Raises Stopped when asked to stop."""
+        ...
+
+    def rehearse(self, trial: Learner, settings: Settings) -> Evaluation:
+        """An evaluation by a model that has learned nothing, which takes as long as one of a trained model."""
+        ...
+
+    def report(self, sampler: Sampler) -> dict[str, Any]:
+        """data.json: what is learned from, with hashes, counts and findings."""
+        ...
+
+
+class TranslationLesson:
+    """Pairs with at most as many tokens as the settings allow; `left_out` are longer."""
+
+    def __init__(self, settings: Settings, corpus: Corpus, tokenizer: Tokenizer) -> None:
+        data = settings.data
+        self.settings, self.corpus = settings, corpus
+        self.task = Translation(tokenizer, settings.training.label_smoothing)
+        everything = self.task.encode(corpus.train.pairs)
+        most = min(data.max_tokens, settings.model.max_length)
+        self.data = everything.up_to(most)
+        if len(self.data) == 0:
+            remedy = "raise data.max_tokens and model.max_length"
+            raise DataError(f"{data.train}: every pair has over {most} tokens; {remedy}")
+        self.normalisation = PairNormalisation(
+            source=infer(pair.source for pair in corpus.train.pairs),
+            target=infer(pair.target for pair in corpus.train.pairs),
+        )
+        # What the best checkpoint is chosen on is read as a user's text will be.
+        valid = [replace(pair, source=self.normalisation.source(pair.source)) for pair in corpus.valid.pairs]
+        encoded = self.task.encode(valid)
+        fits = encoded.sizes.max(axis=1) <= most
+        self.valid = [pair for pair, kept in zip(valid, fits, strict=True) if kept]
+        self.encoded_valid = encoded.up_to(most)
+        if not self.valid:
+            raise DataError(f"{corpus.valid_is}: every pair has over {most} tokens; choose other data with --valid")
+        self.left_out = len(everything) - len(self.data) + len(fits) - len(self.valid)
+        self.model_facts = {
+            "languages": list(corpus.train.languages),
+            "normalisation": self.normalisation.model_dump(mode="json"),
+        }
+
+    def sampler(self) -> Sampler:
+        training = self.settings.training
+        return Sampler(self.data.sizes, training.batch_tokens, training.seed)
+
+    def evaluate(self, learner: Learner, settings: Settings, should_stop: Callable[[], bool]) -> Evaluation:
+        return self._evaluation(learner, settings, should_stop)
+
+    def rehearse(self, trial: Learner, settings: Settings) -> Evaluation:
+        """Outputs are cut where a trained model would end them."""
+        source, target = self.encoded_valid.sizes.mean(axis=0)
+        ratio = max(0.01, (_LONGER * target - EXTRA_TOKENS) / source)
+        return self._evaluation(trial, settings, lambda: False, max_ratio=ratio)
+
+    def _evaluation(
+        self, learner: Learner, settings: Settings, should_stop: Callable[[], bool], **decoding: Any
+    ) -> Evaluation:
+        greedy = settings.decoding.model_copy(update={"beam": 1, "n_best": 1, **decoding})
+        first = settings.training.evaluate_on
+        return evaluate_translation(learner, self.valid, self.encoded_valid, greedy, first, should_stop)
+
+    def report(self, sampler: Sampler) -> dict[str, Any]:
+        return data_report(self.corpus, self.data, self.encoded_valid, self.left_out, sampler, self.task.tokenizer)
+
+
+class LanguageLesson:
+    """Windows of text: of documents, in random batches, or of one long text, whose streams go on from step to step."""
+
+    def __init__(self, settings: Settings, corpus: TextCorpus, tokenizer: Tokenizer) -> None:
+        data, training = settings.data, settings.training
+        self.settings, self.corpus = settings.with_data(reading=corpus.reading), corpus
+        self.task = LanguageModeling(tokenizer, corpus.reading)
+        self.model_facts = {"reading": corpus.reading}
+        if corpus.reading == "documents":
+            self.data = cut_to(self.task.encode(corpus.train.documents), data.max_tokens)
+            self.valid = self.task.encode(corpus.valid.documents)
+            self.characters = sum(len(text) + 1 for text in corpus.valid.documents)
+        else:
+            streams = max(1, training.batch_tokens // data.window)
+            self.data = side_by_side(self.task.pieces(corpus.train.text, streams), data.window)
+            # In one piece where it is short; side by side it is read faster, and each piece begins anew.
+            whole = self.task.pieces(corpus.valid.text, 1)
+            count = min(_STREAMS, int(whole.lengths.sum()) // _SHORTEST_STREAM)
+            self.valid = self.task.pieces(corpus.valid.text, count) if count > 1 else whole
+            self.characters = len(corpus.valid.text)
+
+    def sampler(self) -> Sampler:
+        training = self.settings.training
+        if self.corpus.reading == "stream":
+            return InOrder(self.data)
+        return Sampler(self.data.sizes, training.batch_tokens, training.seed)
+
+    def evaluate(self, learner: Learner, settings: Settings, should_stop: Callable[[], bool]) -> Evaluation:
+        return evaluate_language(learner, self.valid, self.characters, settings.decoding, should_stop)
+
+    def rehearse(self, trial: Learner, settings: Settings) -> Evaluation:
+        return self.evaluate(trial, settings, lambda: False)
+
+    def report(self, sampler: Sampler) -> dict[str, Any]:
+        return text_report(self.corpus, self.data, self.valid, sampler, self.task.tokenizer)
+
+
+LESSONS: dict[str, Callable[[Settings, Any, Tokenizer], Lesson]] = {
+    "translation": TranslationLesson,
+    "language-modeling": LanguageLesson,
+}

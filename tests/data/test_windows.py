@@ -1,0 +1,74 @@
+"""Windows of text: every token is predicted once, after the one before it, and streams go on where they stopped."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keifu.data.batches import Sampler
+from keifu.data.windows import InOrder, Windows, cut_to, side_by_side, whole
+
+
+def predictions(windows: Windows, rows: np.ndarray) -> list[tuple[int, int]]:
+    """(read, predicted) of every place of these windows."""
+    inputs, targets = windows.padded(rows, -1)
+    pairs = zip(inputs.flatten().tolist(), targets.flatten().tolist(), strict=True)
+    return [pair for pair in pairs if pair != (-1, -1)]
+
+
+sequences = st.lists(st.integers(2, 30), min_size=1, max_size=8).map(
+    lambda sizes: [list(range(1000 * n, 1000 * n + size)) for n, size in enumerate(sizes)]
+)
+
+
+@given(sequences, st.integers(1, 12))
+def test_documents_in_parts_have_every_prediction_once(rows: list[list[int]], most: int) -> None:
+    expected = [(one, one + 1) for row in rows for one in row[:-1]]
+    assert predictions(whole(rows), np.arange(len(rows))) == expected
+    parts = cut_to(whole(rows), most)
+    assert parts.lengths.max() <= most
+    assert predictions(parts, parts.rows()) == expected
+    sampler = Sampler(parts.sizes, 20, seed=0)
+    seen = [pair for _ in range(sampler.batches_per_epoch) for pair in predictions(parts, next(sampler))]
+    assert sorted(seen) == expected
+
+
+@given(st.integers(1, 200), st.integers(1, 9), st.integers(1, 12))
+def test_streams_go_on_where_the_batch_before_ended(tokens: int, streams: int, most: int) -> None:
+    streams = min(streams, tokens)
+    pieces = [[-7, *piece.tolist()] for piece in np.array_split(np.arange(tokens), streams)]
+    windows = side_by_side(whole(pieces), most)
+    assert windows.streams == streams
+    sampler = InOrder(windows)
+    read: list[list[int]] = [[] for _ in range(streams)]
+    for batch in range(sampler.batches_per_epoch):
+        rows = next(sampler)
+        assert (len(rows) == streams) or batch == sampler.batches_per_epoch - 1
+        inputs, targets = windows.padded(rows, -1)
+        for stream, (one, other, length) in enumerate(zip(inputs, targets, windows.lengths[rows], strict=True)):
+            read[stream] += other[:length].tolist()
+            begins = -7 if batch == 0 else read[stream][batch * most - 1]
+            assert one[0] == begins
+    assert [[-7, *stream] for stream in read] == pieces
+    assert sampler.epoch == 0
+    assert (next(sampler) == np.arange(streams)).all()
+    assert sampler.epoch == 1
+
+
+def test_a_place_in_the_streams_is_two_numbers() -> None:
+    windows = side_by_side(whole([range(50), range(50)]), 7)
+    one, other = InOrder(windows), InOrder(windows)
+    for _ in range(9):
+        next(one)
+    other.go_to(one.epoch, one.batch)
+    assert (next(one) == next(other)).all()
+    one.take_back()
+    assert (next(one) == other._batches[other.batch - 1]).all()
+
+
+@pytest.mark.parametrize("begin", [0, 3])
+def test_a_stretch_of_windows(begin: int) -> None:
+    windows = whole([range(10), range(100, 106)])
+    stretch = windows.within(np.array([1, 0]), begin, 4)
+    assert stretch.lengths.tolist() == [min(4, 5 - begin), 4]
+    assert predictions(stretch, np.array([1])) == [(n, n + 1) for n in range(begin, begin + 4)]

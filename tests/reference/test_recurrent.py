@@ -1,0 +1,80 @@
+"""The recurrent language models against torch.nn's RNN, LSTM and GRU, with the same weights."""
+
+import math
+import random
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from keifu.interface import TokenBatch
+from keifu.models.recurrent import Config, RecurrentNetwork
+from keifu.tasks.language_modeling import LanguageModeling
+from tests.properties.families import CONFIGURATIONS, letters, scatter
+
+SEEDS = range(min(CONFIGURATIONS, 20))
+PEERS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+
+
+class Reference(nn.Module):
+    """Zaremba et al. 2014 as one would write it with torch.nn, for the weights of ours."""
+
+    def __init__(self, ours: RecurrentNetwork, head: Tensor) -> None:
+        super().__init__()
+        config, width = ours.config, ours.d_output
+        self.embedding = nn.Embedding.from_pretrained(ours.embedding.weight.detach().clone(), freeze=False)
+        self.recurrent = PEERS[config.name](config.d_model, width, config.n_layers, batch_first=True)
+        self.output = nn.Linear(width, len(head), bias=False)
+        with torch.no_grad():
+            self.output.weight.copy_(head)
+            for number, (block,) in enumerate(ours.recurrent.layers):
+                for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+                    getattr(self.recurrent, f"{name}_l{number}").zero_()
+                getattr(self.recurrent, f"weight_ih_l{number}").copy_(block.input.weight)
+                getattr(self.recurrent, f"weight_hh_l{number}").copy_(block.recurrent)
+                getattr(self.recurrent, f"bias_ih_l{number}").copy_(block.input.bias)
+                if config.name == "gru":
+                    getattr(self.recurrent, f"bias_hh_l{number}")[2 * width :] = block.candidate_bias
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        x = self.embedding(tokens) * math.sqrt(self.embedding.embedding_dim)
+        logits: Tensor = self.output(self.recurrent(x)[0])
+        return logits
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("name", PEERS)
+def test_scores_loss_and_gradients_are_those_of_torch(name: str, seed: int) -> None:
+    rng = random.Random(seed)
+    width = rng.randint(3, 20)
+    config = Config(
+        name=name,
+        vocab_size=rng.randint(12, 40),
+        d_model=rng.randint(3, 20),
+        d_hidden=width,
+        n_layers=rng.randint(1, 3),
+        tie_embeddings=False,
+    )
+    torch.manual_seed(seed)
+    model = RecurrentNetwork(config).eval()
+    scatter(model, seed)
+    head = LanguageModeling(letters(config.vocab_size or 0)).head(model)
+    reference = Reference(model, head.weight)
+    tokens = torch.randint(config.vocab_size or 0, (4, 30))
+    mask = torch.ones_like(tokens, dtype=torch.bool)
+    hidden = model(TokenBatch(tokens[:, :-1], mask[:, 1:])).hidden
+    logits = reference(tokens[:, :-1])
+    torch.testing.assert_close(head(hidden), logits, rtol=0, atol=1e-5)
+    targets = tokens[:, 1:].flatten()
+    loss = head.cross_entropy(hidden.flatten(0, 1), targets, 0.0)[0] / len(targets)
+    expected = F.cross_entropy(logits.flatten(0, 1), targets)
+    torch.testing.assert_close(loss, expected, rtol=0, atol=1e-5)
+    loss.backward()
+    expected.backward()
+    pairs = [(model.embedding.weight, reference.embedding.weight), (head.weight, reference.output.weight)]
+    for number, (block,) in enumerate(model.recurrent.layers):
+        pairs.append((block.input.weight, getattr(reference.recurrent, f"weight_ih_l{number}")))
+        pairs.append((block.recurrent, getattr(reference.recurrent, f"weight_hh_l{number}")))
+    for ours, theirs in pairs:
+        torch.testing.assert_close(ours.grad, theirs.grad, rtol=0, atol=1e-5)

@@ -1,0 +1,137 @@
+"""A language model's run that was stopped goes on exactly: what it remembered of the text before goes on with it."""
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from keifu.checkpoint import MODEL, OPTIMIZER, load_training_state
+from keifu.training.loop import Checkpoint, Finished, Step
+from keifu.training.run import Run
+from keifu.training.start import resume
+from tests.small_text import language_run, running, sentences, write_text
+from tests.tiny import digest, metric_lines, optimiser_state, weights
+
+STEPS, EVERY, PARTS = 16, 5, 3
+TRAINING = {"max_steps": STEPS, "evaluate_every": EVERY, "accumulate": PARTS}
+DROPOUT = {"model": {"dropout": 0.3, "n_layers": 2}}
+READINGS = {"stream": running(40), "documents": "".join(f"{line}\n" for line in sentences(40))}
+
+
+def fingerprints(run: Run, stop: int | None = None) -> Iterator[tuple[int, dict[str, str]]]:
+    """All that the rest of a run depends on, after every step."""
+    for event in run.events(should_stop=lambda: run.learner.step == stop):
+        if isinstance(event, Step):
+            learner = run.learner
+            following = learner.task.batch(learner.data, next(copy.copy(learner.sampler)))
+            carried = [tensor for state in learner.carried for tensor in state.tensors().values()]
+            yield (
+                event.step,
+                {
+                    "weights": weights(run),
+                    "optimiser": optimiser_state(run),
+                    "mean": digest(learner.average.mean if learner.average else []),
+                    "carried": digest(carried),
+                    "position": json.dumps(learner.position()),
+                    "random": digest([torch.get_rng_state()]),
+                    "next batch": digest([following.inputs.tokens, following.inputs.mask, following.targets]),
+                    "loss": event.loss.hex(),
+                },
+            )
+
+
+Whole = tuple[Run, dict[int, dict[str, str]], str]
+
+
+@pytest.fixture(scope="module", params=[("stream", "lstm"), ("stream", "gru"), ("documents", "rnn")], ids=str)
+def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """A run that never stopped, its fingerprints and its data."""
+    reading, model = request.param
+    folder = tmp_path_factory.mktemp("whole")
+    spec = write_text(folder / "a.txt", READINGS[reading])
+    run = language_run(spec, folder / "run", TRAINING, model, **DROPOUT)
+    assert run.settings.data.reading == reading
+    return run, dict(fingerprints(run)), spec
+
+
+def begun(whole: Whole, out: Path) -> Run:
+    return language_run(whole[2], out, TRAINING, whole[0].settings.model.name, **DROPOUT)
+
+
+def assert_ends_equal(path: Path, unbroken: Run) -> None:
+    for link in ("last", "best"):
+        assert (path / link).resolve().name == (unbroken.folder.path / link).resolve().name
+        for name in (MODEL, OPTIMIZER, "training.json", "tokenizer.json", "config.json"):
+            assert (path / link / name).read_bytes() == (unbroken.folder.path / link / name).read_bytes(), (link, name)
+    assert metric_lines(path) == metric_lines(unbroken.folder.path)
+
+
+def test_a_run_may_be_stopped_at_every_step(whole: Whole, tmp_path: Path) -> None:
+    run = begun(whole, tmp_path / "run")
+    batches = run.learner.sampler.batches_per_epoch
+    assert 2 < batches < STEPS  # stops in the middle and at the end of an epoch
+    found: dict[int, dict[str, str]] = {}
+    for stop in range(1, STEPS + 1):
+        found |= dict(fingerprints(run, stop if stop < STEPS else None))
+        if stop < STEPS:
+            run = resume(tmp_path / "run")
+    assert found == whole[1]
+    assert_ends_equal(tmp_path / "run", whole[0])
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_run_that_was_stopped_within_a_step_takes_it_anew(part: int, whole: Whole, tmp_path: Path) -> None:
+    run = begun(whole, tmp_path / "run")
+    asked = 0
+
+    def should_stop() -> bool:  # once before the step, then in each of its parts
+        nonlocal asked
+        asked += run.learner.step == 6
+        return asked > part + 1
+
+    before = [event.step for event in run.events(should_stop) if isinstance(event, Step)]
+    assert before == list(range(1, 7))
+    found = dict(fingerprints(resume(tmp_path / "run")))
+    assert found == {number: each for number, each in whole[1].items() if number > 6}
+    assert_ends_equal(tmp_path / "run", whole[0])
+
+
+def test_a_run_that_was_stopped_in_an_evaluation_makes_it_first(whole: Whole, tmp_path: Path) -> None:
+    run = begun(whole, tmp_path / "run")
+    events = list(run.events(lambda: run.learner.step == EVERY))
+    assert [type(event) for event in events[-2:]] == [Checkpoint, Finished]
+    list(resume(tmp_path / "run").events())
+    assert_ends_equal(tmp_path / "run", whole[0])
+
+
+def test_what_is_remembered_lies_in_the_checkpoint_and_counts(tmp_path: Path) -> None:
+    spec = write_text(tmp_path / "a.txt", READINGS["stream"])
+    run = language_run(spec, tmp_path / "run", {**TRAINING, "max_steps": 20}, **DROPOUT)
+    list(run.events(should_stop=lambda: run.learner.step == 3))
+    state = load_training_state(tmp_path / "run" / "last")
+    carried = {name: tensor for name, tensor in state.tensors.items() if name.startswith("carried.")}
+    assert sorted(carried) == [f"carried.{part}.{layer}.{k}" for part in range(3) for layer in (0, 1) for k in (0, 1)]
+    again, other = resume(tmp_path / "run"), resume(tmp_path / "run")
+    other.learner.carried = []
+    losses = [next(event.loss for event in each.events() if isinstance(event, Step)) for each in (again, other)]
+    assert losses[0] != losses[1]
+
+
+def test_the_state_of_a_window_is_that_of_reading_everything_before_it(tmp_path: Path) -> None:
+    """Without dropout and with weights that stand still, windows come to what the whole stream does."""
+    spec = write_text(tmp_path / "a.txt", READINGS["stream"])
+    still: dict[str, Any] = {"learning_rate": 1e-12, "max_steps": 100, "accumulate": 2, "weight_decay": 0}
+    run = language_run(spec, tmp_path / "run", still, model={**DROPOUT["model"], "dropout": 0.0})
+    learner = run.learner
+    batches = learner.sampler.batches_per_epoch
+    total = 0.0
+    for event in run.events(should_stop=lambda: learner.step == batches):
+        if isinstance(event, Step):
+            total += event.loss * event.tokens
+    pieces = run.task.pieces(run.corpus.train.text, learner.data.streams)
+    learner.network.eval()
+    assert total == pytest.approx(run.task.surprise(learner.model, learner.head, pieces), rel=1e-5)
