@@ -68,8 +68,9 @@ class _Writer:
         self._tokenizer, self._prompt = tokenizer, prompt
         self.ids = tokenizer.encode(prompt)
         self._before = len(self.ids)  # tokens of the prompt
-        self._from, self._said = 0, self._before  # where decoding begins, and up to where the text has been given
-        self._complete = False
+        # Decoding from a little before what is new is as good as from the start, and takes no longer as the text grows.
+        self._from, self._said = 0, self._before
+        self._text, self._complete = "", False
 
     def take(self, token: int | None) -> str:
         """Adds a token, None at the end; returns the characters that have become whole."""
@@ -77,15 +78,18 @@ class _Writer:
             self._complete = True
             return ""
         self.ids.append(token)
-        # Decoding from a little before is as good as from the start, and takes no longer as the text grows.
-        known = self._tokenizer.decode(self.ids[self._from : self._said])
-        text = self._tokenizer.decode(self.ids[self._from :])
-        if len(text) <= len(known) or text.endswith(_UNDECIDED):
+        piece = self._new()
+        if not piece or piece.endswith(_UNDECIDED):
             return ""
         self._from, self._said = self._said, len(self.ids)
-        return text[len(known) :]
+        self._text += piece
+        return piece
 
     def result(self) -> Continued:
-        known = len(self._tokenizer.decode(self.ids[: self._before]))
-        text = self._tokenizer.decode(self.ids)[known:]
-        return Continued(self._prompt, text, self.ids[self._before :], self._complete)
+        """The text so far; bytes that make no character are shown as U+FFFD."""
+        return Continued(self._prompt, self._text + self._new(), self.ids[self._before :], self._complete)
+
+    def _new(self) -> str:
+        """The text of the tokens that have not been given."""
+        known = self._tokenizer.decode(self.ids[self._from : self._said])
+        return self._tokenizer.decode(self.ids[self._from :])[len(known) :]

@@ -1,7 +1,7 @@
 """What the property tests know of each entry of the lineage: a later model is one more entry of FAMILIES.
 
 A family names a maker of small random settings, the dependencies between its positions, and the kind of input that it
-reads. A kind (PairInputs) is shared by all models that declare the same `takes`.
+reads. A kind (PairInputs, TokenInputs) is shared by all models that declare the same `takes`.
 """
 
 import os
@@ -16,12 +16,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from keifu.interface import PairBatch
-from keifu.models import transformer
-from keifu.session import Model, Translator
+from keifu.interface import PairBatch, TokenBatch
+from keifu.models import recurrent, transformer
+from keifu.session import LanguageModel, Translator
+from keifu.tasks.language_modeling import LanguageModeling
 from keifu.tasks.translation import Translation
 from keifu.text import Tokenizer
-from keifu.trace import Recorded
+from keifu.trace import Recorded, Trace
 from keifu.training.network import make_model, named_parameters
 
 CONFIGURATIONS = int(os.environ.get("KEIFU_CONFIGURATIONS", "3"))
@@ -45,6 +46,7 @@ class PairInputs:
     sides = ("source", "target")
     written = "target"
     embeddings: Mapping[str, str] = {"source": "source_embedding", "target": "target_embedding"}
+    session, task = Translator, Translation
 
     def batch(self, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> PairBatch:
         return PairBatch(tokens["source"], masks["source"], tokens["target"], masks["target"])
@@ -57,8 +59,44 @@ class PairInputs:
         """The state before the first token of the written side."""
         return model.start(tokens["source"], masks["source"], capacity)
 
-    def logits(self, model: Model, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> Tensor:
+    def logits(self, model: Any, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> Tensor:
         return model.logits(tokens["source"], tokens["target"], masks["source"], masks["target"])
+
+    def trace(self, model: Any, text: str, target: str, **options: Any) -> Trace:
+        return model.trace(text, target, **options)
+
+    def sequences(self, text: str, target: str) -> dict[str, list[str]]:
+        """What a trace calls the tokens along its axes, where a token is a letter."""
+        return {"source": [*text, "[EOS]"], "target": ["[BOS]", *target], "predicted": [*target, "[EOS]"]}
+
+
+class TokenInputs:
+    """Reads one text, and writes it step by step."""
+
+    sides = ("text",)
+    written = "text"
+    embeddings: Mapping[str, str] = {"text": "embedding"}
+    session, task = LanguageModel, LanguageModeling
+
+    def batch(self, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> TokenBatch:
+        return TokenBatch(tokens["text"], masks["text"])
+
+    def outputs(self, model: Any, batch: TokenBatch) -> dict[str, Tensor]:
+        """Every sequence of hidden vectors, by the side that it runs over."""
+        return {"text": model(batch).hidden}
+
+    def start(self, model: Any, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor], capacity: int) -> Any:
+        """The state before the first token of the written side."""
+        return model.start(len(tokens["text"]))
+
+    def logits(self, model: Any, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> Tensor:
+        return model.logits(tokens["text"], masks["text"])
+
+    def trace(self, model: Any, text: str, target: str, **options: Any) -> Trace:
+        return model.trace(text, **options)
+
+    def sequences(self, text: str, target: str) -> dict[str, list[str]]:
+        return {"text": ["[BOS]", *text], "predicted": [*text, "[EOS]"]}
 
 
 @dataclass(frozen=True)
@@ -70,7 +108,7 @@ class Family:
     """
 
     config: Callable[[random.Random], Any]
-    inputs: PairInputs
+    inputs: PairInputs | TokenInputs
     dependencies: Mapping[tuple[str, str], Declared]
     symmetric: tuple[str, ...]
     attention: Mapping[str, tuple[str, str]]
@@ -88,7 +126,7 @@ class Case:
     random: random.Random
 
     @property
-    def inputs(self) -> PairInputs:
+    def inputs(self) -> PairInputs | TokenInputs:
         return self.family.inputs
 
     def to(self, dtype: torch.dtype) -> "Case":
@@ -132,12 +170,12 @@ class Case:
             hidden, state = self.model.step(torch.tensor(rows), state, mask)
         return hidden, state
 
-    def session(self) -> Model:
+    def session(self) -> Any:
         """The model as a user holds it, in the same precision, with a tokenizer of one character a token."""
         tokenizer = letters(self.config.vocab_size)
-        head = Translation(tokenizer).head(self.model)
+        head = self.inputs.task(tokenizer).head(self.model)
         tensors = {name: parameter.detach() for name, parameter in named_parameters(self.model, head)}
-        model = Translator(Path("test"), {"model": self.config.model_dump()}, tensors, tokenizer)
+        model = self.inputs.session(Path("test"), {"model": self.config.model_dump()}, tensors, tokenizer)
         dtype = next(self.model.parameters()).dtype
         model.network.to(dtype)
         model.head.to(dtype)
@@ -216,7 +254,72 @@ def _transformer_wiring(model: Any, values: Mapping[str, Recorded]) -> Iterator[
             yield f"{at}.feedforward.output", feedforward.contract(value(f"{at}.feedforward.hidden"))
 
 
+def _recurrent(name: str) -> Family:
+    """A language model of one kind of block."""
+
+    def config(rng: random.Random) -> recurrent.Config:
+        tied = rng.random() < 0.5
+        return recurrent.Config(
+            name=name,
+            vocab_size=rng.randint(12, 40),
+            d_model=rng.randint(3, 17),
+            d_hidden=None if tied else rng.randint(3, 17),
+            n_layers=rng.randint(1, 3),
+            dropout=rng.choice([0.0, 0.3]),
+            tie_embeddings=tied,
+        )
+
+    def sizes(config: recurrent.Config) -> dict[str, int]:
+        return {"D": config.d_model, "N": config.d_hidden or config.d_model, "V": config.vocab_size or 0}
+
+    return Family(
+        config=config,
+        inputs=TokenInputs(),
+        dependencies={("text", "text"): causal},
+        symmetric=(),
+        attention={},
+        sizes=sizes,
+        wiring=_recurrent_wiring,
+    )
+
+
+def _recurrent_wiring(model: Any, values: Mapping[str, Recorded]) -> Iterator[tuple[str, Tensor]]:
+    """Every state from the one before it and the layer below, and the equations of the gates."""
+    below = values["token"].value.transpose(0, 1)
+    for number, (block,) in enumerate(model.recurrent.layers):
+        at = f"recurrent.layers.{number}.0"
+
+        def value(name: str, at: str = at) -> Tensor:
+            return values[f"{at}.{name}"].value
+
+        hidden = value("hidden")
+        before = torch.cat([torch.zeros_like(hidden[:1]), hidden[:-1]])
+        projected, product = block.input(below), before @ block.recurrent.T
+        match model.config.name:
+            case "rnn":
+                yield f"{at}.hidden", (projected + product).tanh()
+            case "lstm":
+                i, f, g, o = (projected + product).chunk(4, dim=-1)
+                for name, gate in (("input_gate", i), ("forget_gate", f), ("output_gate", o)):
+                    yield f"{at}.{name}", gate.sigmoid()
+                yield f"{at}.candidate", g.tanh()
+                held = torch.cat([torch.zeros_like(hidden[:1]), value("cell")[:-1]])
+                yield f"{at}.cell", value("forget_gate") * held + value("input_gate") * value("candidate")
+                yield f"{at}.hidden", value("output_gate") * value("cell").tanh()
+            case "gru":
+                r, z, n = projected.chunk(3, dim=-1)
+                from_r, from_z, from_n = product.chunk(3, dim=-1)
+                yield f"{at}.reset_gate", (r + from_r).sigmoid()
+                yield f"{at}.update_gate", (z + from_z).sigmoid()
+                yield f"{at}.candidate", (n + value("reset_gate") * (from_n + block.candidate_bias)).tanh()
+                z = value("update_gate")
+                yield f"{at}.hidden", z * before + (1 - z) * value("candidate")
+        below = hidden
+    yield "output", below.transpose(0, 1)
+
+
 FAMILIES: dict[str, Family] = {
+    **{name: _recurrent(name) for name in ("rnn", "lstm", "gru")},
     "transformer": Family(
         config=_transformer_config,
         inputs=PairInputs(),
