@@ -22,7 +22,7 @@ def copied(rng: random.Random) -> str:
 
 def remembered(rng: random.Random) -> str:
     """The first letter, asked for after others that do not matter."""
-    first, *others = (rng.choice(LETTERS[:8]) for _ in range(rng.randint(2, 5)))
+    first, *others = (rng.choice(LETTERS[:8]) for _ in range(rng.randint(2, 4)))
     return f"{first}{''.join(others)}={first}"
 
 
