@@ -33,7 +33,7 @@ SUBJECTS, NOUNS, VERBS = list(JAPANESE)[:4], list(JAPANESE)[4:8], list(JAPANESE)
 TINY: dict[str, Any] = {
     "model": {"d_model": 16, "n_layers": 1, "n_heads": 2, "d_ff": 32, "dropout": 0.1},
     "data": {"tokenizer": "character", "vocab_size": 100},
-    "training": {"batch_tokens": 200, "learning_rate": 0.01, "evaluate_on": 4, "device": "cpu", "precision": "fp32"},
+    "training": {"batch_tokens": 200, "learning_rate": 0.003, "evaluate_on": 4, "device": "cpu", "precision": "fp32"},
 }
 """Overrides that make training take milliseconds a step."""
 
