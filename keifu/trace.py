@@ -43,7 +43,8 @@ def record(module: nn.Module, name: str, value: Tensor, axes: str, along: str | 
     """Shows `value` to the current recorder, if there is one, and returns it, edited if an edit was asked for.
 
     `axes` has one letter for each dimension. A value that is recorded several times under one name (time steps, hops)
-    names in `along` the letter of the axis on which the takes are stacked, "-T" where the last one comes first.
+    names in `along` the letter of the axis on which the takes are stacked (or joined, where they have it already), "-T"
+    where the last one comes first.
     """
     recorder = _active.recorder
     return value if recorder is None else recorder.take(module, name, value, axes, along)
@@ -125,8 +126,10 @@ def _stack(path: str, axes: str, along: str | None, takes: list[Tensor]) -> Reco
     if along is None:
         assert len(takes) == 1, f"{path} was recorded {len(takes)} times without an axis to stack it on"
         return Recorded(path, axes, takes[0])
-    backwards = along.startswith("-")
-    return Recorded(path, f"{along.lstrip('-')} {axes}", torch.stack(takes[::-1] if backwards else takes))
+    takes, along = (takes[::-1], along[1:]) if along.startswith("-") else (takes, along)
+    if along in axes.split():
+        return Recorded(path, axes, torch.cat(takes, axes.split().index(along)))
+    return Recorded(path, f"{along} {axes}", torch.stack(takes))
 
 
 class Trace(Mapping[str, Recorded]):

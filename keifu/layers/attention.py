@@ -3,10 +3,12 @@ here.
 
 Masks are built here and nowhere else. `True` means "may attend". A row that may attend to nothing gives zeros.
 
-Sources: Vaswani et al. 2017, "Attention Is All You Need", equation (1) and section 3.2.
+Sources: Vaswani et al. 2017, "Attention Is All You Need", equation (1) and section 3.2; Bahdanau et al. 2015 and Luong
+et al. 2015 for the attention of recurrent networks.
 """
 
 import math
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -49,19 +51,26 @@ def scaled_dot_product(query: Tensor, key: Tensor) -> Tensor:
     return (query / math.sqrt(query.shape[-1])) @ key.transpose(-1, -2)
 
 
+def additive(query: Tensor, key: Tensor, weight: Tensor) -> Tensor:
+    """Scores `[B, H, T, S]` = weight tanh(Q + K) of query `[B, H, T, A]`, key `[B, H, S, A]` and weight `[A]` (Bahdanau
+    et al. 2015, appendix A.1.2).
+    """
+    return (query[..., :, None, :] + key[..., None, :, :]).tanh() @ weight
+
+
 def attend(scores: Tensor, value: Tensor, mask: Tensor | None, at: nn.Module) -> tuple[Tensor, Tensor]:
     """Turns scores `[B, H, T, S]` into weights that sum to one, and sums the values `[B, H, S, A]` with them.
 
     Returns weights `[B, H, T, S]` and the weighted sum `[B, H, T, A]`. Records the scores, before masking, and
     the weights under the module `at`.
     """
-    scores = record(at, "scores", scores, "B H T S")
+    scores = record(at, "scores", scores, "B H T S", along="T")
     if mask is not None:
         scores = scores.masked_fill(~mask, -math.inf)
     weights = scores.softmax(-1)
     if mask is not None:
         weights = weights.masked_fill(~mask, 0.0)  # a row that may attend to nothing is 0/0 until here
-    weights = record(at, "weights", weights, "B H T S")
+    weights = record(at, "weights", weights, "B H T S", along="T")
     return weights, weights @ value
 
 
@@ -125,3 +134,36 @@ class MultiHeadAttention(nn.Module):
 
     def _split(self, x: Tensor) -> Tensor:
         return x.view(*x.shape[:-1], self.n_heads, self.d_head).transpose(1, 2)
+
+
+class SingleAttention(nn.Module):
+    """One attention to a memory of the same width, as recurrent networks have it. likeness, with m a vector of memory:
+
+        "dot"        h m / sqrt(D)                        Luong et al. 2015, equation 8, here scaled
+        "general"    h W m / sqrt(D)                      the same
+        "additive"   v tanh(W m + U h)                    Bahdanau et al. 2015
+
+    Vectors of the memory are the values; a matrix is applied to their weighted sum.
+    """
+
+    def __init__(self, likeness: Literal["dot", "general", "additive"], d_model: int) -> None:
+        super().__init__()
+        self.n_heads, self.d_head = 1, d_model
+        self.key = nn.Identity() if likeness == "dot" else Linear(d_model, d_model, bias=False)
+        self.query = Linear(d_model, d_model) if likeness == "additive" else nn.Identity()
+        self.likeness = nn.Parameter(torch.empty(d_model)) if likeness == "additive" else None
+        self.output = Linear(d_model, d_model, bias=False)
+        if self.likeness is not None:
+            nn.init.normal_(self.likeness, std=1 / math.sqrt(d_model))
+
+    def keys_values(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Key and value, each `[B, 1, S, D]`, of memory `[B, S, D]`."""
+        key = record(self, "key", self.key(memory)[:, None], "B H S A")
+        return key, record(self, "value", memory[:, None], "B H S A")
+
+    def forward(self, x: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+        """x `[B, T, D]` asks, key and value `[B, 1, S, D]` answer; returns `[B, T, D]`."""
+        query = record(self, "query", self.query(x)[:, None], "B H T A", along="T")
+        scores = scaled_dot_product(query, key) if self.likeness is None else additive(query, key, self.likeness)
+        heads = record(self, "heads", attend(scores, value, mask, self)[1], "B H T A", along="T")
+        return record(self, "output", self.output(heads[:, 0]), "B T D", along="T")

@@ -16,6 +16,15 @@ from torch import Tensor
 from keifu.layers.attention import past_mask
 
 
+def groups_of(rows: Tensor, size: int) -> Tensor:
+    """The groups to keep, so that the chosen rows stand in them again, as many in each: `rows` are indices into groups
+    of `size` rows. Where groups would have different numbers of rows, every row becomes a group of its own.
+    """
+    chosen = rows // max(1, size)
+    kept, counts = chosen.unique_consecutive(return_counts=True)
+    return chosen if (counts != counts[:1]).any() else kept
+
+
 class _Storage:
     """keys and values `[L, U, H, capacity, A]` of U groups, of which `used` columns are written."""
 

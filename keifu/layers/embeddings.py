@@ -59,6 +59,11 @@ class LearnedPosition(nn.Module):
         return self.weight[positions]
 
 
+def scaled_embedding(tokens: Tensor, table: Tensor) -> Tensor:
+    """Token vectors times sqrt(D) `[..., D]` of ids `[...]`, from a table `[V, D]`."""
+    return F.embedding(tokens, table) * math.sqrt(table.shape[1])
+
+
 class Embedding(nn.Module):
     """Token vector times sqrt(D), plus position vector. The token table may be shared with other layers."""
 
@@ -69,8 +74,7 @@ class Embedding(nn.Module):
 
     def forward(self, tokens: Tensor, first: Tensor | None = None) -> Tensor:
         """Vectors `[B, T, D]` of token ids `[B, T]`; `first` `[B]` is each row's first position (default 0)."""
-        token = F.embedding(tokens, self.tokens) * math.sqrt(self.tokens.shape[1])
-        token = record(self, "token", token, "B T D")
+        token = record(self, "token", scaled_embedding(tokens, self.tokens), "B T D")
         positions = torch.arange(tokens.shape[1], device=tokens.device)
         longest = tokens.shape[1]
         if first is not None:

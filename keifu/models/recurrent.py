@@ -35,6 +35,7 @@ from torch import Tensor, nn
 from keifu.config import Schema
 from keifu.interface import Output, TokenBatch
 from keifu.layers.dropout import Dropout
+from keifu.layers.embeddings import scaled_embedding
 from keifu.layers.recurrence import Recurrent, RecurrentState
 from keifu.trace import record
 
@@ -113,9 +114,8 @@ class RecurrentNetwork(nn.Module):
 
         The state is that after each row's last real token.
         """
-        token = self.embedding(batch.tokens) * math.sqrt(self.config.d_model)
-        token = self.dropout(record(self, "token", token, "B T D"))
-        hidden, state = self.recurrent(token, batch.mask, batch.state)
+        token = record(self, "token", scaled_embedding(batch.tokens, self.embedding.weight), "B T D")
+        hidden, state = self.recurrent(self.dropout(token), batch.mask, batch.state)
         return Output(record(self, "output", self.dropout(hidden), "B T N"), state)
 
     def start(self, rows: int) -> RecurrentState:

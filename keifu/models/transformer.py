@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from keifu.config import Schema
 from keifu.interface import Output, PairBatch
 from keifu.layers.attention import MultiHeadAttention, causal_mask, for_steps, padding_mask
-from keifu.layers.cache import KeyValueCache
+from keifu.layers.cache import KeyValueCache, groups_of
 from keifu.layers.dropout import Dropout
 from keifu.layers.embeddings import Embedding, LearnedPosition, SinusoidalPosition
 from keifu.layers.feedforward import FeedForward
@@ -108,11 +108,9 @@ class TransformerState:
 
     def select(self, rows: Tensor) -> "TransformerState":
         size, sentences = self.cache.group_size, self.cache.groups
-        chosen = rows // size
-        kept, counts = chosen.unique_consecutive(return_counts=True)
-        # An uneven choice, or many rows that would look through each other's columns: every row a sentence of its own.
-        if (counts != counts[:1]).any() or len(rows) > _WIDEST * len(kept):
-            kept = chosen
+        kept = groups_of(rows, size)
+        if len(rows) > _WIDEST * len(kept):  # they would look through each other's columns
+            kept = rows // size
         if torch.equal(kept, torch.arange(sentences, device=rows.device)):
             return replace(self, cache=self.cache.select(rows, None))
         memory = [(key[kept], value[kept]) for key, value in self.memory]
