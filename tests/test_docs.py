@@ -14,6 +14,11 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "README.ja.md", *sorted((ROOT / "docs").
 LIMIT = re.compile(r"--(max-time|max-steps|epochs) \S+")
 PYTHON_LIMIT = re.compile(r"(max_time|max_steps|epochs)=[^,)]+")
 
+SMALL = {  # of a translator, and of another model
+    True: 'max_steps=2, overrides={"model": {"d_model": 16, "d_ff": 16}}',
+    False: 'max_steps=2, overrides={"model": {"d_model": 16}}',
+}
+
 
 def blocks(path: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", path.read_text("utf-8"), re.MULTILINE | re.DOTALL)
@@ -33,6 +38,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     memory = f'<tmx version="1.4"><header srclang="en"/><body>{unit}</body></tmx>'
     (tmp_path / "memory.tmx").write_text(memory, "utf-8")
     (tmp_path / "page.md").write_text("# Cats\n\nI *like* cats.\n", "utf-8")
+    story = "".join(f"{source}\n" + "\n" * (number % 3 == 2) for number, (source, _) in enumerate(pairs * 9))
+    for name in ("book.txt", "other.txt"):
+        (tmp_path / name).write_text(story, "utf-8")
     (tmp_path / "letter.txt").write_text("I like cats.\n\nI see dogs.\n", "utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -48,7 +56,8 @@ def test_the_documents_commands_run(path: Path, folder: Path) -> None:
         assert "keifu" in command, command
         # A few steps of a small model take the place of minutes of a larger one.
         if "keifu train" in command and "--init" not in command:
-            command = LIMIT.sub("", command) + " --max-steps 2 --set model.d_model=16 --set model.d_ff=16"
+            command = LIMIT.sub("", command) + " --max-steps 2 --set model.d_model=16"
+            command += " --set model.d_ff=16" if "keifu train translation" in command else ""
         command = LIMIT.sub("--max-steps +1", command) if "keifu resume" in command else command
         command = re.sub(r"\bkeifu\b(?= )", f"{shlex.quote(sys.executable)} -m keifu", command, count=1)
         done = subprocess.run(command, shell=True, capture_output=True, text=True, env=os.environ, timeout=120)
@@ -58,8 +67,8 @@ def test_the_documents_commands_run(path: Path, folder: Path) -> None:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_the_documents_python_runs(path: Path, folder: Path) -> None:
     code = "\n".join(blocks(path, "python"))
-    small = 'max_steps=2, overrides={"model": {"d_model": 16, "d_ff": 16}}'
-    exec(compile(PYTHON_LIMIT.sub(small, code), str(path), "exec"), {})
+    lines = [PYTHON_LIMIT.sub(SMALL["translation" in line], line) for line in code.splitlines()]
+    exec(compile("\n".join(lines), str(path), "exec"), {})
 
 
 def test_both_languages_show_the_same_commands() -> None:

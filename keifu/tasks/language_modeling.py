@@ -117,10 +117,9 @@ class LanguageModeling:
             most = max(1, _POSITIONS // len(rows))
             for begin in range(0, int(texts.lengths[rows].max()), most):
                 before_batch()
-                left = texts.lengths[rows] > begin
-                if state is not None and not left.all():
-                    rows = rows[left]
-                    state = state.select(torch.from_numpy(np.flatnonzero(left)).to(device))
+                left = int((texts.lengths[rows] > begin).sum())  # the longest stand first
+                if state is not None and left < len(rows):
+                    rows, state = rows[:left], state.select(torch.arange(left, device=device))
                 here = texts.within(rows, begin, most)
                 batch = self.batch(here, here.rows())._replace(begins=begin == 0, goes_on=True).to(device)
                 loss = self.loss(model, head, batch.after(state))

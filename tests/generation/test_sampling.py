@@ -125,10 +125,10 @@ def test_some_tokens_are_never_written_and_repetition_is_held_back() -> None:
     scores = torch.zeros(6, 6)
     scores[:, 1] = 9.0
     assert drawn(scores, [[4]], Sampling(max_tokens=3, temperature=0), never=[1]) == [[0, 0, 0]]
-    scores = torch.tensor([[0.0, 0, 0, 0, 3.0, 2.0, 1.0]]).repeat(7, 1)
-    penalised = Sampling(max_tokens=3, temperature=0, repetition_penalty=100.0)
-    # 4 stands in the prompt; 0 is padding there and counts for nothing.
-    assert drawn(scores, [[4], [5, 6, 5]], penalised)[0] == [5, 6, 4]
+    scores = torch.tensor([[4.0, 0, 0, 0, 3.0, 2.0, 1.0]]).repeat(7, 1)
+    penalised = Sampling(max_tokens=4, temperature=0, repetition_penalty=100.0)
+    # 4 stands in the prompt; 0 is padding there, which has not occurred.
+    assert drawn(scores, [[4], [5, 6, 5]], penalised)[0] == [0, 5, 6, 0]
 
 
 @pytest.fixture(scope="module", params=["character", "bpe", "byte-bpe", "word"])

@@ -19,7 +19,9 @@ TOKENIZER = Tokenizer.train([running(30)], "character", 100)
 def trained(reading: str, folder: Path) -> tuple[LanguageModel, str]:
     """A model after a few steps, and text that it has not seen."""
     text = running(60) if reading == "stream" else "".join(f"{line}\n" for line in sentences(60))
-    run = language_run(write_text(folder / "a.txt", text), folder / "run", {"max_steps": 30, "evaluate_every": 30})
+    words = {"tokenizer": "word"}  # so that tokens are not characters
+    limits = {"max_steps": 30, "evaluate_every": 30}
+    run = language_run(write_text(folder / "a.txt", text), folder / "run", limits, data=words)
     list(run.events())
     return load(folder / "run", "cpu"), running(20, seed=5)
 
@@ -87,8 +89,10 @@ def test_the_surprise_of_texts_is_the_same_however_many_are_read_together(
     assert model.task.surprise(model.network, model.head, texts, together=together) == pytest.approx(expected, rel=1e-5)
 
 
-def test_an_evaluation_while_training_is_that_of_the_saved_model(tmp_path: Path) -> None:
-    run = language_run(write_text(tmp_path / "a.txt", running(60)), tmp_path / "run", {"max_steps": 4})
+@pytest.mark.parametrize("reading", ["stream", "documents"])
+def test_an_evaluation_while_training_is_that_of_the_saved_model(reading: str, tmp_path: Path) -> None:
+    spec = write_text(tmp_path / "a.txt", running(60))
+    run = language_run(spec, tmp_path / "run", {"max_steps": 4}, data={"reading": reading})
     events = list(run.events())
     held_out = tmp_path / "held.txt"
     held_out.write_text(run.corpus.valid.text, "utf-8")
