@@ -59,22 +59,28 @@ class LearnedPosition(nn.Module):
         return self.weight[positions]
 
 
-def scaled_embedding(tokens: Tensor, table: Tensor) -> Tensor:
-    """Token vectors times sqrt(D) `[..., D]` of ids `[...]`, from a table `[V, D]`."""
-    return F.embedding(tokens, table) * math.sqrt(table.shape[1])
+class TokenEmbedding(nn.Module):
+    """Token vector times sqrt(D). The table `[V, D]` may be shared with other layers."""
 
-
-class Embedding(nn.Module):
-    """Token vector times sqrt(D), plus position vector. The token table may be shared with other layers."""
-
-    def __init__(self, tokens: nn.Parameter, position: SinusoidalPosition | LearnedPosition) -> None:
+    def __init__(self, tokens: nn.Parameter) -> None:
         super().__init__()
         self.tokens = tokens
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Vectors `[B, T, D]` of token ids `[B, T]`."""
+        return record(self, "token", F.embedding(tokens, self.tokens) * math.sqrt(self.tokens.shape[1]), "B T D")
+
+
+class Embedding(TokenEmbedding):
+    """Token vector times sqrt(D), plus position vector."""
+
+    def __init__(self, tokens: nn.Parameter, position: SinusoidalPosition | LearnedPosition) -> None:
+        super().__init__(tokens)
         self.position = position
 
     def forward(self, tokens: Tensor, first: Tensor | None = None) -> Tensor:
         """Vectors `[B, T, D]` of token ids `[B, T]`; `first` `[B]` is each row's first position (default 0)."""
-        token = record(self, "token", scaled_embedding(tokens, self.tokens), "B T D")
+        token = super().forward(tokens)
         positions = torch.arange(tokens.shape[1], device=tokens.device)
         longest = tokens.shape[1]
         if first is not None:

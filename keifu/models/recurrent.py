@@ -26,7 +26,7 @@ The walk of shapes
 """
 
 import math
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -35,7 +35,7 @@ from torch import Tensor, nn
 from keifu.config import Schema
 from keifu.interface import Output, TokenBatch
 from keifu.layers.dropout import Dropout
-from keifu.layers.embeddings import scaled_embedding
+from keifu.layers.embeddings import TokenEmbedding
 from keifu.layers.recurrence import Recurrent, RecurrentState
 from keifu.trace import record
 
@@ -101,21 +101,21 @@ class RecurrentNetwork(nn.Module):
         assert config.vocab_size is not None, "the vocabulary's size is known once there is a tokenizer"
         self.config = config
         width = config.d_hidden or config.d_model
-        self.embedding = nn.Embedding(config.vocab_size, config.d_model)
+        self.embedding = TokenEmbedding(nn.Parameter(torch.empty(config.vocab_size, config.d_model)))
         self.recurrent = Recurrent(
             config.name, config.d_model, width, config.n_layers, config.direction, config.dropout
         )
         self.dropout = Dropout(config.dropout)
         self.d_output = self.recurrent.d_output
-        nn.init.normal_(self.embedding.weight, std=1 / math.sqrt(config.d_model))
+        nn.init.normal_(self.embedding.tokens, std=1 / math.sqrt(config.d_model))
 
     def forward(self, batch: TokenBatch) -> Output:
         """Hidden vectors `[B, T, N]`: the one at t has read the tokens up to t, and what the batch's state has read.
 
         The state is that after each row's last real token.
         """
-        token = record(self, "token", scaled_embedding(batch.tokens, self.embedding.weight), "B T D")
-        hidden, state = self.recurrent(self.dropout(token), batch.mask, batch.state)
+        token = self.dropout(self.embedding(batch.tokens))
+        hidden, state = self.recurrent(token, batch.mask, batch.state)
         return Output(record(self, "output", self.dropout(hidden), "B T N"), state)
 
     def start(self, rows: int) -> RecurrentState:
@@ -134,7 +134,7 @@ class RecurrentNetwork(nn.Module):
     @property
     def output_embedding(self) -> nn.Parameter | None:
         """The matrix that the vocabulary head shares; None where embeddings are not tied."""
-        return cast(nn.Parameter, self.embedding.weight) if self.config.tie_embeddings else None
+        return self.embedding.tokens if self.config.tie_embeddings else None
 
     @property
     def longest(self) -> None:

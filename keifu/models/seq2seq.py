@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from keifu.config import Schema
 from keifu.interface import Output, PairBatch
 from keifu.layers.dropout import Dropout
-from keifu.layers.embeddings import scaled_embedding
+from keifu.layers.embeddings import TokenEmbedding
 from keifu.layers.recurrence import Direction, Parts, Recurrent, RecurrentState
 from keifu.trace import record
 
@@ -80,7 +80,11 @@ class Seq2Seq(nn.Module):
     """Encoder and decoder. `forward` reads whole sequences; `start` and `step` write one token after another."""
 
     takes = "pair"
-    axis_sequences: ClassVar[dict[str, dict[str, str]]] = {"encoder.*": {"T": "source"}, "*": {"T": "target"}}
+    axis_sequences: ClassVar[dict[str, dict[str, str]]] = {
+        "source_embedding.*": {"T": "source"},
+        "encoder.*": {"T": "source"},
+        "*": {"T": "target"},
+    }
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -89,8 +93,8 @@ class Seq2Seq(nn.Module):
         cell, width = config.name.split("-")[0], config.d_model
         source = nn.Parameter(torch.empty(config.vocab_size, width))
         target = source if config.tie_embeddings else nn.Parameter(torch.empty_like(source))
-        self.encoder = Encoder(cell, source, config.n_layers, config.direction, config.dropout)
-        self.target_embedding = target
+        self.source_embedding, self.target_embedding = TokenEmbedding(source), TokenEmbedding(target)
+        self.encoder = Encoder(cell, width, config.n_layers, config.direction, config.dropout)
         self.decoder = Recurrent(cell, width, width, config.n_layers, "forward", config.dropout)
         self.dropout = Dropout(config.dropout)
         for embedding in (source, target):
@@ -103,25 +107,27 @@ class Seq2Seq(nn.Module):
 
     def encode(self, source: Tensor, source_mask: Tensor) -> Tensor:
         """What the encoder's last layer shows `[B, S, D]` of source tokens `[B, S]`."""
-        return self.encoder(source, source_mask)[0]
+        memory: Tensor = self.encoder(self.source_embedding(source), source_mask)[0]
+        return memory
 
     def start(self, source: Tensor, source_mask: Tensor) -> RecurrentState:
         """The state before the first target token."""
-        return self.encoder(source, source_mask)[1]
+        state: RecurrentState = self.encoder(self.source_embedding(source), source_mask)[1]
+        return state
 
     def step(self, tokens: Tensor, state: RecurrentState, mask: Tensor | None = None) -> tuple[Tensor, RecurrentState]:
         """Reads target tokens `[B, n]` after those of the state; returns hidden `[B, n, D]` and the new state.
 
         mask: `[B, n]`, False at the padding of shorter rows, which stands on the right.
         """
-        token = record(self, "target_token", scaled_embedding(tokens, self.target_embedding), "B T D")
-        hidden, state = self.decoder(self.dropout(token), mask, state)
+        token = self.dropout(self.target_embedding(tokens))
+        hidden, state = self.decoder(token, mask, state)
         return record(self, "output", self.dropout(hidden), "B T D"), state
 
     @property
     def output_embedding(self) -> nn.Parameter | None:
         """The matrix that the vocabulary head shares; None where embeddings are not tied."""
-        return self.target_embedding if self.config.tie_embeddings else None
+        return self.target_embedding.tokens if self.config.tie_embeddings else None
 
     @property
     def longest(self) -> None:
@@ -131,20 +137,16 @@ class Seq2Seq(nn.Module):
 class Encoder(nn.Module):
     """Reads the source, and makes of its last state what a decoder of the same width and depth begins with."""
 
-    def __init__(self, cell: str, embedding: nn.Parameter, n_layers: int, direction: Direction, dropout: float) -> None:
+    def __init__(self, cell: str, d_model: int, n_layers: int, direction: Direction, dropout: float) -> None:
         super().__init__()
-        width = embedding.shape[1]
-        self.embedding = embedding
-        one_way = width // 2 if direction == "bidirectional" else width
-        self.recurrent = Recurrent(cell, width, one_way, n_layers, direction, dropout)
+        one_way = d_model // 2 if direction == "bidirectional" else d_model
+        self.recurrent = Recurrent(cell, d_model, one_way, n_layers, direction, dropout)
         self.dropout = Dropout(dropout)
 
-    def forward(self, source: Tensor, source_mask: Tensor) -> tuple[Tensor, RecurrentState]:
-        """The output of the last layer `[B, S, D]` for source tokens `[B, S]`, and the state to begin with."""
-        token = record(self, "token", scaled_embedding(source, self.embedding), "B T D")
+    def forward(self, token: Tensor, source_mask: Tensor) -> tuple[Tensor, RecurrentState]:
+        """The output of the last layer `[B, S, D]` for token vectors `[B, S, D]`, and the state to begin with."""
         outputs, last = self.recurrent(self.dropout(token), source_mask)
-        memory = record(self, "memory", self.dropout(outputs), "B T D")
-        return memory, RecurrentState(tuple(self._hand_over(parts) for parts in last.layers))
+        return self.dropout(outputs), RecurrentState(tuple(self._hand_over(parts) for parts in last.layers))
 
     def _hand_over(self, parts: Parts) -> Parts:
         """A layer's last state, both directions side by side: `[B, 1, D]`."""

@@ -33,7 +33,7 @@ from keifu.interface import Output, PairBatch
 from keifu.layers.attention import SingleAttention, padding_mask
 from keifu.layers.cache import groups_of
 from keifu.layers.dropout import Dropout
-from keifu.layers.embeddings import scaled_embedding
+from keifu.layers.embeddings import TokenEmbedding
 from keifu.layers.linear import Linear
 from keifu.layers.recurrence import Recurrent, RecurrentState
 from keifu.models.seq2seq import Encoder
@@ -114,6 +114,7 @@ class Seq2SeqAttention(nn.Module):
 
     takes = "pair"
     axis_sequences: ClassVar[dict[str, dict[str, str]]] = {
+        "source_embedding.*": {"T": "source"},
         "encoder.*": {"T": "source"},
         "*": {"T": "target", "S": "source"},
     }
@@ -125,8 +126,8 @@ class Seq2SeqAttention(nn.Module):
         cell, width = config.name.split("-")[0], config.d_model
         source = nn.Parameter(torch.empty(config.vocab_size, width))
         target = source if config.tie_embeddings else nn.Parameter(torch.empty_like(source))
-        self.encoder = Encoder(cell, source, config.n_layers, config.direction, config.dropout)
-        self.target_embedding = target
+        self.source_embedding, self.target_embedding = TokenEmbedding(source), TokenEmbedding(target)
+        self.encoder = Encoder(cell, width, config.n_layers, config.direction, config.dropout)
         fed = width if config.input_feeding else 0
         self.decoder = Recurrent(cell, width + fed, width, config.n_layers, "forward", config.dropout)
         self.cross_attention = SingleAttention(config.attention, width)
@@ -142,11 +143,12 @@ class Seq2SeqAttention(nn.Module):
 
     def encode(self, source: Tensor, source_mask: Tensor) -> Tensor:
         """The memory `[B, S, D]` of source tokens `[B, S]`."""
-        return self.encoder(source, source_mask)[0]
+        memory: Tensor = self.encoder(self.source_embedding(source), source_mask)[0]
+        return memory
 
     def start(self, source: Tensor, source_mask: Tensor) -> AttentionState:
         """The state before the first target token."""
-        memory, recurrent = self.encoder(source, source_mask)
+        memory, recurrent = self.encoder(self.source_embedding(source), source_mask)
         nothing = memory.new_zeros(len(source), self.config.d_model)
         return AttentionState(recurrent, *self.cross_attention.keys_values(memory), padding_mask(source_mask), nothing)
 
@@ -155,8 +157,7 @@ class Seq2SeqAttention(nn.Module):
 
         mask: `[B, n]`, False at the padding of shorter rows, which stands on the right.
         """
-        token = record(self, "target_token", scaled_embedding(tokens, self.target_embedding), "B T D")
-        x = self.dropout(token)
+        x = self.dropout(self.target_embedding(tokens))
         if not self.config.input_feeding:
             return self._read(x, mask, state)
         outputs = []
@@ -182,7 +183,7 @@ class Seq2SeqAttention(nn.Module):
     @property
     def output_embedding(self) -> nn.Parameter | None:
         """The matrix that the vocabulary head shares; None where embeddings are not tied."""
-        return self.target_embedding if self.config.tie_embeddings else None
+        return self.target_embedding.tokens if self.config.tie_embeddings else None
 
     @property
     def longest(self) -> None:

@@ -28,7 +28,7 @@ def alignment_errors(model: nn.Module, task: Any, pairs: Sequence[Pair]) -> list
         chunk = pairs[begin : begin + _PAIRS_AT_ONCE]
         encoded = task.encode(chunk)
         batch = task.batch(encoded, encoded.rows()).to(device)
-        with Recorder(model, ["decoder.*.cross_attention.weights"]) as recorder:
+        with Recorder(model, ["*cross_attention.weights"]) as recorder:
             model(batch.inputs)
         layers = torch.stack([recorded.value.float().mean(1) for recorded in recorder.values().values()]).cpu()
         for row, pair in enumerate(chunk):

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from keifu.interface import PairBatch, TokenBatch
-from keifu.models import recurrent, transformer
+from keifu.models import recurrent, seq2seq, seq2seq_attention, transformer
 from keifu.session import LanguageModel, Translator
 from keifu.tasks.language_modeling import LanguageModeling
 from keifu.tasks.translation import Translation
@@ -57,7 +57,8 @@ class PairInputs:
 
     def start(self, model: Any, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor], capacity: int) -> Any:
         """The state before the first token of the written side."""
-        return model.start(tokens["source"], masks["source"], capacity)
+        sized = {"capacity": capacity} if isinstance(model, transformer.Transformer) else {}
+        return model.start(tokens["source"], masks["source"], **sized)
 
     def logits(self, model: Any, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> Tensor:
         return model.logits(tokens["source"], tokens["target"], masks["source"], masks["target"])
@@ -102,18 +103,20 @@ class TokenInputs:
 @dataclass(frozen=True)
 class Family:
     """config: a small random Config. dependencies: for (side of the output, side of the input) which positions may
-    matter; a pair that is not named must not. symmetric: sides whose order cannot matter once positions are zero.
-    attention: patterns of attention modules -> (side that asks, side that answers). sizes: what the axis letters
-    other than B, T and S stand for. wiring: recorded values recomputed from others, as (name, expected).
+    matter with a Config; a pair that is not named must not. symmetric: sides whose order cannot matter once positions
+    are zero. attention: patterns of attention modules -> (side that asks, side that answers). sizes: what the axis
+    letters other than B, T and S stand for. wiring: recorded values recomputed from others, as (name, expected); names
+    that begin with `apart` have other tests.
     """
 
     config: Callable[[random.Random], Any]
     inputs: PairInputs | TokenInputs
-    dependencies: Mapping[tuple[str, str], Declared]
+    dependencies: Callable[[Any], Mapping[tuple[str, str], Declared]]
     symmetric: tuple[str, ...]
     attention: Mapping[str, tuple[str, str]]
     sizes: Callable[[Any], dict[str, int]]
     wiring: Callable[[Any, Mapping[str, Recorded]], Iterator[tuple[str, Tensor]]]
+    apart: str = "-"
 
 
 @dataclass
@@ -124,6 +127,17 @@ class Case:
     config: Any
     model: Any
     random: random.Random
+
+    @property
+    def dependencies(self) -> Mapping[tuple[str, str], Declared]:
+        return self.family.dependencies(self.config)
+
+    def sizes(self, name: str = "") -> dict[str, int]:
+        """What the axis letters other than B, T and S stand for, in the recorded value of this name."""
+        sizes = self.family.sizes(self.config)
+        if name.startswith("encoder.") and getattr(self.config, "direction", "") == "bidirectional":
+            sizes["N"] //= 2
+        return sizes
 
     @property
     def inputs(self) -> PairInputs | TokenInputs:
@@ -275,7 +289,7 @@ def _recurrent(name: str) -> Family:
     return Family(
         config=config,
         inputs=TokenInputs(),
-        dependencies={("text", "text"): causal},
+        dependencies=lambda config: {("text", "text"): causal},
         symmetric=(),
         attention={},
         sizes=sizes,
@@ -284,18 +298,29 @@ def _recurrent(name: str) -> Family:
 
 
 def _recurrent_wiring(model: Any, values: Mapping[str, Recorded]) -> Iterator[tuple[str, Tensor]]:
-    """Every state from the one before it and the layer below, and the equations of the gates."""
-    below = values["token"].value.transpose(0, 1)
-    for number, (block,) in enumerate(model.recurrent.layers):
-        at = f"recurrent.layers.{number}.0"
+    below = values["embedding.token"].value.transpose(0, 1)
+    yield from _layers_wiring(model.recurrent, "recurrent", model.config.name, below, values)
+    last = model.config.n_layers - 1
+    yield "output", values[f"recurrent.layers.{last}.0.hidden"].value.transpose(0, 1)
+
+
+def _layers_wiring(
+    layers: Any, path: str, cell: str, below: Tensor, values: Mapping[str, Recorded], start: tuple[Tensor, ...] = ()
+) -> Iterator[tuple[str, Tensor]]:
+    """Every state from the one before it and the layer below `[T, B, D]`, and the equations of the gates. start: the
+    hidden vectors before the first step `[L, B, N]`, and the cells'; zero where they are not given.
+    """
+    for number, (block,) in enumerate(layers.layers):
+        at = f"{path}.layers.{number}.0"
 
         def value(name: str, at: str = at) -> Tensor:
             return values[f"{at}.{name}"].value
 
         hidden = value("hidden")
-        before = torch.cat([torch.zeros_like(hidden[:1]), hidden[:-1]])
+        first = [part[number : number + 1] for part in start] or [torch.zeros_like(hidden[:1])] * 2
+        before = torch.cat([first[0], hidden[:-1]])
         projected, product = block.input(below), before @ block.recurrent.T
-        match model.config.name:
+        match cell:
             case "rnn":
                 yield f"{at}.hidden", (projected + product).tanh()
             case "lstm":
@@ -303,7 +328,7 @@ def _recurrent_wiring(model: Any, values: Mapping[str, Recorded]) -> Iterator[tu
                 for name, gate in (("input_gate", i), ("forget_gate", f), ("output_gate", o)):
                     yield f"{at}.{name}", gate.sigmoid()
                 yield f"{at}.candidate", g.tanh()
-                held = torch.cat([torch.zeros_like(hidden[:1]), value("cell")[:-1]])
+                held = torch.cat([first[1], value("cell")[:-1]])
                 yield f"{at}.cell", value("forget_gate") * held + value("input_gate") * value("candidate")
                 yield f"{at}.hidden", value("output_gate") * value("cell").tanh()
             case "gru":
@@ -315,15 +340,79 @@ def _recurrent_wiring(model: Any, values: Mapping[str, Recorded]) -> Iterator[tu
                 z = value("update_gate")
                 yield f"{at}.hidden", z * before + (1 - z) * value("candidate")
         below = hidden
-    yield "output", below.transpose(0, 1)
+
+
+def _seq2seq(name: str, module: Any) -> Family:
+    """A translator made of one kind of block, with or without attention."""
+    attends = name.endswith("-attention")
+
+    def config(rng: random.Random) -> Any:
+        own = {"attention": rng.choice(["dot", "general", "additive"]), "input_feeding": rng.random() < 0.4}
+        return module.Config(
+            name=name,
+            vocab_size=rng.randint(12, 40),
+            d_model=2 * rng.randint(2, 8),
+            n_layers=rng.randint(1, 3),
+            direction=rng.choice(["forward", "bidirectional", "alternating"]),
+            dropout=rng.choice([0.0, 0.3]),
+            tie_embeddings=rng.random() < 0.5,
+            **(own if attends else {}),
+        )
+
+    def dependencies(config: Any) -> dict[tuple[str, str], Declared]:
+        one_way = config.direction == "forward" or (config.direction == "alternating" and config.n_layers == 1)
+        within = causal if one_way else full
+        return {("source", "source"): within, ("target", "source"): full, ("target", "target"): causal}
+
+    def sizes(config: Any) -> dict[str, int]:
+        width = config.d_model
+        heads = {"H": 1, "A": width} if attends else {}
+        return {"D": width, "N": width, "L": config.n_layers, "V": config.vocab_size or 0, **heads}
+
+    return Family(
+        config=config,
+        inputs=PairInputs(),
+        dependencies=dependencies,
+        symmetric=(),
+        attention={"cross_attention": ("target", "source")} if attends else {},
+        sizes=sizes,
+        wiring=_seq2seq_wiring,
+        apart="encoder.",
+    )
+
+
+def _seq2seq_wiring(model: Any, values: Mapping[str, Recorded]) -> Iterator[tuple[str, Tensor]]:
+    """The decoder goes on from what the encoder handed over."""
+    cell, last = model.config.name.split("-")[0], model.config.n_layers - 1
+    start = tuple(value.value for name, value in values.items() if ".handed_over" in name)
+    below = values["target_embedding.token"].value.transpose(0, 1)
+    hidden = values[f"decoder.layers.{last}.0.hidden"].value.transpose(0, 1)
+    if "cross_attention.output" not in values:
+        yield "output", hidden
+    else:
+        yield "attentional", (values["cross_attention.output"].value + model.beside(hidden)).tanh()
+        yield "output", values["attentional"].value
+    if getattr(model.config, "input_feeding", False):
+        outputs = values["output"].value.transpose(0, 1)
+        below = torch.cat([below, torch.cat([torch.zeros_like(outputs[:1]), outputs[:-1]])], dim=-1)
+    yield from _layers_wiring(model.decoder, "decoder", cell, below, values, start)
 
 
 FAMILIES: dict[str, Family] = {
     **{name: _recurrent(name) for name in ("rnn", "lstm", "gru")},
+    **{name: _seq2seq(name, seq2seq) for name in ("rnn-seq2seq", "gru-seq2seq", "lstm-seq2seq")},
+    **{
+        name: _seq2seq(name, seq2seq_attention)
+        for name in ("rnn-seq2seq-attention", "gru-seq2seq-attention", "lstm-seq2seq-attention")
+    },
     "transformer": Family(
         config=_transformer_config,
         inputs=PairInputs(),
-        dependencies={("source", "source"): full, ("target", "source"): full, ("target", "target"): causal},
+        dependencies=lambda config: {
+            ("source", "source"): full,
+            ("target", "source"): full,
+            ("target", "target"): causal,
+        },
         symmetric=("source",),
         attention={
             "encoder.*.attention": ("source", "source"),

@@ -38,7 +38,7 @@ def test_outputs_depend_on_exactly_the_declared_inputs(case: Case) -> None:
             for side, gradient in zip(leaves, gradients, strict=True):
                 found = torch.zeros_like(masks[side]) if gradient is None else (gradient != 0).any(-1)
                 expected = torch.zeros_like(masks[side])
-                if (declared := case.family.dependencies.get((out, side))) is not None:
+                if (declared := case.dependencies.get((out, side))) is not None:
                     expected[row] = declared(hidden.shape[1], masks[side].shape[1])[t] & masks[side][row]
                 assert torch.equal(found, expected), f"d {out}[{row}, {t}] / d {side}:\n{found.int()}"
 
@@ -54,7 +54,7 @@ def test_a_change_leaves_outputs_that_may_not_depend_on_it_bit_equal(case: Case)
             after = case.outputs([other])[0]
             for out in before:
                 length = len(before[out])
-                declared = case.family.dependencies.get((out, side))
+                declared = case.dependencies.get((out, side))
                 may = torch.zeros(length, dtype=torch.bool)
                 if declared is not None:
                     may = declared(length, len(example[side]))[:, place]
@@ -144,7 +144,7 @@ def test_without_positions_order_does_not_matter_and_with_them_it_does(case: Cas
 
         before, after = case.outputs([example])[0], case.outputs([turned])[0]
         for out, hidden in expect(before).items():
-            if (out, side) in case.family.dependencies:
+            if (out, side) in case.dependencies:
                 assert (hidden - after[out]).abs().max() > 1e-6, f"{out} knows no order of {side}"
         with positions_at_zero(case.model):
             before, after = case.outputs([example])[0], case.outputs([turned])[0]
