@@ -8,6 +8,7 @@ from keifu.cli.columns import wrapped
 from keifu.training.journal import clock
 from keifu.training.lessons import TranslationLesson
 from keifu.training.memory import gigabytes
+from keifu.training.model_card import layers
 from keifu.training.run import Run
 
 _LONGEST = 10_000  # columns of an entry; paths may be long
@@ -73,7 +74,7 @@ def _model(run: Run) -> Iterator[str]:
     count = sum(parameter.numel() for parameter in run.learner.network.parameters())
     yield from _entry(
         "model",
-        f"{model.name}, {model.n_layers} layers, d_model {model.d_model}, {count:,} parameters, "
+        f"{model.name}, {layers(model)}, d_model {model.d_model}, {count:,} parameters, "
         f"{tokenizer.vocab_size:,} tokens in the vocabulary ({tokenizer.kind})",
     )
     precision = str(run.learner.dtype).removeprefix("torch.")

@@ -9,7 +9,7 @@ RunArgument = Annotated[
     Path, typer.Argument(metavar="RUN", help="A run folder, one of its checkpoints, or a model folder.")
 ]
 DataOption = Annotated[
-    str, typer.Option(metavar="SPEC", help="test.en,test.ja or test.tsv or a name with a part (multi30k-en-de:test).")
+    str, typer.Option(metavar="SPEC", help="test.en,test.ja or other.txt or a name with a part (multi30k-en-de:test).")
 ]
 ModelName = Annotated[str | None, typer.Option(metavar="NAME", help="A model of the family (see keifu models).")]
 Valid = Annotated[str | None, typer.Option(metavar="SPEC", help="Data to choose the best checkpoint on.")]

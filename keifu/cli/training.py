@@ -36,9 +36,9 @@ from keifu.errors import ConfigError
 
 @app.command()
 def train(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="What to learn: translation.")],
+    task: Annotated[str, typer.Argument(metavar="TASK", help="What to learn: translation or language-modeling.")],
     data: Annotated[
-        str | None, typer.Option(metavar="SPEC", help="train.en,train.ja or corpus.tsv or a name (see keifu datasets).")
+        str | None, typer.Option(metavar="SPEC", help="train.en,train.ja or book.txt or a name (see keifu datasets).")
     ] = None,
     model: ModelName = None,
     valid: Valid = None,
@@ -92,7 +92,7 @@ def train(
 
 @app.command()
 def check(
-    data: Annotated[str, typer.Argument(metavar="SPEC", help="train.en,train.ja or corpus.tsv or a name.")],
+    data: Annotated[str, typer.Argument(metavar="SPEC", help="train.en,train.ja or book.txt or a name.")],
     valid: Valid = None,
     task: Annotated[str, typer.Option(metavar="TASK", help="What would be learned.")] = "translation",
     model: ModelName = None,

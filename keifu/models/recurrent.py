@@ -135,7 +135,3 @@ class RecurrentNetwork(nn.Module):
     def output_embedding(self) -> nn.Parameter | None:
         """The matrix that the vocabulary head shares; None where embeddings are not tied."""
         return self.embedding.tokens if self.config.tie_embeddings else None
-
-    @property
-    def longest(self) -> None:
-        """The most tokens that it can read: there is no bound."""

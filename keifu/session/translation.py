@@ -237,13 +237,16 @@ class Translator(Model):
     def _alignment(self, data: PairData) -> dict[str, Any]:
         """The alignment error of the decoder layer that has the smallest on 500 pairs of builtin:enja:dev.
 
-        Empty where the words' alignment is not known, or where the model reads the texts in another form.
+        Empty where the words' alignment is not known, where the model reads the texts in another form, or where it does
+        not attend to the source.
         """
         written = self.normalisation.source
         if any(pair.alignment is None or written(pair.source) != pair.source for pair in data.pairs):
             return {}
         dev = load_pairs("builtin:enja:dev", None, *data.languages).pairs[:_ALIGNMENT_PAIRS]
         on_dev = alignment_errors(self.network, self.task, dev)
+        if not on_dev:
+            return {}
         layer = min(range(len(on_dev)), key=lambda layer: on_dev[layer])
         error = alignment_errors(self.network, self.task, data.pairs)[layer]
         return {"alignment_error": error, "alignment_layer": layer, "alignment_layer_chosen_on": "builtin:enja:dev"}

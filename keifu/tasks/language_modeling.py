@@ -54,7 +54,6 @@ class LanguageModeling:
     selects_by = "-loss"
     tokenizer: Tokenizer
     reading: str = "documents"
-    label_smoothing: float = 0.0
 
     def head(self, model: Any) -> VocabularyHead:
         """Scores over the vocabulary; shares the model's embedding where the model ties them."""
@@ -85,7 +84,7 @@ class LanguageModeling:
         output = model(batch.inputs)
         mask = batch.inputs.mask
         targets = batch.targets[mask]
-        total, surprise = head.cross_entropy(output.hidden[mask], targets, self.label_smoothing)
+        total, surprise = head.cross_entropy(output.hidden[mask], targets, 0.0)
         for penalty in output.penalties:
             total = total + penalty * len(targets)
         return Loss(total, surprise, len(targets), output.state if batch.goes_on else None)

@@ -18,7 +18,7 @@ def model_card(path: Path, settings: Settings, selects_by: str) -> str:
     lines = [
         f"# {path.name}",
         "",
-        f"A `{model.name}` ({model.n_layers} layers, d_model {model.d_model}) for {task}{between}.",
+        f"A `{model.name}` ({layers(model)}, d_model {model.d_model}) for {task}{between}.",
         "",
         f"- Learned from: `{train['spec']}`, {_amount(train)}, SHA-256 `{train['sha256'][:16]}…`",
         f"- Best checkpoint chosen on: {valid['spec']} ({_amount(valid)})",
@@ -33,6 +33,11 @@ def model_card(path: Path, settings: Settings, selects_by: str) -> str:
         ]
     commands = [command_to_use(path, task), f"keifu resume {path} --max-time +20m"]
     return "\n".join([*lines, "", "```", *commands, "```", ""])
+
+
+def layers(model: Any) -> str:
+    """How many a model has, in words."""
+    return f"{model.n_layers} layer{'s' if model.n_layers > 1 else ''}"
 
 
 def command_to_use(path: Path, task: str) -> str:

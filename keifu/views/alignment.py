@@ -19,7 +19,8 @@ def alignment_errors(model: nn.Module, task: Any, pairs: Sequence[Pair]) -> list
     The references are read with teacher forcing. A layer's weights are averaged over its heads; row t is the step
     that predicts target token t; weights of the pieces of a source word are summed, rows of the pieces of a target
     word averaged. Target words without a link are not scored, and attention on [EOS] and on pieces outside every
-    word is not counted. This is not the alignment error rate of Och and Ney (2003).
+    word is not counted. Empty where the model does not attend to the source. This is not the alignment error rate of
+    Och and Ney (2003).
     """
     wrong: Tensor | None = None
     scored = 0
@@ -30,6 +31,8 @@ def alignment_errors(model: nn.Module, task: Any, pairs: Sequence[Pair]) -> list
         batch = task.batch(encoded, encoded.rows()).to(device)
         with Recorder(model, ["*cross_attention.weights"]) as recorder:
             model(batch.inputs)
+        if not recorder.values():
+            return []
         layers = torch.stack([recorded.value.float().mean(1) for recorded in recorder.values().values()]).cpu()
         for row, pair in enumerate(chunk):
             assert pair.alignment is not None, "alignment errors need pairs whose alignment is known"

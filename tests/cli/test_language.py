@@ -72,6 +72,18 @@ def test_a_configuration_is_printed_whole_and_taken_again(
     assert f"name: {model}" in taken.out
 
 
+def test_training_may_begin_with_another_models_weights(run: Path, book: str, tmp_path: Path, keifu: Command) -> None:
+    small = set_arguments({"training": SMALL["training"], "data": {"window": 10}})
+    given = ("--data", book, "--init", run, "--max-steps", 1, "--out", tmp_path / "run", *small)
+    assert keifu("train", "language-modeling", *given).code == 0
+    losses = []
+    for name in (run, tmp_path / "run"):
+        report = json.loads(keifu("evaluate", name, "--data", book, "--json").out)
+        losses.append(report["loss"])
+        assert load(name, "cpu").model_config.name == "gru"
+    assert abs(losses[0] - losses[1]) < 2  # the one reads documents, the other a stream
+
+
 def test_texts_go_on_from_arguments_and_from_lines(run: Path, keifu: Command) -> None:
     options = ("--temperature", 0, "--max-tokens", 8)
     one = keifu("generate", run, "the cat", *options)

@@ -9,7 +9,7 @@ import torch
 from keifu.data.batches import Sampler
 from keifu.data.examples import Pair
 from keifu.generation.translation import Decoding, translate
-from keifu.models import LINEAGE
+from keifu.models import LINEAGE, architecture
 from keifu.tasks.translation import Translation
 from keifu.text import Tokenizer
 from keifu.training.loop import Learner, take_step
@@ -22,37 +22,40 @@ DIGITS = "31602574"
 MODELS = [name for name, ancestor in LINEAGE.items() if "translation" in ancestor.tasks]
 
 
-def _word(rng: random.Random) -> str:
-    return "".join(rng.choice(LETTERS) for _ in range(rng.randint(1, 7)))
+SIZES = {"d_model": 64, "n_layers": 2, "n_heads": 4, "d_ff": 128, "dropout": 0.0}
 
 
-def copied(rng: random.Random) -> Pair:
+def copied(word: str) -> str:
     """The same again: attention must find its own place."""
-    word = _word(rng)
-    return Pair(word, word)
+    return word
 
 
-def reversed_(rng: random.Random) -> Pair:
+def reversed_(word: str) -> str:
     """From the last to the first: attention must walk backwards from an end that it has to find."""
-    word = _word(rng)
-    return Pair(word, word[::-1])
+    return word[::-1]
 
 
-def looked_up(rng: random.Random) -> Pair:
+def looked_up(word: str) -> str:
     """Each letter's digit: a table that only the weights can hold."""
-    word = _word(rng)
-    return Pair(word, "".join(DIGITS[LETTERS.index(letter)] for letter in word))
+    return "".join(DIGITS[LETTERS.index(letter)] for letter in word)
+
+
+def _words(rng: random.Random, longest: int) -> list[str]:
+    """Different words of 1 to `longest` letters."""
+    return list({"".join(rng.choices(LETTERS, k=rng.randint(1, longest))): None for _ in range(5000)})
 
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize(("task", "steps"), [(copied, 400), (reversed_, 500), (looked_up, 400)])
-def test_a_small_model_learns(model: str, task: Callable[[random.Random], Pair], steps: int) -> None:
-    rng = random.Random(0)
-    pairs = list({pair.source: pair for pair in (task(rng) for _ in range(5000))}.values())
+def test_a_small_model_learns(model: str, task: Callable[[str], str], steps: int) -> None:
+    attends = "seq2seq" not in model or model.endswith("-attention")
+    # What passes through a single vector in so few steps is shorter.
+    pairs = [Pair(word, task(word)) for word in _words(random.Random(0), longest=7 if attends else 4)]
     held_out, pairs = pairs[:200], pairs[200:]
     tokenizer = Tokenizer.train([LETTERS + DIGITS], "character", 100)
+    fields = architecture(model).Config.model_fields
     overrides = {
-        "model": {"d_model": 64, "n_layers": 2, "n_heads": 4, "d_ff": 128, "dropout": 0.0},
+        "model": {key: value for key, value in SIZES.items() if key in fields},
         "training": {"max_steps": steps, "learning_rate": 0.003, "label_smoothing": 0.0},
     }
     settings = resolve_settings("translation", model, overrides=overrides).with_model(vocab_size=tokenizer.vocab_size)

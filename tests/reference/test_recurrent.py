@@ -23,7 +23,7 @@ class Reference(nn.Module):
     def __init__(self, ours: RecurrentNetwork, head: Tensor) -> None:
         super().__init__()
         config, width = ours.config, ours.d_output
-        self.embedding = nn.Embedding.from_pretrained(ours.embedding.weight.detach().clone(), freeze=False)
+        self.embedding = nn.Embedding.from_pretrained(ours.embedding.tokens.detach().clone(), freeze=False)
         self.recurrent = PEERS[config.name](config.d_model, width, config.n_layers, batch_first=True)
         self.output = nn.Linear(width, len(head), bias=False)
         with torch.no_grad():
@@ -72,7 +72,7 @@ def test_scores_loss_and_gradients_are_those_of_torch(name: str, seed: int) -> N
     torch.testing.assert_close(loss, expected, rtol=0, atol=1e-5)
     loss.backward()
     expected.backward()
-    pairs = [(model.embedding.weight, reference.embedding.weight), (head.weight, reference.output.weight)]
+    pairs = [(model.embedding.tokens, reference.embedding.weight), (head.weight, reference.output.weight)]
     for number, (block,) in enumerate(model.recurrent.layers):
         pairs.append((block.input.weight, getattr(reference.recurrent, f"weight_ih_l{number}")))
         pairs.append((block.recurrent, getattr(reference.recurrent, f"weight_hh_l{number}")))

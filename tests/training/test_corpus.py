@@ -8,7 +8,7 @@ from keifu.data.examples import Pair
 from keifu.data.pairs import NONE_BLANK
 from keifu.errors import ConfigError, DataError
 from keifu.training.corpus import load_corpus
-from keifu.training.settings import Data
+from keifu.training.settings import Data, TextData
 from tests.tiny import pairs, write
 
 
@@ -54,3 +54,34 @@ def test_blank_lines_of_a_file_are_told_once(tmp_path: Path) -> None:
     corpus = load_corpus(Data(train=write(tmp_path, texts)))
     assert (corpus.train.blank.one, corpus.train.blank.both) == (1, 1)
     assert corpus.valid.blank == NONE_BLANK
+
+
+# ---- text --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "reading", "held_out", "valid_is"),
+    [
+        ("".join(f"{n}\n" for n in range(100)), "documents", "95\n96\n97\n98\n99\n", "the last 5 documents of {}"),
+        ("a\nb\n", "documents", "b\n", "the last document of {}"),
+        ("a b c d e\n\n" * 20, "stream", "a b c d e\n\n", "the last 11 characters of {}"),
+    ],
+)
+def test_the_end_of_a_text_is_held_out(text: str, reading: str, held_out: str, valid_is: str, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(text, "utf-8")
+    corpus = load_corpus(TextData(train=str(tmp_path / "a.txt")))
+    assert corpus.reading == reading
+    assert corpus.train.text + corpus.valid.text == text
+    assert corpus.valid.text == held_out
+    assert corpus.valid_is == valid_is.format(tmp_path / "a.txt")
+    other = load_corpus(TextData(train=str(tmp_path / "a.txt"), reading="stream", valid=f"{tmp_path / 'a.txt'}[:1]"))
+    assert (other.reading, other.train.text) == ("stream", text)
+    assert other.valid.text == text[: len(other.valid.text)]
+
+
+def test_too_little_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("only one line\n", "utf-8")
+    with pytest.raises(ConfigError, match=r"no data to train on; name it with --data, for example --data book\.txt"):
+        load_corpus(TextData())
+    with pytest.raises(DataError, match="too little text; some of it must be kept"):
+        load_corpus(TextData(train=str(tmp_path / "a.txt")))
