@@ -9,6 +9,7 @@ from torch import nn
 
 from keifu.data.batches import Sequences, length_mask
 from keifu.generation.sampling import Sampling, sample
+from keifu.tasks.language_modeling import LanguageModeling
 from keifu.text import Tokenizer
 
 _UNDECIDED = "\ufffd"  # what stands for a character of which not all bytes are written yet
@@ -31,7 +32,7 @@ class Continued:
 def continue_texts(
     model: Any,
     head: nn.Module,
-    tokenizer: Tokenizer,
+    task: LanguageModeling,
     prompts: Sequence[str],
     settings: Sampling,
     seed: int = 0,
@@ -43,6 +44,7 @@ def continue_texts(
     soon as characters are whole.
     """
     found: list[Continued] = []
+    tokenizer = task.tokenizer
     for begin in range(0, len(prompts), settings.batch_size):
         some = prompts[begin : begin + settings.batch_size]
         dice = [np.random.default_rng([seed, begin + place]) for place in range(len(some))]
@@ -51,9 +53,10 @@ def continue_texts(
         read = Sequences([tokenizer.bos_id, *writer.ids] for writer in writers)
         prompt = read.padded(np.arange(len(some)), tokenizer.pad_id).to(device)
         mask = length_mask(read.lengths).to(device)
-        never = (tokenizer.pad_id, tokenizer.unk_id, tokenizer.bos_id)
         state = model.start(len(some))
-        for tokens in sample(model.step, head, state, prompt, mask, settings, dice, tokenizer.eos_id, never):
+        for tokens in sample(
+            model.step, head, state, prompt, mask, settings, dice, tokenizer.eos_id, task.never_written
+        ):
             for place, (writer, token) in enumerate(zip(writers, tokens, strict=True)):
                 if piece := writer.take(token):
                     on_text(begin + place, piece)

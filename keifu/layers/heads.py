@@ -1,5 +1,6 @@
 """Heads turn hidden vectors into what a task asks for. A task chooses its head; the head is saved with the model."""
 
+import torch
 from torch import Tensor, nn
 
 from keifu.layers.linear import affine
@@ -16,6 +17,14 @@ class VocabularyHead(nn.Module):
     def __init__(self, weight: nn.Parameter) -> None:
         super().__init__()
         self.weight = weight
+
+    @classmethod
+    def beside(cls, shared: nn.Parameter | None, vocab_size: int, width: int) -> "VocabularyHead":
+        """A head with the matrix that a model shares, or with a fresh one."""
+        if shared is None:
+            shared = nn.Parameter(torch.empty(vocab_size, width))
+            nn.init.normal_(shared, std=width**-0.5)
+        return cls(shared)
 
     def forward(self, hidden: Tensor) -> Tensor:
         return affine(hidden, self.weight)

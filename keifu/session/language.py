@@ -66,7 +66,7 @@ class LanguageModel(Model):
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
         settings = self.sampling_with(**sampling)
         every = [one for one in prompts for _ in range(samples)]
-        found = continue_texts(self.network, self.head, self.tokenizer, every, settings, seed, on_text)
+        found = continue_texts(self.network, self.head, self.task, every, settings, seed, on_text)
         texts: list[Continued | str] = [one if details else one.whole for one in found]
         if samples == 1:
             return texts[0] if isinstance(prompt, str) else texts

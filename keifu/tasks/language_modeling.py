@@ -57,11 +57,13 @@ class LanguageModeling:
 
     def head(self, model: Any) -> VocabularyHead:
         """Scores over the vocabulary; shares the model's embedding where the model ties them."""
-        shared = model.output_embedding
-        if shared is None:
-            shared = nn.Parameter(torch.empty(self.tokenizer.vocab_size, model.d_output))
-            nn.init.normal_(shared, std=model.d_output**-0.5)
-        return VocabularyHead(shared)
+        return VocabularyHead.beside(model.output_embedding, self.tokenizer.vocab_size, model.d_output)
+
+    @property
+    def never_written(self) -> tuple[int, ...]:
+        """The tokens that a text does not hold; one long text does not end either."""
+        end = () if self.reading == "documents" else (self.tokenizer.eos_id,)
+        return (self.tokenizer.pad_id, self.tokenizer.unk_id, self.tokenizer.bos_id, *end)
 
     def encode(self, texts: Sequence[str]) -> Windows:
         """Each text as one window."""

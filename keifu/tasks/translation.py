@@ -132,11 +132,7 @@ class Translation:
 
     def head(self, model: Any) -> VocabularyHead:
         """Scores over the vocabulary; shares the model's embedding where the model ties them."""
-        shared = model.output_embedding
-        if shared is None:
-            shared = nn.Parameter(torch.empty(self.tokenizer.vocab_size, model.config.d_model))
-            nn.init.normal_(shared, std=model.config.d_model**-0.5)
-        return VocabularyHead(shared)
+        return VocabularyHead.beside(model.output_embedding, self.tokenizer.vocab_size, model.config.d_model)
 
     def encode(self, pairs: Sequence[Pair]) -> EncodedPairs:
         """The pairs' tokens; of stored pairs, what encodes them when they are used."""

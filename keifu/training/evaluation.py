@@ -96,7 +96,7 @@ def evaluate_language(
     few = sampling.model_copy(update={"max_tokens": min(sampling.max_tokens, _WRITTEN_TOKENS)})
     with learner.used_weights(), autocast(learner.device, learner.dtype):
         surprise = task.surprise(learner.model, learner.head, texts, before_batch)
-        written = continue_texts(learner.model, learner.head, task.tokenizer, [""] * _WRITTEN, few)
+        written = continue_texts(learner.model, learner.head, task, [""] * _WRITTEN, few)
     metrics = language_scores(surprise, int(texts.lengths.sum()), characters)
     samples = [(text.text,) for text in written]
     return Evaluation(learner.step, metrics, samples, time.perf_counter() - began)

@@ -14,11 +14,11 @@ import sacrebleu
 
 from keifu.cli.commands import app
 from keifu.config import read_yaml
-from keifu.session import Model, TrainedRun, load
+from keifu.session import Model, TrainedRun, Translator, load
 from keifu.tasks.translation import Translation
 from keifu.text import Tokenizer
 from keifu.training.run import Run
-from keifu.training.settings import Data, Training, resolve_settings
+from keifu.training.settings import SCHEMAS, default_model, resolve_settings
 from tests.cli.conftest import Command
 from tests.tiny import pairs, set_arguments, write
 
@@ -414,7 +414,7 @@ def test_an_output_with_line_feeds_stays_one_line(
     def found(self: Model, texts: list[str], **_: object) -> list[Any]:
         return [type("Found", (), {"text": "one\ntwo\r\nthree\r", "score": 0.0, "complete": True})() for _ in texts]
 
-    monkeypatch.setattr(Model, "translate", found)
+    monkeypatch.setattr(Translator, "translate", found)
     assert keifu("translate", trained.path, "x", "y").out == "one two three\n" * 2
 
 
@@ -493,7 +493,7 @@ def test_models_lists_the_family(keifu: Command) -> None:
     assert [entry["year"] for entry in found] == sorted(entry["year"] for entry in found)
     for entry in found:
         assert all(text in plain for text in (entry["name"], str(entry["year"]), entry["paper"], entry["added"]))
-        assert "translation" in entry["tasks"]
+        assert set(entry["tasks"]) <= set(SCHEMAS)
 
 
 @pytest.mark.parametrize("preset", [None, "tiny", "small", "base"])
@@ -511,10 +511,12 @@ def test_config_prints_what_train_accepts_unchanged(
         assert dry.code == 0
 
 
-def test_config_documents_every_field(keifu: Command) -> None:
-    lines = keifu("config", "translation", "transformer").out.splitlines()
-    settings = resolve_settings("translation", "transformer")
-    assert {type(section) for section in settings.sections.values()} >= {Data, Training}
+@pytest.mark.parametrize("task", SCHEMAS)
+def test_config_documents_every_field(task: str, keifu: Command) -> None:
+    model = default_model(task)
+    lines = keifu("config", task, model).out.splitlines()
+    settings = resolve_settings(task, model)
+    assert {type(section) for section in settings.sections.values()} >= set(SCHEMAS[task].values())
     for section in settings.sections.values():
         for name in type(section).model_fields:
             places = [number for number, line in enumerate(lines) if line.startswith(f"  {name}:")]
@@ -524,7 +526,7 @@ def test_config_documents_every_field(keifu: Command) -> None:
 
 def test_config_refuses_unknown_names(keifu: Command) -> None:
     assert_one_message(keifu("config", "tagging", "transformer"), 2, "task 'tagging' is not known")
-    assert_one_message(keifu("config", "translation", "lstm"), 2, "model 'lstm' is not known")
+    assert_one_message(keifu("config", "translation", "gtp"), 2, "model 'gtp' is not known")
     assert_one_message(keifu("config", "translation", "transformer", "--preset", "x"), 2, "preset 'x' is not known")
 
 

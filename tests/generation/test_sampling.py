@@ -138,11 +138,11 @@ def model(request: pytest.FixtureRequest) -> Any:
     network = RecurrentNetwork(Config(name="gru", vocab_size=tokenizer.vocab_size, d_model=12)).eval()
     scatter(network, 0)
     head = LanguageModeling(tokenizer).head(network)
-    return network, head, tokenizer
+    return network, head, LanguageModeling(tokenizer)
 
 
 def test_a_text_hangs_on_its_dice_alone_and_streams_to_the_same(model: Any) -> None:
-    network, head, tokenizer = model
+    network, head, task = model
     prompts = ["吾輩は", "", "I am", "どこで生れたか", "a cat"]
     settings = Sampling(max_tokens=40, temperature=1.5)
     pieces: list[str] = [""] * len(prompts)
@@ -150,22 +150,22 @@ def test_a_text_hangs_on_its_dice_alone_and_streams_to_the_same(model: Any) -> N
     def on_text(place: int, text: str) -> None:
         pieces[place] += text
 
-    together = continue_texts(network, head, tokenizer, prompts, settings, 7, on_text)
+    together = continue_texts(network, head, task, prompts, settings, 7, on_text)
     for one, piece in zip(together, pieces, strict=True):
         assert one.text.startswith(piece)
         assert set(one.text[len(piece) :]) <= {"\ufffd"}  # a character that was cut in its middle
         assert len(one.tokens) == 40 or one.complete
-    apart = continue_texts(network, head, tokenizer, prompts, settings.model_copy(update={"batch_size": 2}), 7)
+    apart = continue_texts(network, head, task, prompts, settings.model_copy(update={"batch_size": 2}), 7)
     assert [one.tokens for one in apart] == [one.tokens for one in together]
-    assert [one.tokens for one in continue_texts(network, head, tokenizer, prompts, settings, 8)] != [
+    assert [one.tokens for one in continue_texts(network, head, task, prompts, settings, 8)] != [
         one.tokens for one in together
     ]
 
 
 def test_greedy_text_is_the_likeliest_token_of_the_whole_text_each_time(model: Any) -> None:
-    network, head, tokenizer = model
-    [one] = continue_texts(network, head, tokenizer, ["I am"], Sampling(max_tokens=15, temperature=0))
-    ids = [tokenizer.bos_id, *tokenizer.encode("I am")]
+    network, head, task = model
+    [one] = continue_texts(network, head, task, ["I am"], Sampling(max_tokens=15, temperature=0))
+    ids = [task.tokenizer.bos_id, *task.tokenizer.encode("I am")]
     for token in one.tokens:
         hidden, _ = network.step(torch.tensor([ids]), network.start(1))
         scores = head(hidden[0, -1])
@@ -173,6 +173,16 @@ def test_greedy_text_is_the_likeliest_token_of_the_whole_text_each_time(model: A
         assert token == int(scores.argmax())
         ids.append(token)
     assert one.whole == "I am" + one.text
+
+
+def test_one_long_text_does_not_end_itself(model: Any) -> None:
+    network, head, task = model
+    with torch.no_grad():
+        head.weight[EOS] = 0
+        stopping = Sampling(max_tokens=300, temperature=100.0)
+        assert any(one.complete for one in continue_texts(network, head, task, [""] * 30, stopping))
+        stream = LanguageModeling(task.tokenizer, "stream")
+        assert not any(one.complete for one in continue_texts(network, head, stream, [""] * 30, stopping))
 
 
 @pytest.mark.parametrize("kind", ["character", "bpe", "byte-bpe", "word"])
