@@ -25,8 +25,8 @@ def models(json_: Json = False) -> None:
         if json_:
             print(json.dumps(asdict(ancestor), ensure_ascii=False))
         else:
-            print(f"{ancestor.name:12} {ancestor.year}  {ancestor.paper}\n{'':18}{ancestor.added}")
-            print(f"{'':18}tasks: {', '.join(ancestor.tasks)}")
+            print(f"{ancestor.year}  {ancestor.name}\n{'':6}{ancestor.paper}\n{'':6}{ancestor.added}")
+            print(f"{'':6}tasks: {', '.join(ancestor.tasks)}")
 
 
 @app.command()
