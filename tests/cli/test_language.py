@@ -1,6 +1,7 @@
 """Language models on the command line: trained, gone on with, measured, used; and what they cannot do is refused."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,20 @@ def test_texts_go_on_from_arguments_and_from_lines(run: Path, keifu: Command) ->
     assert set(lines[0]) == {"prompt", "text", "tokens", "complete"}
     model = load(run, "cpu")
     assert model.generate("the cat", temperature=0, max_tokens=8) == one.out.removesuffix("\n")
+
+
+def test_a_single_text_appears_on_a_terminal_as_it_is_written(
+    run: Path, keifu: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("--temperature", 0, "--max-tokens", 8)
+    expected = keifu("generate", run, "the cat", *options).out
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    written: list[str] = []
+    write = sys.stdout.write
+    monkeypatch.setattr(sys.stdout, "write", lambda text: written.append(text) or write(text))
+    assert keifu("generate", run, "the cat", *options).out == expected
+    assert written[0] == "the cat"
+    assert len(written) > 4
 
 
 def test_the_seed_decides_and_samples_differ(run: Path, keifu: Command) -> None:
