@@ -6,27 +6,22 @@ hang on its batch. Sums are exact, and rescaled to float32. (Vector-wise quantis
 "LLM.int8()", section 2.2; for translation Bhandare et al. 2019, arXiv:1906.00532.)
 """
 
-from pathlib import Path
-
 import torch
 from torch import Tensor, nn
 
 from keifu.layers.heads import VocabularyHead
 from keifu.layers.linear import Linear
+from keifu.layers.processor import has_any
 
 _STEPS = 127  # on either side of zero
-_INSTRUCTIONS = ("avx512_vnni", "avx_vnni", "amx_int8")
 
 
 def multiplies_int8() -> bool:
     """Whether this processor multiplies eight-bit integers in hardware, and PyTorch has the operators. Unknown counts
     as no: without such instructions sums may overflow.
     """
-    try:
-        flags = Path("/proc/cpuinfo").read_text("utf-8").split()
-    except OSError:
-        return False
-    return any(name in flags for name in _INSTRUCTIONS) and hasattr(torch.ops.onednn, "qlinear_pointwise")
+    has = has_any("avx512_vnni", "avx_vnni", "amx_int8")
+    return has and hasattr(torch.ops.onednn, "qlinear_pointwise")
 
 
 def quantise(model: nn.Module) -> None:

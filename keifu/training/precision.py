@@ -7,17 +7,16 @@ float32 otherwise. Weights and the optimiser's state are always float32: bfloat1
 """
 
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 import torch
 
 from keifu.errors import ConfigError
+from keifu.layers.processor import has_any
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 _NARROWEST = 128
-_INSTRUCTIONS = {"amx_bf16", "avx512_bf16"}  # as Linux names them
 _DEVICES = ("cpu", "cuda", "mps")
 
 
@@ -52,7 +51,4 @@ def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager
 
 def multiplies_bf16() -> bool:
     """Whether this processor multiplies bfloat16 matrices in hardware. Unknown counts as no."""
-    try:
-        return bool(_INSTRUCTIONS & set(Path("/proc/cpuinfo").read_text().split()))
-    except OSError:
-        return False
+    return has_any("amx_bf16", "avx512_bf16")

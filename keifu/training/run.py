@@ -138,7 +138,9 @@ class Run:
             within = plan(self.deadline - now, speed, training, evaluations)
             if within.steps == 0 or abs(within.steps - left) <= _TOLERATED * left:
                 return None
-            more = {"max_steps": step + within.steps, "evaluate_every": within.evaluate_every}
+            more: dict[str, Any] = {"max_steps": step + within.steps, "evaluate_every": within.evaluate_every}
+            if step >= (warmup := training.warmup * training.max_steps):  # it is over, and stays so
+                more["warmup"] = warmup / more["max_steps"]
             self.settings = self.settings.with_training(**more)
             self.write_settings()  # only now: a run that goes on from an older checkpoint does as this one did
             planned: Training = self.settings.training

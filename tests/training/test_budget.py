@@ -155,6 +155,7 @@ def test_a_run_whose_steps_take_longer_or_shorter_than_measured_is_planned_anew_
     assert (planned[-1] > 1.5 * first) if wrong > 1 else (planned[-1] < 0.75 * first)
     frozen = read_yaml(tmp_path / "run" / "config.yaml")[0]["training"]
     assert frozen["max_steps"] == planned[-1] == run.settings.training.max_steps
+    assert frozen["warmup"] * frozen["max_steps"] == pytest.approx(0.05 * first)  # over by then, so it stays as it was
     last = events[-1]
     assert isinstance(last, Finished)
     assert last.step > 0.7 * planned[-1]  # all of them, unless the machine has become busier since the last plan
