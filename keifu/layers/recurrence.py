@@ -165,9 +165,8 @@ class _Block(nn.Module):
             turned = torch.where(turned < 0, torch.arange(len(x), device=x.device)[:, None], turned)
             x = x[turned, places]
         taken = self.run(self.input(x), state)
-        last = tuple(
-            torch.cat([before[None], part])[lengths, places] for before, part in zip(state, taken, strict=True)
-        )
+        ends, some = (lengths - 1).clamp(min=0), (lengths > 0)[:, None]
+        last = tuple(torch.where(some, part[ends, places], old) for part, old in zip(taken, state, strict=True))
         outputs = taken[0]
         return (outputs[turned, places] if self.backward else outputs), last
 
