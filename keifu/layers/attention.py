@@ -148,7 +148,7 @@ class SingleAttention(nn.Module):
 
     def __init__(self, likeness: Literal["dot", "general", "additive"], d_model: int) -> None:
         super().__init__()
-        self.n_heads, self.d_head = 1, d_model
+        self.d_head = d_model
         self.key = nn.Identity() if likeness == "dot" else Linear(d_model, d_model, bias=False)
         self.query = Linear(d_model, d_model) if likeness == "additive" else nn.Identity()
         self.likeness = nn.Parameter(torch.empty(d_model)) if likeness == "additive" else None

@@ -12,6 +12,7 @@ from keifu.layers.recurrence import CELLS, Recurrent, RecurrentState
 from keifu.trace import Recorder
 from tests.properties.families import scatter
 from tests.properties.test_gradients import check, normal
+from tests.torch_layers import as_torch
 
 DIRECTIONS = ("forward", "bidirectional", "alternating")
 LENGTHS = torch.tensor([6, 3, 0, 1])
@@ -65,27 +66,10 @@ def _recorded(network: Recurrent, x: Tensor) -> Tensor:
     return outputs
 
 
-TORCH = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
-
-
-def as_in_torch(network: Recurrent, cell: str, bidirectional: bool) -> nn.RNNBase:
-    """torch's layers with the same weights. torch has a second bias, which only the GRU's candidate needs."""
-    theirs = TORCH[cell](5, 7, len(network.layers), bidirectional=bidirectional, batch_first=True).double()
-    for number, layer in enumerate(network.layers):
-        for block, way in zip(layer, ("", "_reverse"), strict=False):  # type: ignore[call-overload]
-            second = torch.zeros_like(block.input.bias)
-            if cell == "gru":
-                second[-7:] = block.candidate_bias
-            values = (block.input.weight, block.recurrent, block.input.bias, second)
-            for name, value in zip(("weight_ih", "weight_hh", "bias_ih", "bias_hh"), values, strict=True):
-                getattr(theirs, f"{name}_l{number}{way}").data.copy_(value.data)
-    return theirs
-
-
 @pytest.mark.parametrize(("cell", "direction"), [*product(CELLS, DIRECTIONS[:2])], ids=str)
 def test_they_compute_what_torch_computes(cell: str, direction: str) -> None:
     network = layers(cell, direction)
-    theirs = as_in_torch(network, cell, direction == "bidirectional")
+    theirs = as_torch(network, cell, direction == "bidirectional")
     x = normal(4, 6, 5)
     real = LENGTHS > 0  # torch packs no empty rows
     packed = nn.utils.rnn.pack_padded_sequence(x[real], LENGTHS[real], batch_first=True, enforce_sorted=False)

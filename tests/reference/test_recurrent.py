@@ -12,9 +12,9 @@ from keifu.interface import TokenBatch
 from keifu.models.recurrent import Config, RecurrentNetwork
 from keifu.tasks.language_modeling import LanguageModeling
 from tests.properties.families import CONFIGURATIONS, letters, scatter
+from tests.torch_layers import PEERS, as_torch
 
 SEEDS = range(min(CONFIGURATIONS, 20))
-PEERS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 class Reference(nn.Module):
@@ -24,18 +24,10 @@ class Reference(nn.Module):
         super().__init__()
         config, width = ours.config, ours.d_output
         self.embedding = nn.Embedding.from_pretrained(ours.embedding.tokens.detach().clone(), freeze=False)
-        self.recurrent = PEERS[config.name](config.d_model, width, config.n_layers, batch_first=True)
+        self.recurrent = as_torch(ours.recurrent, config.name)
         self.output = nn.Linear(width, len(head), bias=False)
         with torch.no_grad():
             self.output.weight.copy_(head)
-            for number, (block,) in enumerate(ours.recurrent.layers):
-                for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
-                    getattr(self.recurrent, f"{name}_l{number}").zero_()
-                getattr(self.recurrent, f"weight_ih_l{number}").copy_(block.input.weight)
-                getattr(self.recurrent, f"weight_hh_l{number}").copy_(block.recurrent)
-                getattr(self.recurrent, f"bias_ih_l{number}").copy_(block.input.bias)
-                if config.name == "gru":
-                    getattr(self.recurrent, f"bias_hh_l{number}")[2 * width :] = block.candidate_bias
 
     def forward(self, tokens: Tensor) -> Tensor:
         x = self.embedding(tokens) * math.sqrt(self.embedding.embedding_dim)

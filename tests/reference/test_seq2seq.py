@@ -9,14 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from keifu.interface import PairBatch
-from keifu.layers.recurrence import Recurrent
 from keifu.models import seq2seq, seq2seq_attention
 from keifu.tasks.translation import Translation
 from keifu.training.network import make_model
 from tests.properties.families import CONFIGURATIONS, letters, scatter
+from tests.torch_layers import PEERS, as_torch
 
 SEEDS = range(min(CONFIGURATIONS, 20))
-PEERS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 class Reference(nn.Module):
@@ -26,8 +25,8 @@ class Reference(nn.Module):
         super().__init__()
         self.config, self.cell = ours.config, ours.config.name.split("-")[0]
         both = self.config.direction == "bidirectional"
-        self.encoder = _as_torch(ours.encoder.recurrent, self.cell, both)
-        self.decoder = _as_torch(ours.decoder, self.cell, False)
+        self.encoder = as_torch(ours.encoder.recurrent, self.cell, both)
+        self.decoder = as_torch(ours.decoder, self.cell)
         self.source = nn.Parameter(ours.source_embedding.tokens.detach().clone())
         self.target = nn.Parameter(ours.target_embedding.tokens.detach().clone())
         self.head = nn.Parameter(head.detach().clone())
@@ -63,22 +62,6 @@ class Reference(nn.Module):
             scores = torch.einsum("bd,bsd->bs", h, keys) / math.sqrt(h.shape[-1])
         context = torch.einsum("bs,bsd->bd", scores.softmax(-1), memory)
         return (context @ w["output.weight"].T + F.linear(h, *self.beside)).tanh()
-
-
-def _as_torch(ours: Recurrent, cell: str, both: bool) -> nn.RNNBase:
-    first = ours.layers[0][0]
-    width = first.recurrent.shape[1]
-    theirs = PEERS[cell](first.input.in_features, width, len(ours.layers), bidirectional=both, batch_first=True)
-    with torch.no_grad():
-        for number, layer in enumerate(ours.layers):
-            for block, way in zip(layer, ("", "_reverse"), strict=False):
-                second = torch.zeros_like(block.input.bias)
-                if cell == "gru":
-                    second[2 * width :] = block.candidate_bias
-                values = (block.input.weight, block.recurrent, block.input.bias, second)
-                for name, value in zip(("weight_ih", "weight_hh", "bias_ih", "bias_hh"), values, strict=True):
-                    getattr(theirs, f"{name}_l{number}{way}").copy_(value)
-    return theirs
 
 
 def _side_by_side(last: Tensor, layers: int) -> Tensor:
