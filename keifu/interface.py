@@ -49,6 +49,22 @@ class TokenBatch(NamedTuple):
     state: State | None = None
 
 
+class StoryBatch(NamedTuple):
+    """A batch of stories, each with a question, padded on the right.
+
+    facts: token ids of every different fact of the batch, once, `[U, S]`; facts_mask: `[U, S]`, True at real tokens.
+    story: the fact that stands in each place of a row's story `[B, M]`; story_mask: `[B, M]`, True at real facts.
+    question: token ids `[B, T]`; question_mask: `[B, T]`.
+    """
+
+    facts: Tensor
+    facts_mask: Tensor
+    story: Tensor
+    story_mask: Tensor
+    question: Tensor
+    question_mask: Tensor
+
+
 class Output(NamedTuple):
     """What every model's `forward` returns.
 

@@ -69,6 +69,18 @@ def _text_data(run: Run) -> Iterator[str]:
     )
 
 
+def _story_data(run: Run) -> Iterator[str]:
+    report = run.data_report
+    train, valid, facts, unknown = report["train"], report["valid"], report["facts"], report["unknown"]["valid"]
+    amount = f"{train['questions']:,} questions with {report['answers']} answers"
+    length = f"stories of {facts['each']:.1f} facts, at most {facts['longest']}"
+    yield from _entry("data", f"{train['spec']}: {amount}; {length}")
+    if report["cut"]:
+        yield from _entry("cut", f"{report['cut']:,} stories to their latest facts (data.max_facts, model.max_length)")
+    known = f"; unknown to the vocabulary: {unknown:.2%} of its words"
+    yield from _entry("valid", f"{valid['spec']}: {valid['questions']:,} questions, to choose the best model on{known}")
+
+
 def _model(run: Run) -> Iterator[str]:
     model, training, tokenizer = run.settings.model, run.settings.training, run.task.tokenizer
     count = sum(parameter.numel() for parameter in run.learner.network.parameters())
@@ -103,6 +115,7 @@ def _pair_habits(run: Run) -> Iterator[str]:
 _PARTS: dict[str, tuple[Callable[[Run], Iterator[str]], Callable[[Run], Iterator[str]]]] = {
     "translation": (_pair_data, _pair_habits),
     "language-modeling": (_text_data, lambda run: iter(())),
+    "question-answering": (_story_data, lambda run: iter(())),
 }
 """What is said of each task's data, and of how they are written."""
 

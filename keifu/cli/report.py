@@ -2,12 +2,15 @@
 
 from typing import Any
 
+_MOST_FACTS, _LEAST_READ = 3, 0.05  # that are shown of what a hop read
 _UNNAMED = "source to target"  # of data that does not name its languages
 
 
 def evaluation_report(report: dict[str, Any]) -> str:
     """A line a metric; what has to be known of the data stands first."""
-    return _language_report(report) if "bits_per_character" in report else _translation_report(report)
+    if "bits_per_character" in report:
+        return _language_report(report)
+    return _answers_report(report) if "questions" in report else _translation_report(report)
 
 
 def _language_report(report: dict[str, Any]) -> str:
@@ -52,4 +55,37 @@ def _translation_report(report: dict[str, Any]) -> str:
         chosen = f"decoder layer {report['alignment_layer']}, chosen on {report['alignment_layer_chosen_on']}"
         lines.append(f"alignment error {report['alignment_error']:5.1%}   {chosen}")
     lines.append(f"speed          {report['sentences_per_second']:6.1f}   sentences/s")
+    return "\n".join(lines)
+
+
+def _answers_report(report: dict[str, Any]) -> str:
+    low, high = report["accuracy_interval"]
+    lines = [f"{report['data']}: {report['questions']:,} questions", *_role(report)]
+    lines.append(f"accuracy       {report['accuracy']:6.1%}   95 % interval {low:.1%} to {high:.1%}")
+    kinds = report["accuracy_by_kind"]
+    if len(kinds) > 1:
+        for kind, accuracy in kinds.items():
+            lines.append(f"  {kind:12} {accuracy:6.1%}{'   failed' if kind in report['failed'] else ''}")
+        failed = f"{len(report['failed'])} of {len(kinds)} kinds failed (over 5 % wrong)"
+        lines.append(f"mean error     {report['mean_error']:6.1%}   {failed}")
+    lines.append(f"loss           {report['loss']:6.3f}   nats a question")
+    for hop, share in enumerate(report.get("supported_by_hop", []), 1):
+        lines.append(f"hop {hop}          {share:6.1%}   read most of a fact that leads to the answer")
+    lines.append(f"speed          {report['questions_per_second']:6,.0f}   questions/s")
+    return "\n".join(lines)
+
+
+def answer_report(found: Any) -> str:
+    """An answer with its probability, and below it, for each hop, the facts that it read most of."""
+    notes = [f"  note: no training text has {', '.join(map(repr, found.unknown))}"] if found.unknown else []
+    if found.answer is None:
+        lacking = ", ".join(map(repr, found.missing))
+        return "\n".join([f"{found.question}  no answer: the story says nothing of {lacking}", *notes])
+    lines = [f"{found.question}  {found.answer}  ({found.probability:.1%})", *notes]
+    for number, hop in enumerate(found.weights, 1):
+        order = sorted(range(len(hop)), key=lambda place: -hop[place])[:_MOST_FACTS]
+        read = [place for place in order if hop[place] >= _LEAST_READ] or order[:1]
+        for place in read:
+            name = f"hop {number}" if place == read[0] else ""
+            lines.append(f"  {name:6} {hop[place]:6.1%}  {place + 1:3}  {found.facts[place]}")
     return "\n".join(lines)

@@ -183,6 +183,34 @@ def generate(
 
 
 @app.command()
+def answer(
+    run: RunArgument,
+    question: Annotated[
+        list[str] | None, typer.Argument(metavar="QUESTION", help="Questions; without any, lines of standard input.")
+    ] = None,
+    story: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The story that they are about: a fact a sentence or line.")
+    ] = None,
+    device: Device = None,
+    precision: UsingPrecision = None,
+    batch_size: BatchSize = None,
+    seed: Seed = None,
+    json_: Json = False,
+) -> None:
+    """Answer questions on a story, and say which facts were read."""
+    from keifu.cli.report import answer_report
+    from keifu.data.lines import lines
+
+    if story is None:
+        raise ConfigError("no story to ask about; name a file with a fact a line: --story FILE")
+    facts = "\n".join(line for _, line in lines(story))
+    questions = question or _standard_input()
+    model = _load(run, "answer", device, precision)
+    for found in model.answer(questions, facts, details=True, batch_size=batch_size):
+        print(json.dumps(_answer_as_json(found), ensure_ascii=False) if json_ else answer_report(found))
+
+
+@app.command()
 def embed(
     run: RunArgument,
     text: Annotated[
@@ -220,6 +248,26 @@ def _as_json(source: str, best: Any) -> dict[str, Any]:
         "raw": best.raw,
         "score": best.score,
         "complete": best.complete,
+    }
+
+
+def _answer_as_json(found: Any) -> dict[str, Any]:
+    hops = [
+        [
+            {"fact": place, "text": text, "weight": weight}
+            for place, (text, weight) in enumerate(zip(found.facts, hop, strict=True), 1)
+        ]
+        for hop in found.weights
+    ]
+    others = [{"answer": answer, "probability": probability} for answer, probability in found.others]
+    return {
+        "question": found.question,
+        "answer": found.answer,
+        "probability": found.probability if found.answer is not None else None,
+        "others": others if found.answer is not None else [],
+        "hops": hops,
+        "missing": list(found.missing),
+        "unknown": list(found.unknown),
     }
 
 

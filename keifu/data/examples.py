@@ -25,3 +25,18 @@ class Pair:
     target: str
     constructions: tuple[str, ...] = ()
     alignment: Alignment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question on a story, and its answer; several words of an answer (a list) are joined by commas.
+
+    facts: what was told before it, in order. supporting: which of them lead to the answer, by index, where that is
+    known. kind: the sort of question that it is, of which figures are given apart.
+    """
+
+    facts: tuple[str, ...]
+    question: str
+    answer: str
+    supporting: tuple[int, ...] = ()
+    kind: str = ""

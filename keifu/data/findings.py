@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keifu.data.pairs import UNNAMED, PairData
+from keifu.data.stories import StoryData
 from keifu.data.texts import TextData
 
 MOST_EXAMINED = 2_000_000
@@ -92,6 +93,29 @@ def examine_text(train: TextData, valid: TextData, reading: str) -> list[Finding
     if len(train.text) < _SHORT:
         text = f"only {_number(len(train.text), 'character')} to learn from"
         found.append(Finding("few", len(train.text), (), text, "expect a model that repeats them; find more"))
+    return found
+
+
+def examine_stories(train: StoryData, valid: StoryData) -> list[Finding]:
+    """What stands out in questions to learn from, and between them and those that are held out."""
+    found = []
+    known = {(one.facts, one.question) for one in train.questions}
+    both = sum((one.facts, one.question) in known for one in valid.questions)
+    if both:
+        share = f"{_number(both, 'question')} ({both / len(valid.questions):.1%})"
+        text = f"{share} of {valid.spec} also among those learned from, story and all"
+        found.append(Finding("overlap", both, (), text, "scores on them flatter the model: remove them on one side"))
+    answers = {one.answer for one in train.questions}
+    unseen = sorted({one.answer for one in valid.questions} - answers)
+    if unseen:
+        count = sum(one.answer not in answers for one in valid.questions)
+        text = f"{_number(count, 'question')} of {valid.spec} with an answer that no question to learn from has"
+        found.append(
+            Finding("unseen answers", count, tuple(unseen[:_SHOWN]), text, "the model can never give it: find examples")
+        )
+    if len(train.questions) < _FEW:
+        text = f"only {_number(len(train.questions), 'question')} to learn from"
+        found.append(Finding("few", len(train.questions), (), text, "expect a model that repeats them; find more"))
     return found
 
 

@@ -10,11 +10,12 @@ from keifu.data.catalogue import ALIASES, CATALOGUE, find
 from keifu.data.download import Progress, ignore
 from keifu.data.lines import lines, shown
 from keifu.data.pairs import SETS, UTF_8, Form
-from keifu.data.spec import Term, parse
+from keifu.data.spec import BUILTIN, Term, parse
 from keifu.data.tables import Table, open_table
 from keifu.errors import ConfigError, DataError
 
 _USUAL = "text"  # what a column of texts is called where nobody says
+_OF_BUILT_IN = {f"{BUILTIN}enja": "translation", f"{BUILTIN}stories": "question-answering"}
 _TABLES = (".tsv", ".tab", ".csv", ".jsonl", ".ndjson", ".json", ".parquet", ".tmx")
 
 
@@ -80,7 +81,8 @@ def _part_of_a_set(term: Term, part: str | None, on_progress: Progress) -> TextD
     data_set = CATALOGUE.get(term.name)
     if data_set is None or not data_set.shares:
         name = next(name for name, other in CATALOGUE.items() if other.shares)
-        raise ConfigError(f"{term.text}: holds pairs for translation; expected a text file, or a set such as {name}")
+        task = data_set.task if data_set else _OF_BUILT_IN[term.name]
+        raise ConfigError(f"{term.text}: is for {task}; expected a text file, or a set such as {name}")
     chosen = ALIASES.get(term.part or "", term.part) or part or "train"
     (path,) = find(data_set, chosen, on_progress)
     text = _whole(path, UTF_8)

@@ -31,7 +31,7 @@ LINEAGE: dict[str, Ancestor] = {
             1990,
             "Elman, Finding Structure in Time",
             "a state handed on along the sequence, so that what was read before counts, however long ago",
-            ("language-modeling",),
+            ("language-modeling", "question-answering"),
         ),
         Ancestor(
             "lstm",
@@ -40,7 +40,7 @@ LINEAGE: dict[str, Ancestor] = {
             1997,
             "Hochreiter and Schmidhuber, Long Short-Term Memory; forget gate: Gers et al. 2000",
             "a cell beside the state, and gates that say what enters it, stays and is shown: it remembers for longer",
-            ("language-modeling",),
+            ("language-modeling", "question-answering"),
         ),
         Ancestor(
             "gru",
@@ -49,7 +49,7 @@ LINEAGE: dict[str, Ancestor] = {
             2014,
             "Cho et al., Learning Phrase Representations using RNN Encoder-Decoder",
             "two gates and no cell: an LSTM made simpler",
-            ("language-modeling",),
+            ("language-modeling", "question-answering"),
         ),
         Ancestor(
             "rnn-seq2seq",
@@ -106,13 +106,22 @@ LINEAGE: dict[str, Ancestor] = {
             ("translation",),
         ),
         Ancestor(
+            "memory-network",
+            "keifu.models.memory_network",
+            "MemoryNetwork",
+            2015,
+            "Sukhbaatar et al., End-To-End Memory Networks",
+            "facts kept apart in a memory, read in several hops by their likeness to the question",
+            ("question-answering",),
+        ),
+        Ancestor(
             "transformer",
             "keifu.models.transformer",
             "Transformer",
             2017,
             "Vaswani et al., Attention Is All You Need",
             "attention replaces recurrence in encoder and decoder; several heads; positions added to tokens",
-            ("translation",),
+            ("translation", "question-answering"),
         ),
     )
 }

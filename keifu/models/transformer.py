@@ -135,6 +135,7 @@ class Transformer(nn.Module):
         super().__init__()
         assert config.vocab_size is not None, "the vocabulary's size is known once there is a tokenizer"
         self.config = config
+        self.d_output = config.d_model
         source = nn.Parameter(torch.empty(config.vocab_size, config.d_model))
         target = source if config.tie_embeddings else nn.Parameter(torch.empty_like(source))
         self.source_embedding = Embedding(source, self._position())

@@ -19,8 +19,10 @@ from keifu.data.pairs import (
     tests_at_hand,
 )
 from keifu.data.stored import StoredPairs
+from keifu.data.stories import StoryData, load_stories
 from keifu.data.texts import TextData, load_text
 from keifu.errors import ConfigError, DataError
+from keifu.tasks.question_answering import plain
 from keifu.training import settings
 
 _HELD_OUT_SHARE, _MOST_HELD_OUT, _MOST_CHARACTERS = 0.05, 2_000, 100_000
@@ -77,6 +79,26 @@ class TextCorpus:
         return self.train.documents if self.reading == "documents" else [self.train.text]
 
 
+@dataclass(frozen=True)
+class StoryCorpus:
+    """Questions to learn from and to choose the best checkpoint on; `valid_is` says in words which the latter are."""
+
+    train: StoryData
+    valid: StoryData
+    valid_is: str
+
+    @property
+    def pairs(self) -> int:
+        """How many questions there are to learn from."""
+        return len(self.train.questions)
+
+    @property
+    def texts(self) -> list[str]:
+        """What the tokenizer learns from: every different fact and question once."""
+        facts = (fact for one in self.train.questions for fact in (*one.facts, one.question))
+        return [plain(text) for text in dict.fromkeys(facts)]
+
+
 def load_corpus(data: Any, on_progress: Progress = ignore) -> Any:
     """What the data section of the settings names: a Corpus of pairs or of text. on_progress: is told of downloads.
 
@@ -127,6 +149,24 @@ def _load_text(data: settings.TextData, on_progress: Progress) -> TextCorpus:
     return TextCorpus(train.cut(0, kept), train.cut(kept, len(train.text)), f"{held_out} of {data.train}", reading)
 
 
+def _load_stories(data: settings.StoryData, on_progress: Progress) -> StoryCorpus:
+    if not data.train:
+        raise ConfigError("no data to train on; name it with --data, for example --data babi-1 or builtin:stories")
+    train = load_stories(data.train, "train", data.encoding, on_progress)
+    named = data.valid or (has_parts(data.train) and other_part(data.train, "dev"))
+    if named:
+        return StoryCorpus(train, load_stories(named, "dev", data.encoding, on_progress), named)
+    count = len(train.questions)
+    if count < 2:
+        raise DataError(
+            f"{data.train}: only one question; training needs at least 2, or other data to choose the best model on "
+            "(--valid)"
+        )
+    kept = count - min(math.ceil(count * _HELD_OUT_SHARE), _MOST_HELD_OUT)
+    held_out = f"the last {f'{count - kept:,} questions' if count - kept > 1 else 'question'} of {data.train}"
+    return StoryCorpus(train.cut(0, kept), train.cut(kept, count), held_out)
+
+
 def _documents_cut(data: TextData) -> tuple[int, str]:
     """Where the documents that are held out begin, and how to call them."""
     count = len(data.documents)
@@ -142,4 +182,8 @@ def _stream_cut(data: TextData) -> tuple[int, str]:
     return len(data.text) - held_out, f"the last {held_out:,} characters"
 
 
-_LOADERS: dict[type, Callable[[Any, Progress], Any]] = {settings.Data: _load_pairs, settings.TextData: _load_text}
+_LOADERS: dict[type, Callable[[Any, Progress], Any]] = {
+    settings.Data: _load_pairs,
+    settings.TextData: _load_text,
+    settings.StoryData: _load_stories,
+}

@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from keifu.data.batches import cut
-from keifu.data.examples import Pair
+from keifu.data.examples import Pair, Question
 from keifu.data.windows import Windows
 from keifu.generation.continuation import continue_texts
 from keifu.generation.sampling import Sampling
 from keifu.generation.translation import Decoding, translate
+from keifu.tasks.answer_metrics import score_answers
 from keifu.tasks.language_modeling import scores as language_scores
 from keifu.tasks.translation_metrics import score_translations
 from keifu.training.loop import Evaluation, Learner, Stopped
@@ -100,3 +102,47 @@ def evaluate_language(
     metrics = language_scores(surprise, int(texts.lengths.sum()), characters)
     samples = [(text.text,) for text in written]
     return Evaluation(learner.step, metrics, samples, time.perf_counter() - began)
+
+
+def evaluate_answers(
+    learner: Learner,
+    questions: Sequence[Question],
+    encoded: Any,
+    together: int,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Evaluation:
+    """Loss and accuracy over all questions, and those that were answered first, as samples.
+
+    together: questions that are answered at once. should_stop: asked before each batch. Raises Stopped when it says so.
+    """
+    began = time.perf_counter()
+    learner.network.eval()
+    with learner.used_weights(), autocast(learner.device, learner.dtype):
+        surprise, chosen = answer_all(learner, encoded, together, should_stop)
+    right = chosen == encoded.answers
+    scores = score_answers(right, [one.kind for one in questions])
+    metrics = {"loss": surprise / len(questions), **scores}
+    given = [learner.task.answers[number] for number in chosen[:_SAMPLES]]
+    samples = [
+        ("\n".join((*one.facts, one.question)), one.answer, answer)
+        for one, answer in zip(questions, given, strict=False)
+    ]
+    return Evaluation(learner.step, metrics, samples, time.perf_counter() - began)
+
+
+@torch.no_grad()
+def answer_all(
+    learner: Learner, encoded: Any, together: int, should_stop: Callable[[], bool]
+) -> tuple[float, NDArray[np.int64]]:
+    """-log p of the right answers, in nats, and the number of the likeliest answer to each question."""
+    surprise, chosen = 0.0, np.zeros(len(encoded), np.int64)
+    order = np.argsort(encoded.sizes[:, 0], kind="stable")
+    for begin in range(0, len(order), together):
+        if should_stop():
+            raise Stopped
+        rows = order[begin : begin + together]
+        batch = learner.task.batch(encoded, rows).to(learner.device)
+        loss = learner.task.loss(learner.model, learner.head, batch)
+        surprise += float(loss.surprise)
+        chosen[rows] = learner.task.logits(learner.model, learner.head, batch.inputs).argmax(-1).cpu().numpy()
+    return surprise, chosen

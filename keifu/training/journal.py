@@ -54,6 +54,8 @@ def _scores(metrics: dict[str, Any]) -> str:
     """The metrics beside the loss, in short, whichever the task has."""
     if "bits_per_character" in metrics:
         return f"perplexity {metrics['perplexity']:,.2f}  bits per character {metrics['bits_per_character']:.3f}"
+    if "accuracy" in metrics:
+        return f"accuracy {metrics['accuracy']:.1%}"
     return f"BLEU {metrics['bleu']:.2f}  chrF {metrics['chrf']:.2f}  exact {metrics['exact_match']:.1%}"
 
 

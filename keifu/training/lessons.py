@@ -4,22 +4,27 @@ A lesson is made of the settings, the corpus and the tokenizer. It has the task,
 them, and evaluates a learner on the validation data.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
+import numpy as np
+
 from keifu.data.batches import Sampler
+from keifu.data.examples import Question
 from keifu.data.windows import InOrder, cut_to, side_by_side
 from keifu.errors import DataError
 from keifu.generation.translation import EXTRA_TOKENS
+from keifu.models import LINEAGE, architecture
 from keifu.tasks.language_modeling import LanguageModeling
+from keifu.tasks.question_answering import QuestionAnswering, plain
 from keifu.tasks.translation import Translation
 from keifu.text import Tokenizer
 from keifu.text.normalisation import PairNormalisation, infer
-from keifu.training.corpus import Corpus, TextCorpus
-from keifu.training.evaluation import evaluate_language, evaluate_translation
+from keifu.training.corpus import Corpus, StoryCorpus, TextCorpus
+from keifu.training.evaluation import evaluate_answers, evaluate_language, evaluate_translation
 from keifu.training.loop import Evaluation, Learner
-from keifu.training.report import data_report, text_report
+from keifu.training.report import data_report, story_report, text_report
 from keifu.training.settings import Settings
 
 _LONGER = 1.3  # a batch's longest output takes as many steps, against the mean
@@ -146,7 +151,63 @@ class LanguageLesson:
         return text_report(self.corpus, self.data, self.valid, sampler, self.task.tokenizer)
 
 
+class AnsweringLesson:
+    """Questions on stories, as the model takes them."""
+
+    def __init__(self, settings: Settings, corpus: StoryCorpus, tokenizer: Tokenizer) -> None:
+        self.settings, self.corpus = settings, corpus
+        answers = tuple(sorted({one.answer for one in corpus.train.questions}))
+        takes, longest = taken_by(settings.model.name), settings.data.max_facts
+        if takes == "story":
+            longest = min(longest, settings.model.max_length)
+        self.task = QuestionAnswering(tokenizer, answers, takes, longest)
+        self.data = self.task.encode(corpus.train.questions)
+        self.valid = self.task.encode(corpus.valid.questions)
+        told_of = sorted(always_told_of(corpus.train.questions))
+        self.model_facts = {"answers": list(answers), "max_facts": longest, "told_of": told_of}
+
+    def sampler(self) -> Sampler:
+        training = self.settings.training
+        if self.task.takes == "story":  # no row is longer in it than another: a fact of any length is one vector
+            return Sampler(np.ones_like(self.data.sizes), training.batch_size, training.seed)
+        return Sampler(self.data.sizes, training.batch_tokens, training.seed)
+
+    def evaluate(self, learner: Learner, settings: Settings, should_stop: Callable[[], bool]) -> Evaluation:
+        return evaluate_answers(
+            learner, self.corpus.valid.questions, self.valid, settings.decoding.batch_size, should_stop
+        )
+
+    def rehearse(self, trial: Learner, settings: Settings) -> Evaluation:
+        return self.evaluate(trial, settings, lambda: False)
+
+    def report(self, sampler: Sampler) -> dict[str, Any]:
+        return story_report(self.corpus, self.task, self.data, self.valid)
+
+
+def always_told_of(questions: Sequence[Question]) -> set[str]:
+    """The words that a question never has without a fact of its story having them too."""
+    told: dict[str, frozenset[str]] = {}  # of every fact its words
+    words: set[str] = set()
+    others: set[str] = set()
+    for one in questions:
+        asked = set(plain(one.question).split()) - others
+        for fact in one.facts:
+            if fact not in told:
+                told[fact] = frozenset(plain(fact).split())
+        spoken = frozenset().union(*(told[fact] for fact in one.facts)) if asked else frozenset()
+        words |= asked
+        others |= asked - spoken
+    return words - others
+
+
+def taken_by(model: str) -> str:
+    """What a model of the lineage takes: "pair", "tokens", "story"."""
+    takes: str = getattr(architecture(model), LINEAGE[model].cls).takes
+    return takes
+
+
 LESSONS: dict[str, Callable[[Settings, Any, Tokenizer], Lesson]] = {
     "translation": TranslationLesson,
     "language-modeling": LanguageLesson,
+    "question-answering": AnsweringLesson,
 }

@@ -28,28 +28,38 @@ def model_card(path: Path, settings: Settings, selects_by: str) -> str:
         scores = scores_in_words(best["valid"], "`")
         lines += [
             f"- Best at step {best['step']:,} of {settings.training.max_steps:,}: {scores}, "
-            f"loss {best['valid']['loss']:.3f} nats a token. These are scores on the data that it was chosen "
-            "on; report others.",
+            f"loss {best['valid']['loss']:.3f} nats {_COUNTED.get(task, 'a token')}. These are scores on the data that "
+            "it was chosen on; report others.",
         ]
     commands = [command_to_use(path, task), f"keifu resume {path} --max-time +20m"]
     return "\n".join([*lines, "", "```", *commands, "```", ""])
 
 
+_COUNTED = {"question-answering": "a question"}
+"""What a loss is a mean over, where it is not tokens."""
+
+
 def layers(model: Any) -> str:
-    """How many a model has, in words."""
+    """How many a model has, in words; of a memory network its hops."""
+    if not hasattr(model, "n_layers"):
+        return f"{model.n_hops} hop{'s' if model.n_hops > 1 else ''}"
     return f"{model.n_layers} layer{'s' if model.n_layers > 1 else ''}"
 
 
 def command_to_use(path: Path, task: str) -> str:
     """What to type to use a model."""
-    use = {"translation": "translate", "language-modeling": "generate"}[task]
-    return f'keifu {use} {path} "..."'
+    use = {"translation": "translate", "language-modeling": "generate", "question-answering": "answer"}[task]
+    return f'keifu {use} {path} "..."{" --story FILE" if use == "answer" else ""}'
 
 
 def scores_in_words(metrics: dict[str, Any], quote: str = "") -> str:
     """The scores of an evaluation beside its loss, whichever the task has."""
     if "bits_per_character" in metrics:
         return f"{metrics['bits_per_character']:.3f} bits per character, perplexity {metrics['perplexity']:,.2f}"
+    if "accuracy" in metrics:
+        low, high = metrics["accuracy_interval"]
+        failed = f", failed: {', '.join(metrics['failed'])}" if metrics["failed"] else ""
+        return f"accuracy {metrics['accuracy']:.1%} (95 % interval {low:.1%} to {high:.1%}){failed}"
     signature = f"{quote}{metrics['bleu_signature']}{quote}"
     return f"BLEU {metrics['bleu']:.2f} ({signature}, greedy), chrF {metrics['chrf']:.2f}"
 
@@ -61,4 +71,5 @@ def best_evaluation(path: Path, selects_by: str) -> dict[str, Any] | None:
 
 
 def _amount(part: dict[str, Any]) -> str:
-    return f"{part['pairs']:,} pairs" if "pairs" in part else f"{part['characters']:,} characters"
+    unit = next(unit for unit in ("pairs", "characters", "questions") if unit in part)
+    return f"{part[unit]:,} {unit}"

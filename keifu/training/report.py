@@ -4,11 +4,12 @@ from dataclasses import asdict
 from typing import Any
 
 from keifu.data.batches import Sampler
-from keifu.data.findings import examine, examine_text
+from keifu.data.findings import examine, examine_stories, examine_text
 from keifu.data.windows import Windows
+from keifu.tasks.question_answering import QuestionAnswering, StoryQuestions
 from keifu.tasks.translation import EncodedPairs
 from keifu.text import Tokenizer
-from keifu.training.corpus import Corpus, TextCorpus
+from keifu.training.corpus import Corpus, StoryCorpus, TextCorpus
 
 
 def data_report(
@@ -60,6 +61,31 @@ def text_report(
         "unknown": {name: windows.share_of(tokenizer.unknown_ids) for name, (_, windows) in parts.items()},
         "padding": sampler.padding(),
         "findings": [asdict(finding) for finding in examine_text(corpus.train, corpus.valid, corpus.reading)],
+    }
+
+
+def story_report(
+    corpus: StoryCorpus, task: QuestionAnswering, train: StoryQuestions, valid: StoryQuestions
+) -> dict[str, Any]:
+    """data.json of a model that answers questions: what is learned from and selected on, with hashes, counts and
+    findings.
+    """
+    parts = {"train": (corpus.train, train), "valid": (corpus.valid, valid)}
+    specs = {"train": corpus.train.spec, "valid": corpus.valid_is}
+    counts = {
+        name: {"spec": specs[name], "questions": len(data.questions), "sha256": data.sha256}
+        for name, (data, _) in parts.items()
+    }
+    tokenizer = task.tokenizer
+    return {
+        **counts,
+        "kinds": corpus.train.kinds,
+        "answers": len(task.answers),
+        "vocabulary": {"kind": tokenizer.kind, "tokens": tokenizer.vocab_size, "unknown": tokenizer.unknown_are},
+        "facts": {"each": float(train.counts.mean()), "longest": int(train.counts.max())},
+        "cut": int((train.counts > (task.longest or train.counts)).sum()),
+        "unknown": {name: encoded.unknown(tokenizer.unk_id) for name, (_, encoded) in parts.items()},
+        "findings": [asdict(finding) for finding in examine_stories(corpus.train, corpus.valid)],
     }
 
 

@@ -99,6 +99,37 @@ class TextData(Schema):
         return _listed(names)
 
 
+class StoryData(Schema):
+    """What is learned from: questions on stories; and how text becomes tokens."""
+
+    train: str = ""
+    """The data: a file of bAbI's text, JSON lines of stories, or a set by name (babi-1, builtin:stories)."""
+
+    valid: str | None = None
+    """Data on which the best checkpoint is chosen. Empty: a named set's dev part, or the last 5 % (at most 2,000
+    questions).
+    """
+
+    encoding: str = "utf-8"
+    """How text files are encoded, such as cp932, shift_jis, euc_jp, cp1252 or latin-1."""
+
+    tokenizer: Literal["bpe", "byte-bpe", "word", "character"] = "word"
+    """How text is cut: pieces of words with bytes as a last resort, pieces of bytes, words, or characters."""
+
+    vocab_size: int = Field(8000, ge=5, le=2_000_000)
+    """Most tokens the tokenizer may learn."""
+
+    max_facts: int = Field(256, ge=1, le=1_000_000)
+    """Facts of a story that are read, at most (by a memory network, at most model.max_length): the latest."""
+
+
+class Answering(Schema):
+    """How questions are answered."""
+
+    batch_size: int = Field(256, ge=1)
+    """Questions computed together."""
+
+
 class Training(Schema):
     """How a model is trained, whatever it learns."""
 
@@ -210,13 +241,33 @@ class LanguageTraining(Training):
     """What is learned."""
 
 
+class StoryTraining(Training):
+    """How a model that answers questions on stories is trained. Gradients are clipped at 40, as Sukhbaatar et al. 2015
+    do; they anneal the rate of plain gradient descent, here AdamW's goes down in a straight line.
+    """
+
+    task: Literal["question-answering"] = "question-answering"
+    """What is learned."""
+
+    batch_size: int = Field(32, ge=1)
+    """Questions in a step of a memory network. Other models, which read word by word, take batch_tokens."""
+
+    optimizer: Literal["muon", "adamw"] = "adamw"
+    """What turns gradients into steps: Muon for the matrices of hidden layers and AdamW for the rest, or AdamW for all.
+    """
+
+    clip_norm: float = Field(40.0, gt=0)
+    """Gradients longer than this are shortened to it."""
+
+
 SCHEMAS: dict[str, dict[str, type[Schema]]] = {
     "translation": {"data": Data, "training": TranslationTraining, "decoding": Decoding},
     "language-modeling": {"data": TextData, "training": LanguageTraining, "decoding": Sampling},
+    "question-answering": {"data": StoryData, "training": StoryTraining, "decoding": Answering},
 }
 """Of every task, the sections of config.yaml beside the model's."""
 
-_DEFAULT_MODELS = {"translation": "transformer", "language-modeling": "lstm"}
+_DEFAULT_MODELS = {"translation": "transformer", "language-modeling": "lstm", "question-answering": "memory-network"}
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from keifu.interface import PairBatch, TokenBatch
-from keifu.models import recurrent, seq2seq, seq2seq_attention, transformer
-from keifu.session import LanguageModel, Translator
+from keifu.data.batches import to_right_padded
+from keifu.interface import PairBatch, StoryBatch, TokenBatch
+from keifu.models import memory_network, recurrent, seq2seq, seq2seq_attention, transformer
+from keifu.session import Answerer, LanguageModel, Translator
 from keifu.tasks.language_modeling import LanguageModeling
+from keifu.tasks.question_answering import QuestionAnswering
 from keifu.tasks.translation import Translation
 from keifu.text import Tokenizer
 from keifu.trace import Recorded, Trace
@@ -47,9 +49,14 @@ class PairInputs:
     written = "target"
     embeddings: Mapping[str, str] = {"source": "source_embedding", "target": "target_embedding"}
     session, task = Translator, Translation
+    config: Mapping[str, Any] = {}
 
     def batch(self, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> PairBatch:
         return PairBatch(tokens["source"], masks["source"], tokens["target"], masks["target"])
+
+    def spread(self, hidden: Tensor, tokens: Mapping[str, Tensor]) -> Tensor:
+        """What a model came to, as a vector for every token of the written side."""
+        return hidden
 
     def outputs(self, model: Any, batch: PairBatch) -> dict[str, Tensor]:
         """Every sequence of hidden vectors, by the side that it runs over."""
@@ -78,9 +85,14 @@ class TokenInputs:
     written = "text"
     embeddings: Mapping[str, str] = {"text": "embedding"}
     session, task = LanguageModel, LanguageModeling
+    config: Mapping[str, Any] = {}
 
     def batch(self, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> TokenBatch:
         return TokenBatch(tokens["text"], masks["text"])
+
+    def spread(self, hidden: Tensor, tokens: Mapping[str, Tensor]) -> Tensor:
+        """What a model came to, as a vector for every token of the written side."""
+        return hidden
 
     def outputs(self, model: Any, batch: TokenBatch) -> dict[str, Tensor]:
         """Every sequence of hidden vectors, by the side that it runs over."""
@@ -100,23 +112,70 @@ class TokenInputs:
         return {"text": ["[BOS]", *text], "predicted": [*text, "[EOS]"]}
 
 
+class StoryInputs:
+    """Reads a story, whose facts are of one token here, and a question; comes to one vector, which is that of every
+    token of the question.
+    """
+
+    sides = ("story", "question")
+    written = "question"
+    embeddings: Mapping[str, str] = {"story": "embeddings.1", "question": "question_embedding.words"}
+    session = Answerer
+    config: Mapping[str, Any] = {"answers": [f"answer {number}" for number in range(50)], "max_facts": 64}
+
+    def task(self, tokenizer: Tokenizer) -> QuestionAnswering:
+        return QuestionAnswering(tokenizer, tuple(self.config["answers"]))
+
+    def batch(self, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> StoryBatch:
+        story = tokens["story"]
+        facts = story.reshape(-1, 1)
+        places = torch.arange(story.numel()).view_as(story)
+        mask = torch.ones_like(facts, dtype=torch.bool)
+        return StoryBatch(facts, mask, places, masks["story"], tokens["question"], masks["question"])
+
+    def spread(self, hidden: Tensor, tokens: Mapping[str, Tensor]) -> Tensor:
+        return hidden.expand(-1, tokens["question"].shape[1], -1)
+
+    def outputs(self, model: Any, batch: StoryBatch) -> dict[str, Tensor]:
+        return {"question": self.spread(model(batch).hidden, {"question": batch.question})}
+
+    @torch.no_grad()
+    def logits(self, model: Any, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> Tensor:
+        moved = {side: to_right_padded(tokens[side], masks[side]) for side in self.sides}
+        inputs = ({side: each[part] for side, each in moved.items()} for part in (0, 1))
+        return self.spread(model.head(model.network(self.batch(*inputs)).hidden), tokens)
+
+    def trace(self, model: Any, text: str, target: str, **options: Any) -> Trace:
+        return model.trace(target, [*text], **options)
+
+    def sequences(self, text: str, target: str) -> dict[str, list[str]]:
+        return {"answers": self.config["answers"], "story": [*text], "question": [*target]}
+
+
 @dataclass(frozen=True)
 class Family:
     """config: a small random Config. dependencies: for (side of the output, side of the input) which positions may
     matter with a Config; a pair that is not named must not. symmetric: sides whose order cannot matter once positions
     are zero. attention: patterns of attention modules -> (side that asks, side that answers). sizes: what the axis
     letters other than B, T and S stand for. wiring: recorded values recomputed from others, as (name, expected); names
-    that begin with `apart` have other tests.
+    that begin with `apart` have other tests. shown: a pattern of recorded values, where the usual ones have other
+    names.
     """
 
     config: Callable[[random.Random], Any]
-    inputs: PairInputs | TokenInputs
+    inputs: PairInputs | TokenInputs | StoryInputs
     dependencies: Callable[[Any], Mapping[tuple[str, str], Declared]]
     symmetric: tuple[str, ...]
     attention: Mapping[str, tuple[str, str]]
     sizes: Callable[[Any], dict[str, int]]
     wiring: Callable[[Any, Mapping[str, Recorded]], Iterator[tuple[str, Tensor]]]
     apart: str = "-"
+    shown: str = ""
+
+    @property
+    def pattern(self) -> str:
+        """Of values that stand for the rest: what is attended to, or the states."""
+        return self.shown or ("*.weights" if self.attention else "*.hidden")
 
 
 @dataclass
@@ -140,7 +199,7 @@ class Case:
         return sizes
 
     @property
-    def inputs(self) -> PairInputs | TokenInputs:
+    def inputs(self) -> PairInputs | TokenInputs | StoryInputs:
         return self.family.inputs
 
     def to(self, dtype: torch.dtype) -> "Case":
@@ -189,7 +248,8 @@ class Case:
         tokenizer = letters(self.config.vocab_size)
         head = self.inputs.task(tokenizer).head(self.model)
         tensors = {name: parameter.detach() for name, parameter in named_parameters(self.model, head)}
-        model = self.inputs.session(Path("test"), {"model": self.config.model_dump()}, tensors, tokenizer)
+        config = {"model": self.config.model_dump(), **self.inputs.config}
+        model = self.inputs.session(Path("test"), config, tensors, tokenizer)
         dtype = next(self.model.parameters()).dtype
         model.network.to(dtype)
         model.head.to(dtype)
@@ -398,6 +458,40 @@ def _seq2seq_wiring(model: Any, values: Mapping[str, Recorded]) -> Iterator[tupl
     yield from _layers_wiring(model.decoder, "decoder", cell, below, values, start)
 
 
+def _memory_config(rng: random.Random) -> memory_network.Config:
+    return memory_network.Config(
+        vocab_size=rng.randint(12, 40),
+        max_length=64,
+        d_model=rng.randint(3, 17),
+        n_hops=rng.randint(1, 3),
+        tying=rng.choice(["adjacent", "layer-wise", "none"]),
+        encoding=rng.choice(["position", "bag"]),
+        d_ff=rng.choice([0, 5]),
+        dropout=rng.choice([0.0, 0.3]),
+    )
+
+
+def _memory_wiring(model: Any, values: Mapping[str, Recorded]) -> Iterator[tuple[str, Tensor]]:
+    """Section 2 of the paper: what each hop reads, and what the question comes to."""
+
+    def value(name: str) -> Tensor:
+        return values[name].value
+
+    after = value("after" if model.config.d_ff else "state")
+    before = torch.cat([value("question")[None], after[:-1]])
+    yield "scores", before @ value("key").transpose(-1, -2)
+    exponentials = value("scores").exp() * (value("weights") > 0)
+    yield "weights", exponentials / exponentials.sum(-1, keepdim=True)
+    yield "read", value("weights") @ value("value")
+    yield "state", (before if model.carry is None else model.carry(before)) + value("read")
+    if model.config.d_ff:
+        outputs = [value(f"hidden.{hop}.output") for hop in range(model.config.n_hops)]
+        yield "after", value("state") + torch.stack(outputs)
+        for hop, hidden in enumerate(model.hidden):
+            yield f"hidden.{hop}.output", hidden.contract(value(f"hidden.{hop}.hidden"))
+    yield "output", after[-1]
+
+
 FAMILIES: dict[str, Family] = {
     **{name: _recurrent(name) for name in ("rnn", "lstm", "gru")},
     **{name: _seq2seq(name, seq2seq) for name in ("rnn-seq2seq", "gru-seq2seq", "lstm-seq2seq")},
@@ -405,6 +499,17 @@ FAMILIES: dict[str, Family] = {
         name: _seq2seq(name, seq2seq_attention)
         for name in ("rnn-seq2seq-attention", "gru-seq2seq-attention", "lstm-seq2seq-attention")
     },
+    "memory-network": Family(
+        config=_memory_config,
+        inputs=StoryInputs(),
+        dependencies=lambda config: {("question", "question"): full, ("question", "story"): full},
+        symmetric=("story",),
+        attention={},
+        sizes=lambda config: {"D": config.d_model, "F": config.d_ff, "I": config.n_hops, "T": 1},
+        wiring=_memory_wiring,
+        apart="question",
+        shown="weights",
+    ),
     "transformer": Family(
         config=_transformer_config,
         inputs=PairInputs(),

@@ -186,7 +186,8 @@ def test_derivative_of_the_loss_in_any_direction(case: Case) -> None:
 
     def loss() -> Tensor:
         output = session.network(case.inputs.batch(tokens, masks))
-        total: Tensor = session.head.cross_entropy(output.hidden[masks[side]], targets, 0.1)[0]
+        hidden = case.inputs.spread(output.hidden, tokens)[masks[side]]
+        total: Tensor = session.head.cross_entropy(hidden, targets, 0.1)[0]
         return sum(output.penalties, total) / len(targets)
 
     gradients = torch.autograd.grad(loss(), parameters)

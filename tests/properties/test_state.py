@@ -14,6 +14,14 @@ from tests.properties.families import Case, Example
 TOLERANCE = 1e-10
 
 
+@pytest.fixture
+def case(case: Case) -> Case:
+    """A model that writes step by step."""
+    if not hasattr(case.model, "step"):
+        pytest.skip("it does not write")
+    return case
+
+
 @dataclass
 class Row:
     """What one row of a state has read: its example (every side but the written one), and the tokens written."""
