@@ -19,6 +19,9 @@ _BEFORE = {"training": {"optimizer": "adamw", "average": 0}}
 """What a run did whose config.yaml was written before these settings existed."""
 
 
+Kind = Literal["bpe", "byte-bpe", "wordpiece", "unigram", "word", "character"]
+
+
 class Data(Schema):
     """What is learned from, and how text becomes tokens."""
 
@@ -42,8 +45,10 @@ class Data(Schema):
     encoding: str = "utf-8"
     """How text files are encoded, such as cp932, shift_jis, euc_jp, cp1252 or latin-1."""
 
-    tokenizer: Literal["bpe", "byte-bpe", "word", "character"] = "bpe"
-    """How text is cut: pieces of words with bytes as a last resort, pieces of bytes, words, or characters."""
+    tokenizer: Kind = "bpe"
+    """How text is cut: pieces of words with bytes as a last resort (bpe, unigram), pieces of bytes (byte-bpe), the
+    pieces of BERT (wordpiece), words, or characters.
+    """
 
     vocab_size: int = Field(8000, ge=5, le=2_000_000)
     """Most tokens the tokenizer may learn; both languages share them."""
@@ -79,8 +84,10 @@ class TextData(Schema):
     included. Empty: as documents where there are several lines and no blank one between them.
     """
 
-    tokenizer: Literal["bpe", "byte-bpe", "word", "character"] = "bpe"
-    """How text is cut: pieces of words with bytes as a last resort, pieces of bytes, words, or characters."""
+    tokenizer: Kind = "bpe"
+    """How text is cut: pieces of words with bytes as a last resort (bpe, unigram), pieces of bytes (byte-bpe), the
+    pieces of BERT (wordpiece), words, or characters.
+    """
 
     vocab_size: int = Field(8000, ge=5, le=2_000_000)
     """Most tokens the tokenizer may learn."""
