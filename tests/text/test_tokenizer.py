@@ -398,7 +398,7 @@ def test_a_missing_file_a_folder_and_a_foreign_tokenizer_are_refused(tmp_path: P
         Tokenizer.load(tmp_path)
     foreign = tokenizers.Tokenizer(tokenizers.models.WordPiece({"[UNK]": 0, "cats": 1}, unk_token="[UNK]"))
     foreign.save(str(tmp_path / "foreign.json"))
-    with pytest.raises(CheckpointError, match="another make; .* bpe, byte-bpe, wordpiece or unigram"):
+    with pytest.raises(CheckpointError, match=r"another make; .* bpe, byte-bpe, wordpiece or unigram"):
         Tokenizer.load(tmp_path / "foreign.json")
 
 
