@@ -25,3 +25,19 @@ class Pair:
     target: str
     constructions: tuple[str, ...] = ()
     alignment: Alignment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledText:
+    """A text, or a pair of texts, and the class that it belongs to."""
+
+    texts: tuple[str, ...]
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedSentence:
+    """The words of a sentence, and the tag of each."""
+
+    words: tuple[str, ...]
+    tags: tuple[str, ...]

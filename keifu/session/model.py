@@ -4,9 +4,10 @@ import json
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from keifu.config import Schema, validate
@@ -37,7 +38,8 @@ class Model:
                 f"{tokenizer.vocab_size} tokens; copy the whole folder again"
             )
         self.network: Any = make_model(config)
-        self.head: VocabularyHead | QuantisedHead = task.head(self.network)
+        self.head: Any = task.head(self.network)
+        self._quantised = False
         fill(named_parameters(self.network, self.head), tensors, path)
         self.network.eval()
         self.head.eval()
@@ -49,10 +51,9 @@ class Model:
         if precision not in _PRECISIONS:
             raise ConfigError(f"precision {precision!r} is not known; expected {', '.join(_PRECISIONS)}")
         target = choose_device(str(device))
-        quantised = isinstance(self.head, QuantisedHead)
-        if quantised and (precision != "int8" or target.type != "cpu"):
+        if self._quantised and (precision != "int8" or target.type != "cpu"):
             raise ConfigError("precision int8: its weights are rounded and stay on the CPU; load the model again")
-        if precision == "int8" and not quantised:
+        if precision == "int8" and not self._quantised:
             self._quantise(target)
         dtype = DTYPES.get(precision, torch.float32)
         self.network.to(device=target, dtype=dtype)
@@ -68,7 +69,11 @@ class Model:
         self.network.cpu()
         self.head.cpu()
         quantise(self.network)
-        self.head = QuantisedHead(cast(VocabularyHead, self.head))
+        if isinstance(self.head, VocabularyHead):
+            self.head = QuantisedHead(self.head)
+        else:
+            quantise(self.head)
+        self._quantised = True
 
     @property
     def device(self) -> torch.device:
@@ -111,8 +116,9 @@ def read_sections(path: Path, config: Mapping[str, Any], schemas: Mapping[str, t
         raise CheckpointError(str(error)) from None
 
 
-def pooled(hidden: Tensor, pool: str) -> Tensor:
+def pooled(hidden: Tensor, pool: str, normalise: bool = False) -> Tensor:
     """One vector `[N]` of those of each token `[T, N]`: "last" or "mean". Raises ConfigError."""
     if pool not in ("last", "mean"):
         raise ConfigError(f"pool {pool!r} is not known; expected last or mean")
-    return hidden[-1] if pool == "last" else hidden.mean(0)
+    vector = hidden[-1] if pool == "last" else hidden.mean(0)
+    return F.normalize(vector, dim=-1) if normalise else vector

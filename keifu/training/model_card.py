@@ -42,16 +42,29 @@ def layers(model: Any) -> str:
 
 def command_to_use(path: Path, task: str) -> str:
     """What to type to use a model."""
-    use = {"translation": "translate", "language-modeling": "generate"}[task]
-    return f'keifu {use} {path} "..."'
+    use = {"translation": "translate", "language-modeling": "generate", "masked-lm": "fill"}
+    use |= {"classification": "classify", "tagging": "tag"}
+    return f'keifu {use[task]} {path} "{"... [MASK] ..." if task == "masked-lm" else "..."}"'
 
 
 def scores_in_words(metrics: dict[str, Any], quote: str = "") -> str:
     """The scores of an evaluation beside its loss, whichever the task has."""
     if "bits_per_character" in metrics:
         return f"{metrics['bits_per_character']:.3f} bits per character, perplexity {metrics['perplexity']:,.2f}"
+    if "accuracy" in metrics:
+        accuracy, f1 = (with_interval(metrics, name) for name in ("accuracy", "macro_f1"))
+        return f"accuracy {accuracy}, macro F1 {f1}"
+    told = {"masked_accuracy": "of masked tokens", "next_sentence_accuracy": "of pairs"}
+    if right := [f"{with_interval(metrics, name)} {what}" for name, what in told.items() if name in metrics]:
+        return f"right: {', '.join(right)}"
     signature = f"{quote}{metrics['bleu_signature']}{quote}"
     return f"BLEU {metrics['bleu']:.2f} ({signature}, greedy), chrF {metrics['chrf']:.2f}"
+
+
+def with_interval(metrics: dict[str, Any], name: str) -> str:
+    """A share with its 95 % interval: "81.2 % (79.9 to 82.4)"."""
+    low, high = metrics[f"{name}_interval"]
+    return f"{100 * metrics[name]:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def best_evaluation(path: Path, selects_by: str) -> dict[str, Any] | None:
@@ -61,4 +74,5 @@ def best_evaluation(path: Path, selects_by: str) -> dict[str, Any] | None:
 
 
 def _amount(part: dict[str, Any]) -> str:
-    return f"{part['pairs']:,} pairs" if "pairs" in part else f"{part['characters']:,} characters"
+    unit = next(unit for unit in ("pairs", "characters", "examples") if unit in part)
+    return f"{part[unit]:,} {unit}"
