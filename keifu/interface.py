@@ -42,11 +42,13 @@ class TokenBatch(NamedTuple):
     """A batch of token sequences, padded on the right.
 
     tokens: ids `[B, T]`; mask: `[B, T]`, True at real tokens. state: what the rows go on from; None: from nothing.
+    segments: `[B, T]`, which text of a pair each token belongs to, 0 or 1; None: all to the first.
     """
 
     tokens: Tensor
     mask: Tensor
     state: State | None = None
+    segments: Tensor | None = None
 
 
 class StoryBatch(NamedTuple):

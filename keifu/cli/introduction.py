@@ -12,6 +12,7 @@ from keifu.training.model_card import layers
 from keifu.training.run import Run
 
 _LONGEST = 10_000  # columns of an entry; paths may be long
+_CLASSES = 20  # that are named
 _PLACES = 3  # of a finding, that are shown; data.json has five
 
 
@@ -69,6 +70,38 @@ def _text_data(run: Run) -> Iterator[str]:
     )
 
 
+def _passage_data(run: Run) -> Iterator[str]:
+    report, training = run.data_report, run.settings.training
+    train, valid, tokens = report["train"], report["valid"], report["tokens"]
+    read = "a line each" if report["reading"] == "documents" else "between blank lines"
+    amount = (
+        f"{train['documents']:,} documents ({read}) of {train['sentences']:,} sentences, {tokens['train']:,} tokens"
+    )
+    yield from _entry("data", f"{train['spec']}: {amount}, read in {train['sequences']:,} sequences")
+    learned = [f"{training.mask_share:.0%} of the tokens, masked"] if training.masked else []
+    learned += ["whether one text follows another"] if training.next_sentence else []
+    yield from _entry("to tell", " and ".join(learned))
+    marks = report["vocabulary"]["unknown"]
+    known = f"; unknown to the vocabulary: {report['unknown']['valid']:.2%} of its tokens ({marks})"
+    yield from _entry("valid", f"{valid['spec']}: {valid['sequences']:,} sequences, to choose the best model on{known}")
+
+
+def _example_data(run: Run) -> Iterator[str]:
+    report = run.data_report
+    train, valid = report["train"], report["valid"]
+    counts = [f"{label} ({count:,})" for label, count in list(train["labels"].items())[:_CLASSES]]
+    more = " ..." if len(train["labels"]) > _CLASSES else ""
+    amount = f"{train['examples']:,} examples, {report['tokens']['train']:,} tokens"
+    yield from _entry(
+        "data", f"{train['spec']}: {amount}, of {len(train['labels'])} classes: {', '.join(counts)}{more}"
+    )
+    if train["cut"]:
+        yield from _entry("cut", f"{train['cut']:,} examples of more than data.max_tokens")
+    marks = report["vocabulary"]["unknown"]
+    known = f"; unknown to the vocabulary: {report['unknown']['valid']:.2%} of its tokens ({marks})"
+    yield from _entry("valid", f"{valid['spec']}: {valid['examples']:,} examples, to choose the best model on{known}")
+
+
 def _story_data(run: Run) -> Iterator[str]:
     report = run.data_report
     train, valid, facts, unknown = report["train"], report["valid"], report["facts"], report["unknown"]["valid"]
@@ -115,6 +148,9 @@ def _pair_habits(run: Run) -> Iterator[str]:
 _PARTS: dict[str, tuple[Callable[[Run], Iterator[str]], Callable[[Run], Iterator[str]]]] = {
     "translation": (_pair_data, _pair_habits),
     "language-modeling": (_text_data, lambda run: iter(())),
+    "masked-lm": (_passage_data, lambda run: iter(())),
+    "classification": (_example_data, lambda run: iter(())),
+    "tagging": (_example_data, lambda run: iter(())),
     "question-answering": (_story_data, lambda run: iter(())),
 }
 """What is said of each task's data, and of how they are written."""

@@ -88,7 +88,7 @@ def _show_progress(address: str, done: int, total: int) -> None:
 
 @app.command()
 def config(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="translation, language-modeling or question-answering")],
+    task: Annotated[str, typer.Argument(metavar="TASK", help="translation, language-modeling, masked-lm, ...")],
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model of the family.")],
     preset: Annotated[str | None, typer.Option(metavar="NAME", help="tiny, small or base.")] = None,
 ) -> None:

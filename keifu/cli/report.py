@@ -2,15 +2,18 @@
 
 from typing import Any
 
+from keifu.training.model_card import with_interval
+
 _MOST_FACTS, _LEAST_READ = 3, 0.05  # that are shown of what a hop read
+_SHOWN = 12  # classes of a confusion matrix
 _UNNAMED = "source to target"  # of data that does not name its languages
 
 
 def evaluation_report(report: dict[str, Any]) -> str:
     """A line a metric; what has to be known of the data stands first."""
-    if "bits_per_character" in report:
-        return _language_report(report)
-    return _answers_report(report) if "questions" in report else _translation_report(report)
+    kinds = {"bits_per_character": _language_report, "confusion": _decision_report, "sequences": _masked_report}
+    kinds |= {"questions": _answers_report}
+    return next((kind for mark, kind in kinds.items() if mark in report), _translation_report)(report)
 
 
 def _language_report(report: dict[str, Any]) -> str:
@@ -23,6 +26,44 @@ def _language_report(report: dict[str, Any]) -> str:
     lines.append(f"loss               {report['loss']:9.3f}   nats a token")
     lines.append(f"perplexity         {report['perplexity']:9,.2f}   a token")
     lines.append(f"speed              {report['tokens_per_second']:9,.0f}   tokens/s")
+    return "\n".join(lines)
+
+
+def _masked_report(report: dict[str, Any]) -> str:
+    """With 95 % intervals."""
+    lines = [f"{report['data']}: {report['documents']:,} documents, read in {report['sequences']:,} sequences"]
+    lines += _role(report)
+    if report["unknown"]:
+        lines.append(f"note: {report['unknown']:.2%} of its tokens are unknown to the vocabulary")
+    if "masked_accuracy" in report:
+        told = with_interval(report, "masked_accuracy")
+        lines.append(f"masked tokens right  {told}, of {report['masked_tokens']:,}")
+    if "next_sentence_accuracy" in report:
+        told = with_interval(report, "next_sentence_accuracy")
+        lines.append(f"pairs right          {told}, of {report['pairs']:,}, half of which are true")
+    lines.append(f"loss                 {report['loss']:.3f} nats")
+    lines.append(f"speed                {report['sequences_per_second']:,.1f} sequences/s")
+    return "\n".join(lines)
+
+
+def _decision_report(report: dict[str, Any]) -> str:
+    """With 95 % intervals; the confusion matrix where it is small."""
+    lines = [f"{report['data']}: {report['examples']:,} {report['unit']}s", *_role(report)]
+    if report.get("cut"):
+        lines.append(f"note: {report['cut']:,} texts are longer than the model can read, and were cut")
+    lines.append(f"accuracy  {with_interval(report, 'accuracy')}")
+    lines.append(f"macro F1  {with_interval(report, 'macro_f1')}")
+    width = max(map(len, report["labels"]))
+    for label, score in report["labels"].items():
+        rates = "  ".join(f"{name} {100 * score[name]:5.1f} %" for name in ("precision", "recall", "f1"))
+        lines.append(f"  {label:{width}}  {rates}  of {score['examples']:,}")
+    if len(report["labels"]) <= _SHOWN:
+        lines.append("confusion: a row for each true class, a column for each that was found")
+        rows = zip(report["labels"], report["confusion"], strict=True)
+        lines += [f"  {label:{width}}  {' '.join(f'{count:7,}' for count in counts)}" for label, counts in rows]
+    lines.append(f"loss      {report['loss']:.3f} nats")
+    if "texts_per_second" in report:
+        lines.append(f"speed     {report['texts_per_second']:,.1f} texts/s")
     return "\n".join(lines)
 
 

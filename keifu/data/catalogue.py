@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from keifu.data.cache import cache_folder
 from keifu.data.download import Progress, download, ignore
@@ -33,8 +34,9 @@ class File:
 
 @dataclass(frozen=True)
 class DataSet:
-    """parts: of each, its file, or those of the two languages in their order. shares: of a set that is one text, where
-    among its characters each part begins and ends. note: what has to be known to use it well.
+    """parts: of each, its file, or those of the `languages` in their order. shares: of a set that is one file, where
+    among its characters (of a treebank, its sentences) each part begins and ends. note: what has to be known to use
+    it well.
     """
 
     name: str
@@ -243,6 +245,28 @@ def _all_of_babi() -> tuple[DataSet, ...]:
     return (*single, _babi_set("babi", "the 20 tasks of bAbI together: stories with 171,898 questions", joined))
 
 
+_SST2 = (
+    "https://raw.githubusercontent.com/clairett/pytorch-sentiment-classification/"
+    "1ab8411a978bb0a7424b493e574f40ea58ab49ad/data/SST2/"
+)
+_UD = "https://raw.githubusercontent.com/UniversalDependencies/"
+_UD_SHARES = {"train": (0.0, 0.8), "dev": (0.8, 0.9), "test": (0.9, 1.0)}
+"""Of a treebank's sentences: the parts that are here are upstream's dev files, small ones, divided anew."""
+
+
+def _treebank(name: str, file: File, **more: Any) -> DataSet:
+    parts = dict.fromkeys(_UD_SHARES, (file,))
+    return DataSet(
+        name=name,
+        task="tagging",
+        parts=parts,
+        shares=_UD_SHARES,
+        licence="CC BY-SA 4.0",
+        note="upstream's dev file: its first eight tenths are train, a tenth each dev and test",
+        **more,
+    )
+
+
 _SETS = (
     DataSet(
         name="enja",
@@ -318,6 +342,49 @@ _SETS = (
         note="paragraphs are divided by blank lines; the last tenth is test",
     ),
     *_all_of_babi(),
+    DataSet(
+        name="sst2",
+        summary="sentences of English film reviews, 1 where they praise and 0 where they do not",
+        task="classification",
+        languages=(),
+        parts={
+            part: (File(f"sst2/{part}.tsv", f"{_SST2}{part}.tsv", digest, size),)
+            for part, digest, size in (
+                ("train", "ec192f833a64da08f475488a77b0d0b47db47acd0f458bd18433fc793b569920", 720_259),
+                ("dev", "eddea6b39e601dd4e7a672b53cc40fdf6019fa80522f351206c24340ca5d9359", 92_057),
+                ("test", "831169c7e2e429d6026e1bdbb542f33b636e3e596caad9602ebc953c205928b7", 188_749),
+            )
+        },
+        licence="the upstream project's terms (research use)",
+        citation="Socher et al. 2013: Recursive Deep Models for Semantic Compositionality Over a Sentiment Treebank",
+        homepage="https://nlp.stanford.edu/sentiment",
+    ),
+    _treebank(
+        "ud-en",
+        File(
+            "ud/en_ewt-dev.conllu",
+            f"{_UD}UD_English-EWT/6d4e3e2d515c3da8dcb579bb437a62a2569f4c88/en_ewt-ud-dev.conllu",
+            "531a54ff90d6ab12201c5a50c3e78e6ddac4de69abc4bce5d275d3cd29efe2b6",
+            1_805_545,
+        ),
+        summary="2,001 English sentences from the web, with a part of speech for every word",
+        languages=(),
+        citation="Silveira et al. 2014: A Gold Standard Dependency Corpus for English",
+        homepage="https://github.com/UniversalDependencies/UD_English-EWT",
+    ),
+    _treebank(
+        "ud-ja",
+        File(
+            "ud/ja_gsd-dev.conllu",
+            f"{_UD}UD_Japanese-GSD/e8c4c0468d7282adda71087662fc24da67c8d4ac/ja_gsd-ud-dev.conllu",
+            "18d266e29336ef619787a928d89d20f2e64188be70d5b37829e3aadc5bb6b841",
+            2_961_591,
+        ),
+        summary="507 Japanese sentences, with a part of speech for every word",
+        languages=(),
+        citation="Asahara et al. 2018: Universal Dependencies Version 2 for Japanese",
+        homepage="https://github.com/UniversalDependencies/UD_Japanese-GSD",
+    ),
 )
 
 CATALOGUE = {data_set.name: data_set for data_set in _SETS}

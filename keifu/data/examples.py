@@ -28,6 +28,22 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelledText:
+    """A text, or a pair of texts, and the class that it belongs to."""
+
+    texts: tuple[str, ...]
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedSentence:
+    """The words of a sentence, and the tag of each."""
+
+    words: tuple[str, ...]
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """A question on a story, and its answer; several words of an answer (a list) are joined by commas.
 

@@ -31,7 +31,7 @@ LINEAGE: dict[str, Ancestor] = {
             1990,
             "Elman, Finding Structure in Time",
             "a state handed on along the sequence, so that what was read before counts, however long ago",
-            ("language-modeling", "question-answering"),
+            ("language-modeling", "classification", "tagging", "question-answering"),
         ),
         Ancestor(
             "lstm",
@@ -40,7 +40,7 @@ LINEAGE: dict[str, Ancestor] = {
             1997,
             "Hochreiter and Schmidhuber, Long Short-Term Memory; forget gate: Gers et al. 2000",
             "a cell beside the state, and gates that say what enters it, stays and is shown: it remembers for longer",
-            ("language-modeling", "question-answering"),
+            ("language-modeling", "classification", "tagging", "question-answering"),
         ),
         Ancestor(
             "gru",
@@ -49,7 +49,7 @@ LINEAGE: dict[str, Ancestor] = {
             2014,
             "Cho et al., Learning Phrase Representations using RNN Encoder-Decoder",
             "two gates and no cell: an LSTM made simpler",
-            ("language-modeling", "question-answering"),
+            ("language-modeling", "classification", "tagging", "question-answering"),
         ),
         Ancestor(
             "rnn-seq2seq",
@@ -121,7 +121,16 @@ LINEAGE: dict[str, Ancestor] = {
             2017,
             "Vaswani et al., Attention Is All You Need",
             "attention replaces recurrence in encoder and decoder; several heads; positions added to tokens",
-            ("translation", "question-answering"),
+            ("translation", "classification", "tagging", "question-answering"),
+        ),
+        Ancestor(
+            "bert",
+            "keifu.models.bert",
+            "Bert",
+            2018,
+            "Devlin et al., BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding",
+            "the encoder alone, taught by text without labels: to tell masked words and sentences that belong together",
+            ("masked-lm", "classification", "tagging"),
         ),
     )
 }

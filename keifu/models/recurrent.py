@@ -59,7 +59,9 @@ class Config(Schema):
     """Recurrent layers on top of each other."""
 
     direction: Literal["forward", "bidirectional", "alternating"] = "forward"
-    """Which way the layers read. A language model can only read forward: what comes later is what it predicts."""
+    """Which way the layers read: forward, both ways side by side, or forward and backward in turn. A language model can
+    only read forward: what comes later is what it predicts.
+    """
 
     dropout: float = Field(0.1, ge=0, lt=1)
     """Share of values set to zero before, between and after the layers, while training."""
@@ -69,11 +71,6 @@ class Config(Schema):
 
     @model_validator(mode="after")
     def _goes_together(self) -> "Config":
-        if self.direction != "forward":
-            raise ValueError(
-                f"direction {self.direction} sees what comes later, which a language model has to predict; "
-                "expected forward"
-            )
         if self.tie_embeddings and self.d_hidden not in (None, self.d_model):
             raise ValueError(
                 f"d_hidden {self.d_hidden} differs from d_model {self.d_model}, so embeddings cannot be tied; make "
@@ -110,7 +107,8 @@ class RecurrentNetwork(nn.Module):
         nn.init.normal_(self.embedding.tokens, std=1 / math.sqrt(config.d_model))
 
     def forward(self, batch: TokenBatch) -> Output:
-        """Hidden vectors `[B, T, N]`: the one at t has read the tokens up to t, and what the batch's state has read.
+        """Hidden vectors `[B, T, N]`, of both ways side by side where it reads both: reading forward, the one at t has
+        read the tokens up to t, and what the batch's state has read.
 
         The state is that after each row's last real token.
         """

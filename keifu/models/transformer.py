@@ -195,6 +195,11 @@ class Transformer(nn.Module):
             x = block(x, self_mask, *state.memory[layer], state.memory_mask, (cache, layer))
         return x.view(shape), replace(state, cache=cache)
 
+    def keep_encoder(self) -> None:
+        """Leaves the decoder away, for tasks that only read."""
+        self.decoder = cast("Sequence[DecoderBlock]", nn.ModuleList())
+        del self.target_embedding
+
     @property
     def output_embedding(self) -> nn.Parameter | None:
         """The matrix that the vocabulary head shares; None where embeddings are not tied."""

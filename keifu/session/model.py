@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from keifu.config import Schema, validate
@@ -70,6 +71,8 @@ class Model:
         quantise(self.network)
         if isinstance(self.head, VocabularyHead):
             self.head = QuantisedHead(self.head)
+        else:
+            quantise(self.head)
         self._quantised = True
 
     @property
@@ -113,8 +116,9 @@ def read_sections(path: Path, config: Mapping[str, Any], schemas: Mapping[str, t
         raise CheckpointError(str(error)) from None
 
 
-def pooled(hidden: Tensor, pool: str) -> Tensor:
+def pooled(hidden: Tensor, pool: str, normalise: bool = False) -> Tensor:
     """One vector `[N]` of those of each token `[T, N]`: "last" or "mean". Raises ConfigError."""
     if pool not in ("last", "mean"):
         raise ConfigError(f"pool {pool!r} is not known; expected last or mean")
-    return hidden[-1] if pool == "last" else hidden.mean(0)
+    vector = hidden[-1] if pool == "last" else hidden.mean(0)
+    return F.normalize(vector, dim=-1) if normalise else vector

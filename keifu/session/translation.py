@@ -98,16 +98,25 @@ class Translator(Model):
         return from_right_padded(scores, order)
 
     @torch.no_grad()
-    def embed(self, text: str | Sequence[str], pool: str = "last") -> Any:
+    def embed(
+        self,
+        text: str | Sequence[str],
+        pool: str | None = None,
+        *,
+        normalise: bool = False,
+        batch_size: int | None = None,
+    ) -> Any:
         """A vector `[D]` for a text, of what the encoder makes of it; of a list of texts, a list.
 
-        pool: "last", the vector of the last token, [EOS]; "mean", the mean of those of all tokens. Raises ConfigError.
+        pool: "last", the vector of the last token, [EOS]; "mean", the mean of those of all tokens. normalise: to the
+        length 1. Texts are read one by one, whatever batch_size says. Raises ConfigError.
         """
         texts = [self.normalisation.source(one) for one in ([text] if isinstance(text, str) else text)]
         vectors = []
         for one in texts:  # one by one, so that none hangs on the others
             ids = torch.tensor([[*self.tokenizer.encode(one), self.tokenizer.eos_id]], device=self.device)
-            vectors.append(pooled(self.network.encode(ids, torch.ones_like(ids, dtype=torch.bool))[0], pool))
+            hidden = self.network.encode(ids, torch.ones_like(ids, dtype=torch.bool))[0]
+            vectors.append(pooled(hidden, pool or "last", normalise))
         return vectors[0] if isinstance(text, str) else vectors
 
     @torch.no_grad()

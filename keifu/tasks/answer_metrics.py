@@ -1,24 +1,15 @@
 """Scores of answers: how many are right, with how much chance in it, of each kind of question, and which kinds fail."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from keifu.tasks.classification_metrics import share_interval
+
 FAILED = 0.05
 """A kind of question is failed where more answers than this share are wrong (Weston et al. 2015)."""
-
-_CONFIDENCE = 1.96  # standard deviations: 95 %
-
-
-def interval(right: int, count: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927)."""
-    share, square = right / count, _CONFIDENCE**2
-    middle = (share + square / (2 * count)) / (1 + square / count)
-    half = _CONFIDENCE / (1 + square / count) * math.sqrt(share * (1 - share) / count + square / (4 * count**2))
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def score_answers(right: NDArray[np.bool_], kinds: Sequence[str]) -> dict[str, Any]:
@@ -29,7 +20,7 @@ def score_answers(right: NDArray[np.bool_], kinds: Sequence[str]) -> dict[str, A
     by_kind = {kind: sum(each) / len(each) for kind, each in of_kind.items()}
     return {
         "accuracy": float(right.mean()),
-        "accuracy_interval": list(interval(int(right.sum()), len(right))),
+        "accuracy_interval": list(share_interval(int(right.sum()), len(right))),
         "accuracy_by_kind": by_kind,
         "mean_error": 1 - sum(by_kind.values()) / len(by_kind),
         "failed": [kind for kind, each in of_kind.items() if len(each) - sum(each) > FAILED * len(each)],

@@ -99,7 +99,7 @@ class QuestionAnswering:
 
     def head(self, model: Any) -> ClassHead:
         """A score for every answer."""
-        return ClassHead(len(self.answers), model.d_output)
+        return ClassHead(model.d_output, len(self.answers), 0.0, pooled=False)
 
     def encode(self, questions: Sequence[Question]) -> StoryQuestions:
         """The questions with their stories, as tokens."""

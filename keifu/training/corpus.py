@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from keifu.data.download import Progress, ignore
+from keifu.data.labelled import load_labelled
 from keifu.data.pairs import (
     NONE_BLANK,
     Form,
@@ -20,6 +21,7 @@ from keifu.data.pairs import (
 )
 from keifu.data.stored import StoredPairs
 from keifu.data.stories import StoryData, load_stories
+from keifu.data.tagged import load_tagged
 from keifu.data.texts import TextData, load_text
 from keifu.errors import ConfigError, DataError
 from keifu.tasks.question_answering import plain
@@ -79,6 +81,36 @@ class TextCorpus:
         return self.train.documents if self.reading == "documents" else [self.train.text]
 
 
+class PassageCorpus(TextCorpus):
+    """The same, read as documents made of sentences."""
+
+    @property
+    def texts(self) -> list[str]:
+        return [sentence for passage in self.train.passages(self.reading) for sentence in passage]
+
+
+@dataclass(frozen=True)
+class ExampleCorpus:
+    """Examples with classes or tags to learn from and to choose the best checkpoint on, as data/labelled.py or
+    data/tagged.py has them; `valid_is` says in words which the latter are.
+    """
+
+    train: Any
+    valid: Any
+    valid_is: str
+
+    @property
+    def pairs(self) -> int:
+        """How many there are to learn from."""
+        return len(self.train.examples)
+
+    @property
+    def texts(self) -> list[str]:
+        """What the tokenizer learns from."""
+        texts: list[str] = self.train.texts
+        return texts
+
+
 @dataclass(frozen=True)
 class StoryCorpus:
     """Questions to learn from and to choose the best checkpoint on; `valid_is` says in words which the latter are."""
@@ -131,7 +163,7 @@ def _load_pairs(data: settings.Data, on_progress: Progress) -> Corpus:
     return Corpus(train.cut(0, kept), valid, held_out)
 
 
-def _load_text(data: settings.TextData, on_progress: Progress) -> TextCorpus:
+def _load_text(data: settings.TextData | settings.PassageData, on_progress: Progress) -> TextCorpus:
     if not data.train:
         raise ConfigError("no data to train on; name it with --data, for example --data book.txt")
     form = Form(data.columns, data.encoding)
@@ -147,6 +179,46 @@ def _load_text(data: settings.TextData, on_progress: Progress) -> TextCorpus:
             "other data with --valid"
         )
     return TextCorpus(train.cut(0, kept), train.cut(kept, len(train.text)), f"{held_out} of {data.train}", reading)
+
+
+def _load_passages(data: settings.PassageData, on_progress: Progress) -> PassageCorpus:
+    corpus = _load_text(data, on_progress)
+    return PassageCorpus(corpus.train, corpus.valid, corpus.valid_is, corpus.reading)
+
+
+def _load_examples(data: settings.LabelledData | settings.TaggedData, on_progress: Progress) -> ExampleCorpus:
+    labelled = isinstance(data, settings.LabelledData)
+    if not data.train:
+        example = "reviews.tsv" if labelled else "words.conllu"
+        raise ConfigError(f"no data to train on; name it with --data, for example --data {example}")
+    load: Callable[..., Any] = load_labelled if labelled else load_tagged
+    form = Form(getattr(data, "columns", ()), data.encoding)
+    train = load(data.train, "train", form, on_progress)
+    named = data.valid or (has_parts(data.train) and other_part(data.train, "dev"))
+    if named:
+        return _agreeing(ExampleCorpus(train, load(named, "dev", form, on_progress), named))
+    count = len(train.examples)
+    if count < 2:
+        raise DataError(
+            f"{data.train}: only one example; training needs at least 2, or other data to choose the best model on "
+            "(--valid)"
+        )
+    kept = count - min(math.ceil(count * _HELD_OUT_SHARE), _MOST_HELD_OUT)
+    held_out = f"the last {f'{count - kept:,} examples' if count - kept > 1 else 'example'} of {data.train}"
+    return _agreeing(ExampleCorpus(train.cut(0, kept), train.cut(kept, count), held_out))
+
+
+def _agreeing(corpus: ExampleCorpus) -> ExampleCorpus:
+    """The corpus, whose classes are all learned. Raises DataError where they are not, or where there is only one."""
+    known = corpus.train.labels
+    if len(known) < 2:
+        raise DataError(f"{corpus.train.spec}: all examples are of the class {next(iter(known))!r}; expected several")
+    if other := [label for label in corpus.valid.labels if label not in known]:
+        raise DataError(
+            f"{corpus.valid_is}: the class {other[0]!r} does not occur among the examples to learn from, which have "
+            f"{', '.join(list(known)[:5])}{' ...' if len(known) > 5 else ''}; correct it, or mix the lines anew"
+        )
+    return corpus
 
 
 def _load_stories(data: settings.StoryData, on_progress: Progress) -> StoryCorpus:
@@ -185,5 +257,8 @@ def _stream_cut(data: TextData) -> tuple[int, str]:
 _LOADERS: dict[type, Callable[[Any, Progress], Any]] = {
     settings.Data: _load_pairs,
     settings.TextData: _load_text,
+    settings.PassageData: _load_passages,
+    settings.LabelledData: _load_examples,
+    settings.TaggedData: _load_examples,
     settings.StoryData: _load_stories,
 }

@@ -1,5 +1,6 @@
 """What a model scores on held-out data: of a translator the loss with teacher forcing, and its own translations against
-the references; of a language model how much the text surprises it.
+the references; of a language model how much the text surprises it; of what tells masked tokens, classes or tags, how
+often it is right.
 """
 
 import math
@@ -18,7 +19,10 @@ from keifu.generation.continuation import continue_texts
 from keifu.generation.sampling import Sampling
 from keifu.generation.translation import Decoding, translate
 from keifu.tasks.answer_metrics import score_answers
+from keifu.tasks.classification_metrics import classification_scores
 from keifu.tasks.language_modeling import scores as language_scores
+from keifu.tasks.masked_lm import Passages
+from keifu.tasks.reading import Encoded, Reading, decide
 from keifu.tasks.translation_metrics import score_translations
 from keifu.training.loop import Evaluation, Learner, Stopped
 from keifu.training.precision import autocast
@@ -102,6 +106,61 @@ def evaluate_language(
     metrics = language_scores(surprise, int(texts.lengths.sum()), characters)
     samples = [(text.text,) for text in written]
     return Evaluation(learner.step, metrics, samples, time.perf_counter() - began)
+
+
+def evaluate_masked(
+    learner: Learner, passages: Passages, reading: Reading, should_stop: Callable[[], bool] = lambda: False
+) -> Evaluation:
+    """Loss and the shares of masked tokens and of pairs that are told right. should_stop: asked before each batch.
+    Raises Stopped when it says so.
+    """
+
+    def before_batch() -> None:
+        if should_stop():
+            raise Stopped
+
+    began = time.perf_counter()
+    learner.network.eval()
+    with learner.used_weights(), autocast(learner.device, learner.dtype):
+        metrics = learner.task.measure(learner.model, learner.head, passages, reading.batch_size, before_batch)
+    return Evaluation(learner.step, metrics, [], time.perf_counter() - began)
+
+
+def evaluate_decisions(
+    learner: Learner,
+    examples: Sequence[Any],
+    encoded: Encoded,
+    reading: Reading,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Evaluation:
+    """Loss and scores of the classes or tags of the examples, and a few examples to read. should_stop: asked before
+    each batch. Raises Stopped when it says so.
+    """
+
+    def before_batch() -> None:
+        if should_stop():
+            raise Stopped
+
+    began = time.perf_counter()
+    learner.network.eval()
+    task = learner.task
+    with learner.used_weights(), autocast(learner.device, learner.dtype):
+        found, surprise = decide(task, learner.model, learner.head, encoded, reading.batch_size, before_batch)
+    metrics = decision_scores(encoded, found, surprise, task.labels)
+    samples = [
+        task.sample(example, [task.labels[place] for place in probabilities.argmax(-1)])
+        for example, probabilities in zip(examples[:_SAMPLES], found, strict=False)
+    ]
+    return Evaluation(learner.step, metrics, samples, time.perf_counter() - began)
+
+
+def decision_scores(
+    encoded: Encoded, found: Sequence[NDArray[np.float32]], surprise: float, labels: Sequence[str]
+) -> dict[str, Any]:
+    """Loss (nats a decision) and the scores of tasks/classification_metrics.py, from the probabilities of each row."""
+    expected = [place for row in encoded.targets for place in row.tolist()]
+    predicted = [place for probabilities in found for place in probabilities.argmax(-1).tolist()]
+    return {"loss": surprise / max(1, len(expected)), **classification_scores(expected, predicted, labels)}
 
 
 def evaluate_answers(

@@ -48,8 +48,11 @@ def layers(model: Any) -> str:
 
 def command_to_use(path: Path, task: str) -> str:
     """What to type to use a model."""
-    use = {"translation": "translate", "language-modeling": "generate", "question-answering": "answer"}[task]
-    return f'keifu {use} {path} "..."{" --story FILE" if use == "answer" else ""}'
+    use = {"translation": "translate", "language-modeling": "generate", "masked-lm": "fill"}
+    use |= {"classification": "classify", "tagging": "tag", "question-answering": "answer"}
+    if task == "question-answering":
+        return f'keifu answer {path} "..." --story FILE'
+    return f'keifu {use[task]} {path} "{"... [MASK] ..." if task == "masked-lm" else "..."}"'
 
 
 def scores_in_words(metrics: dict[str, Any], quote: str = "") -> str:
@@ -57,11 +60,22 @@ def scores_in_words(metrics: dict[str, Any], quote: str = "") -> str:
     if "bits_per_character" in metrics:
         return f"{metrics['bits_per_character']:.3f} bits per character, perplexity {metrics['perplexity']:,.2f}"
     if "accuracy" in metrics:
-        low, high = metrics["accuracy_interval"]
-        failed = f", failed: {', '.join(metrics['failed'])}" if metrics["failed"] else ""
-        return f"accuracy {metrics['accuracy']:.1%} (95 % interval {low:.1%} to {high:.1%}){failed}"
+        if "failed" in metrics:
+            failed = f", failed: {', '.join(metrics['failed'])}" if metrics["failed"] else ""
+            return f"accuracy {with_interval(metrics, 'accuracy')}{failed}"
+        accuracy, f1 = (with_interval(metrics, name) for name in ("accuracy", "macro_f1"))
+        return f"accuracy {accuracy}, macro F1 {f1}"
+    told = {"masked_accuracy": "of masked tokens", "next_sentence_accuracy": "of pairs"}
+    if right := [f"{with_interval(metrics, name)} {what}" for name, what in told.items() if name in metrics]:
+        return f"right: {', '.join(right)}"
     signature = f"{quote}{metrics['bleu_signature']}{quote}"
     return f"BLEU {metrics['bleu']:.2f} ({signature}, greedy), chrF {metrics['chrf']:.2f}"
+
+
+def with_interval(metrics: dict[str, Any], name: str) -> str:
+    """A share with its 95 % interval: "81.2 % (79.9 to 82.4)"."""
+    low, high = metrics[f"{name}_interval"]
+    return f"{100 * metrics[name]:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def best_evaluation(path: Path, selects_by: str) -> dict[str, Any] | None:
@@ -71,5 +85,5 @@ def best_evaluation(path: Path, selects_by: str) -> dict[str, Any] | None:
 
 
 def _amount(part: dict[str, Any]) -> str:
-    unit = next(unit for unit in ("pairs", "characters", "questions") if unit in part)
+    unit = next(unit for unit in ("pairs", "characters", "examples", "questions") if unit in part)
     return f"{part[unit]:,} {unit}"

@@ -127,7 +127,11 @@ def start(
     RunFolder.refuse_used(path)
     data = settings.data
     say("learning a vocabulary and cutting the text into tokens")
-    tokenizer = begun.tokenizer if begun else Tokenizer.train(corpus.texts, data.tokenizer, data.vocab_size)
+    tokenizer = (
+        begun.tokenizer
+        if begun
+        else Tokenizer.train(corpus.texts, data.tokenizer, data.vocab_size, data.special_tokens)
+    )
     settings = settings.with_model(vocab_size=tokenizer.vocab_size)
     run = _assemble(RunFolder(path), settings, corpus, tokenizer)
     if begun:

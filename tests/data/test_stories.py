@@ -129,7 +129,7 @@ def test_stories_are_neither_pairs_nor_text(tmp_path: Path) -> None:
         load_pairs("builtin:stories")
     with pytest.raises(ConfigError, match="is for question-answering; translation needs pairs"):
         load_pairs("babi-1")
-    with pytest.raises(ConfigError, match="is for question-answering; expected a text file"):
+    with pytest.raises(ConfigError, match="holds examples for question-answering; expected a text file"):
         load_text("builtin:stories")
     spec = write(tmp_path, BABI)
     with pytest.raises(ConfigError, match="two files; stories and their questions stand in one"):

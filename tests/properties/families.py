@@ -18,12 +18,13 @@ from torch import Tensor, nn
 
 from keifu.data.batches import to_right_padded
 from keifu.interface import PairBatch, StoryBatch, TokenBatch
-from keifu.models import memory_network, recurrent, seq2seq, seq2seq_attention, transformer
-from keifu.session import Answerer, LanguageModel, Translator
+from keifu.models import bert, memory_network, recurrent, seq2seq, seq2seq_attention, transformer
+from keifu.session import Answerer, LanguageModel, MaskedModel, Translator
 from keifu.tasks.language_modeling import LanguageModeling
+from keifu.tasks.masked_lm import MaskedLanguageModeling
 from keifu.tasks.question_answering import QuestionAnswering
 from keifu.tasks.translation import Translation
-from keifu.text import Tokenizer
+from keifu.text import READING_TOKENS, SPECIAL_TOKENS, Tokenizer
 from keifu.trace import Recorded, Trace
 from keifu.training.network import make_model, named_parameters
 
@@ -152,6 +153,42 @@ class StoryInputs:
         return {"answers": self.config["answers"], "story": [*text], "question": [*target]}
 
 
+class ReadInputs:
+    """Reads a text or a pair of texts at once, and writes nothing: there are no steps. The vectors of a text are called
+    after it as if it were written. Every third token is one of a second text.
+    """
+
+    sides = ("text",)
+    written = "text"
+    embeddings: Mapping[str, str] = {"text": "embedding"}
+    session, task = MaskedModel, MaskedLanguageModeling
+    config: Mapping[str, Any] = {}
+
+    def batch(self, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> TokenBatch:
+        return TokenBatch(tokens["text"], masks["text"], None, self.segments(tokens["text"]))
+
+    def spread(self, hidden: Tensor, tokens: Mapping[str, Tensor]) -> Tensor:
+        """What a model came to, as a vector for every token of the written side."""
+        return hidden
+
+    def segments(self, tokens: Tensor) -> Tensor:
+        return (tokens % 3 == 0).long()
+
+    def outputs(self, model: Any, batch: TokenBatch) -> dict[str, Tensor]:
+        """Every sequence of hidden vectors, by the side that it runs over."""
+        return {"text": model(batch).hidden}
+
+    def logits(self, model: Any, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> Tensor:
+        return model.logits(tokens["text"], masks["text"], self.segments(tokens["text"]))
+
+    def trace(self, model: Any, text: str, target: str, **options: Any) -> Trace:
+        return model.trace(text, **options)
+
+    def sequences(self, text: str, target: str) -> dict[str, list[str]]:
+        labels = ["[CLS]", *text, "[SEP]"]
+        return {"text": labels, "source": labels}
+
+
 @dataclass(frozen=True)
 class Family:
     """config: a small random Config. dependencies: for (side of the output, side of the input) which positions may
@@ -163,7 +200,7 @@ class Family:
     """
 
     config: Callable[[random.Random], Any]
-    inputs: PairInputs | TokenInputs | StoryInputs
+    inputs: PairInputs | TokenInputs | ReadInputs | StoryInputs
     dependencies: Callable[[Any], Mapping[tuple[str, str], Declared]]
     symmetric: tuple[str, ...]
     attention: Mapping[str, tuple[str, str]]
@@ -199,7 +236,7 @@ class Case:
         return sizes
 
     @property
-    def inputs(self) -> PairInputs | TokenInputs | StoryInputs:
+    def inputs(self) -> PairInputs | TokenInputs | ReadInputs | StoryInputs:
         return self.family.inputs
 
     def to(self, dtype: torch.dtype) -> "Case":
@@ -245,7 +282,8 @@ class Case:
 
     def session(self) -> Any:
         """The model as a user holds it, in the same precision, with a tokenizer of one character a token."""
-        tokenizer = letters(self.config.vocab_size)
+        special = READING_TOKENS if isinstance(self.inputs, ReadInputs) else SPECIAL_TOKENS
+        tokenizer = letters(self.config.vocab_size, special)
         head = self.inputs.task(tokenizer).head(self.model)
         tensors = {name: parameter.detach() for name, parameter in named_parameters(self.model, head)}
         config = {"model": self.config.model_dump(), **self.inputs.config}
@@ -258,9 +296,9 @@ class Case:
         return model
 
 
-def letters(vocab_size: int) -> Tokenizer:
+def letters(vocab_size: int, special: tuple[str, ...] = SPECIAL_TOKENS) -> Tokenizer:
     """A tokenizer of this many tokens: the special ones and letters."""
-    return Tokenizer.train([ascii_letters[: vocab_size - 4]], "character", vocab_size)
+    return Tokenizer.train([ascii_letters[: vocab_size - len(special)]], "character", vocab_size, special)
 
 
 def make_case(name: str, seed: int) -> Case:
@@ -326,6 +364,53 @@ def _transformer_wiring(model: Any, values: Mapping[str, Recorded]) -> Iterator[
                 x = value(f"{at}.{sublayer}_normalised")
             feedforward = block.feedforward
             yield f"{at}.feedforward.output", feedforward.contract(value(f"{at}.feedforward.hidden"))
+
+
+def _bert_config(rng: random.Random) -> bert.Config:
+    n_heads = rng.choice([1, 2, 3, 4])
+    d_head = rng.choice([None, 3, 5])
+    d_model = n_heads * rng.choice([2, 4, 6]) if d_head is None else rng.randint(4, 17)
+    return bert.Config(
+        vocab_size=rng.randint(12, 40),
+        max_length=64,
+        d_model=max(d_model, 4),
+        n_layers=rng.randint(1, 3),
+        n_heads=n_heads,
+        d_head=d_head,
+        d_ff=rng.randint(1, 24),
+        dropout=rng.choice([0.0, 0.3]),
+        norm_eps=rng.choice([1e-12, 1e-5, 1e-3]),
+        tie_embeddings=rng.random() < 0.5,
+    )
+
+
+def _bert_wiring(model: Any, values: Mapping[str, Recorded]) -> Iterator[tuple[str, Tensor]]:
+    """Figure 2 of the paper, then the Transformer's block with GELU."""
+
+    def value(name: str) -> Tensor:
+        return values[name].value
+
+    parts = [value(f"embedding.{part}") for part in ("token", "segment", "position")]
+    yield "embedding.sum", sum(parts[1:], parts[0])
+    yield "embedding.normalised", model.embedding.norm(value("embedding.sum"))
+    yield "embedding.segment", model.embedding.segments[ReadInputs().segments(_tokens_of(model, values))]
+    x = value("embedding.normalised")
+    for layer, block in enumerate(model.blocks):
+        at = f"blocks.{layer}"
+        expanded = block.feedforward.expand(value(f"{at}.attention_normalised"))
+        yield f"{at}.feedforward.hidden", expanded * 0.5 * (1 + torch.erf(expanded / 2**0.5))
+        yield f"{at}.feedforward.output", block.feedforward.contract(value(f"{at}.feedforward.hidden"))
+        for sublayer in ("attention", "feedforward"):
+            yield f"{at}.{sublayer}_residual", x + value(f"{at}.{sublayer}.output")
+            norm = getattr(block, f"{sublayer}_norm")
+            yield f"{at}.{sublayer}_normalised", norm(value(f"{at}.{sublayer}_residual"))
+            x = value(f"{at}.{sublayer}_normalised")
+
+
+def _tokens_of(model: Any, values: Mapping[str, Recorded]) -> Tensor:
+    """The token ids, told by their vectors, each of which is another."""
+    vectors = values["embedding.token"].value
+    return (vectors[:, :, None] == model.embedding.tokens).all(-1).long().argmax(-1)
 
 
 def _recurrent(name: str) -> Family:
@@ -526,5 +611,14 @@ FAMILIES: dict[str, Family] = {
         },
         sizes=_transformer_sizes,
         wiring=_transformer_wiring,
+    ),
+    "bert": Family(
+        config=_bert_config,
+        inputs=ReadInputs(),
+        dependencies=lambda config: {("text", "text"): full},
+        symmetric=("text",),
+        attention={"blocks.*.attention": ("text", "text")},
+        sizes=_transformer_sizes,
+        wiring=_bert_wiring,
     ),
 }

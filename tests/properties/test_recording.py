@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from keifu.errors import ConfigError
+from keifu.tasks.masked_lm import with_masks
 from keifu.trace import Recorder, record, recording
-from tests.properties.families import Case
+from tests.properties.families import Case, ReadInputs
 
 EXACT = {"rtol": 0, "atol": 1e-12}
 
@@ -306,7 +307,10 @@ def test_a_trace_names_the_tokens_of_every_time_axis(case: Case, session: Any) -
     ids |= {"text": [bos, *session.tokenizer.encode(text)]}
     ids |= {"story": session.tokenizer.encode(text), "question": session.tokenizer.encode(target)}
     tokens = {side: torch.tensor([ids[side]]) for side in inputs.sides}
-    logits = inputs.logits(session, tokens, dict.fromkeys(inputs.sides))
+    if isinstance(inputs, ReadInputs):
+        logits = session.logits(torch.tensor([with_masks(session.tokenizer, text)]))
+    else:
+        logits = inputs.logits(session, tokens, dict.fromkeys(inputs.sides))
     torch.testing.assert_close(trace["logits"].value.expand_as(logits), logits, **EXACT)
 
 

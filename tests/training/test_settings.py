@@ -70,7 +70,7 @@ def test_settings_that_do_not_go_together_are_refused(section: str, values: dict
 @pytest.mark.parametrize(
     ("task", "model", "preset", "message"),
     [
-        ("translate", None, None, "task 'translate' is not known; expected translation"),
+        ("translate", None, None, "task 'translate' is not known; expected one of translation"),
         ("translation", "gtp", None, "model 'gtp' is not known; expected one of rnn, lstm, gru, rnn-seq2seq, "),
         ("translation", None, "huge", "preset 'huge' is not known; transformer has tiny, small, base"),
     ],
