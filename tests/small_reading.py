@@ -57,9 +57,9 @@ TEXTS = {"masked-lm": documents, "classification": labelled, "tagging": tagged}
 
 
 def reading_run(
-    task: str, spec: str, out: Path, training: dict[str, Any] | None = None, model: str = "bert", **more: Any
+    task: str, spec: str, out: Path, training: dict[str, Any] | None = None, architecture: str = "bert", **more: Any
 ) -> Run:
     """A run with small settings, ready to train."""
-    sizes = {"n_heads": 2, "d_ff": 64} if model in ("bert", "transformer") else {}
+    sizes = {"n_heads": 2, "d_ff": 64} if architecture in ("bert", "transformer") else {}
     overrides = merge(SMALL, {"training": training or {}, "model": sizes})
-    return prepare(task, spec, model, out=out, overrides=merge(overrides, more))
+    return prepare(task, spec, architecture, out=out, overrides=merge(overrides, more))

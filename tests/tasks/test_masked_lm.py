@@ -138,6 +138,7 @@ def test_whole_words_are_masked_together() -> None:
         partly += bool(masked[words[0]].any())
     assert 0 < partly < 40
     loose = MaskedLanguageModeling(tokenizer, share=0.3)
+    data = loose.encode([["walking talking, walking a talking walk."]], 100)
     other = [loose.batch(data, data.rows(), seed).masked[0][words[0]] for seed in range(40)]
     assert any(each.any() and not each.all() for each in other)
 
