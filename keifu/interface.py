@@ -67,6 +67,15 @@ class StoryBatch(NamedTuple):
     question_mask: Tensor
 
 
+class ImageBatch(NamedTuple):
+    """A batch of pictures of one size.
+
+    pixels: `[B, K, H, W]` with K numbers a pixel, from -1 (black) to 1.
+    """
+
+    pixels: Tensor
+
+
 class Output(NamedTuple):
     """What every model's `forward` returns.
 

@@ -114,13 +114,24 @@ def _story_data(run: Run) -> Iterator[str]:
     yield from _entry("valid", f"{valid['spec']}: {valid['questions']:,} questions, to choose the best model on{known}")
 
 
+def _picture_data(run: Run) -> Iterator[str]:
+    report = run.data_report
+    train, valid, size = report["train"], report["valid"], report["size"]
+    counts = [f"{label} ({count:,})" for label, count in list(train["labels"].items())[:_CLASSES]]
+    more = " ..." if len(train["labels"]) > _CLASSES else ""
+    look = f"{size['height']} by {size['width']} pixels, {'in colour' if size['channels'] > 1 else 'grey'}"
+    amount = f"{train['pictures']:,} pictures of {look}, of {len(train['labels'])} classes"
+    yield from _entry("data", f"{train['spec']}: {amount}: {', '.join(counts)}{more}")
+    yield from _entry("valid", f"{valid['spec']}: {valid['pictures']:,} pictures, to choose the best model on")
+
+
 def _model(run: Run) -> Iterator[str]:
     model, training, tokenizer = run.settings.model, run.settings.training, run.task.tokenizer
+    words = f", {tokenizer.vocab_size:,} tokens in the vocabulary ({tokenizer.kind})" if tokenizer else ""
     count = sum(parameter.numel() for parameter in run.learner.network.parameters())
     yield from _entry(
         "model",
-        f"{model.name}, {layers(model)}, d_model {model.d_model}, {count:,} parameters, "
-        f"{tokenizer.vocab_size:,} tokens in the vocabulary ({tokenizer.kind})",
+        f"{model.name}, {layers(model)}, d_model {model.d_model}, {count:,} parameters{words}",
     )
     precision = str(run.learner.dtype).removeprefix("torch.")
     yield from _entry(
@@ -152,6 +163,7 @@ _PARTS: dict[str, tuple[Callable[[Run], Iterator[str]], Callable[[Run], Iterator
     "classification": (_example_data, lambda run: iter(())),
     "tagging": (_example_data, lambda run: iter(())),
     "question-answering": (_story_data, lambda run: iter(())),
+    "image-classification": (_picture_data, lambda run: iter(())),
 }
 """What is said of each task's data, and of how they are written."""
 

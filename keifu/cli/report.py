@@ -62,8 +62,9 @@ def _decision_report(report: dict[str, Any]) -> str:
         rows = zip(report["labels"], report["confusion"], strict=True)
         lines += [f"  {label:{width}}  {' '.join(f'{count:7,}' for count in counts)}" for label, counts in rows]
     lines.append(f"loss      {report['loss']:.3f} nats")
-    if "texts_per_second" in report:
-        lines.append(f"speed     {report['texts_per_second']:,.1f} texts/s")
+    for unit in ("texts", "pictures"):
+        if f"{unit}_per_second" in report:
+            lines.append(f"speed     {report[f'{unit}_per_second']:,.1f} {unit}/s")
     return "\n".join(lines)
 
 

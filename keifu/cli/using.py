@@ -213,7 +213,7 @@ def classify(
     text: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="TEXT", help="Texts, or pairs with a TAB between; without any, lines of standard input."
+            metavar="TEXT", help="Texts, pairs with a TAB between, or picture files; without any, standard input."
         ),
     ] = None,
     head: Annotated[
@@ -226,7 +226,7 @@ def classify(
     seed: Seed = None,
     json_: Json = False,
 ) -> None:
-    """Say to which class each text belongs, and how likely that is."""
+    """Say to which class each text or picture belongs, and how likely that is."""
     texts = text or _standard_input()
     model = _load(run, "classify", device, precision)
     for one in model.classify(texts, top=top, head=head, details=True, batch_size=batch_size):

@@ -343,6 +343,18 @@ _SETS = (
     ),
     *_all_of_babi(),
     DataSet(
+        name="digits",
+        summary="1,797 handwritten digits of 8 by 8 pixels, grey",
+        task="image-classification",
+        languages=(),
+        parts=dict.fromkeys(("train", "dev", "test", *(f"fold-{number}" for number in range(1, 6))), ()),
+        licence="CC BY 4.0",
+        citation="Alpaydin and Kaynak 1998: Optical Recognition of Handwritten Digits (UCI), as scikit-learn has it",
+        homepage="https://scikit-learn.org/stable/modules/generated/sklearn.datasets.load_digits.html",
+        note="comes with scikit-learn (pip install 'keifu[data]'); of every ten, seven are train, one dev, two test; "
+        "fold-1 to fold-5 are every fifth",
+    ),
+    DataSet(
         name="sst2",
         summary="sentences of English film reviews, 1 where they praise and 0 where they do not",
         task="classification",

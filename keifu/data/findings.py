@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from keifu.data.examples import LabelledText, TaggedSentence
 from keifu.data.labelled import LabelledData
 from keifu.data.pairs import UNNAMED, PairData
+from keifu.data.pictures import PictureData
 from keifu.data.stories import StoryData
 from keifu.data.tagged import TaggedData
 from keifu.data.texts import TextData
@@ -154,6 +155,26 @@ def examine_stories(train: StoryData, valid: StoryData) -> list[Finding]:
     if len(train.questions) < _FEW:
         text = f"only {_number(len(train.questions), 'question')} to learn from"
         found.append(Finding("few", len(train.questions), (), text, "expect a model that repeats them; find more"))
+    return found
+
+
+def examine_pictures(train: PictureData, valid: PictureData) -> list[Finding]:
+    """What stands out in pictures to learn from, and between them and those that are held out."""
+    found = []
+    known = {one.tobytes() for one in train.pixels}
+    both = [place for place, one in zip(valid.places, valid.pixels, strict=True) if one.tobytes() in known]
+    if both:
+        share = f"{_number(len(both), 'picture')} ({len(both) / len(valid.labels):.1%})"
+        text = f"{share} of {valid.spec} also among those learned from"
+        advice = "scores on them flatter the model: remove them on one side"
+        found.append(Finding("overlap", len(both), tuple(both[:_SHOWN]), text, advice))
+    counts = sorted(train.classes.values())
+    if counts[-1] > _UNEVEN * counts[0]:
+        text = f"classes of very different sizes: {counts[0]:,} to {counts[-1]:,} pictures"
+        found.append(Finding("uneven", len(counts), (), text, "look at macro F1, and find more of the rare ones"))
+    if len(train.labels) < _FEW:
+        text = f"only {_number(len(train.labels), 'picture')} to learn from"
+        found.append(Finding("few", len(train.labels), (), text, "expect a model that repeats them; find more"))
     return found
 
 

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from keifu.errors import ConfigError
+from keifu.layers.linear import Linear
 from keifu.trace import record
 
 
@@ -78,6 +79,18 @@ class TokenEmbedding(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Vectors `[B, T, D]` of token ids `[B, T]`."""
         return record(self, "token", F.embedding(tokens, self.tokens) * math.sqrt(self.tokens.shape[1]), "B T D")
+
+
+class RowEmbedding(nn.Module):
+    """The rows of a picture as vectors, one a row: `[B, K, H, W]` to `[B, H, D]`."""
+
+    def __init__(self, numbers: int, d_model: int) -> None:
+        super().__init__()
+        self.rows = Linear(numbers, d_model)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """The numbers of a row, of all its colours, times a matrix."""
+        return record(self, "token", self.rows(pixels.transpose(1, 2).flatten(2)), "B T D")
 
 
 class Embedding(TokenEmbedding):

@@ -23,7 +23,17 @@ class Ancestor:
 LINEAGE: dict[str, Ancestor] = {
     ancestor.name: ancestor
     for ancestor in (
-        # By year. Gers et al. gave the LSTM its forget gate in 2000; nobody uses it without.
+        # By year.
+        Ancestor(
+            "flat",
+            "keifu.models.flat",
+            "FlatNetwork",
+            1986,
+            "Rumelhart, Hinton and Williams, Learning representations by back-propagating errors",
+            "a picture's numbers as one vector, and layers that learn what to look for in it",
+            ("image-classification",),
+        ),
+        # Gers et al. gave the LSTM its forget gate in 2000; nobody uses it without.
         Ancestor(
             "rnn",
             "keifu.models.recurrent",
@@ -31,7 +41,7 @@ LINEAGE: dict[str, Ancestor] = {
             1990,
             "Elman, Finding Structure in Time",
             "a state handed on along the sequence, so that what was read before counts, however long ago",
-            ("language-modeling", "classification", "tagging", "question-answering"),
+            ("language-modeling", "classification", "tagging", "question-answering", "image-classification"),
         ),
         Ancestor(
             "lstm",
@@ -40,7 +50,7 @@ LINEAGE: dict[str, Ancestor] = {
             1997,
             "Hochreiter and Schmidhuber, Long Short-Term Memory; forget gate: Gers et al. 2000",
             "a cell beside the state, and gates that say what enters it, stays and is shown: it remembers for longer",
-            ("language-modeling", "classification", "tagging", "question-answering"),
+            ("language-modeling", "classification", "tagging", "question-answering", "image-classification"),
         ),
         Ancestor(
             "gru",
@@ -49,7 +59,7 @@ LINEAGE: dict[str, Ancestor] = {
             2014,
             "Cho et al., Learning Phrase Representations using RNN Encoder-Decoder",
             "two gates and no cell: an LSTM made simpler",
-            ("language-modeling", "classification", "tagging", "question-answering"),
+            ("language-modeling", "classification", "tagging", "question-answering", "image-classification"),
         ),
         Ancestor(
             "rnn-seq2seq",
@@ -131,6 +141,15 @@ LINEAGE: dict[str, Ancestor] = {
             "Devlin et al., BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding",
             "the encoder alone, taught by text without labels: to tell masked words and sentences that belong together",
             ("masked-lm", "classification", "tagging"),
+        ),
+        Ancestor(
+            "vit",
+            "keifu.models.vit",
+            "VisionTransformer",
+            2021,
+            "Dosovitskiy et al., An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale",
+            "patches of a picture in place of words: the Transformer's encoder sees",
+            ("image-classification",),
         ),
     )
 }

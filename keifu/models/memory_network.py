@@ -62,7 +62,7 @@ class Config(Schema):
     n_hops: int = Field(3, ge=1, le=100)
     """How often the memory is read."""
 
-    tying: Literal["adjacent", "layer-wise", "none"] = "none"
+    tying: Literal["adjacent", "layer-wise", "none"] = "adjacent"
     """Which encoders the hops share: a hop's values are the next one's keys, all hops have the same, or none."""
 
     encoding: Literal["position", "bag"] = "position"
@@ -74,10 +74,10 @@ class Config(Schema):
     time_noise: float = Field(0.1, ge=0, lt=1)
     """Share of facts before which an empty one seems to stand, while training."""
 
-    linear_start: float = Field(0.0, ge=0, lt=1)
+    linear_start: float = Field(0.1, ge=0, lt=1)
     """Share of the steps, from the first, that are taken without the softmax."""
 
-    d_ff: int = Field(128, ge=0, le=1_000_000)
+    d_ff: int = Field(0, ge=0, le=1_000_000)
     """Width of the hidden layers on facts and after hops, which the paper does not have; 0: none."""
 
     dropout: float = Field(0.0, ge=0, lt=1)
@@ -85,9 +85,9 @@ class Config(Schema):
 
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "tiny": {"d_model": 64, "n_hops": 3, "d_ff": 128},
-    "small": {"d_model": 128, "n_hops": 3, "d_ff": 256},
-    "base": {"d_model": 256, "n_hops": 4, "d_ff": 512},
+    "tiny": {"d_model": 64, "n_hops": 3},
+    "small": {"d_model": 128, "n_hops": 3},
+    "base": {"d_model": 256, "n_hops": 4},
 }
 
 

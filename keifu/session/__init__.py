@@ -10,6 +10,7 @@ from keifu.checkpoint import load_model_files, resolve, verify
 from keifu.errors import CheckpointError
 from keifu.session.answering import Answerer
 from keifu.session.classifier import Classifier
+from keifu.session.image_classifier import ImageClassifier
 from keifu.session.language import LanguageModel
 from keifu.session.masked import MaskedModel
 from keifu.session.model import Model
@@ -24,6 +25,7 @@ from keifu.training.start import prepare
 __all__ = [
     "Answerer",
     "Classifier",
+    "ImageClassifier",
     "LanguageModel",
     "MaskedModel",
     "Model",
@@ -41,6 +43,7 @@ MODELS: dict[str, Callable[..., Any]] = {
     "classification": Classifier,
     "tagging": Tagger,
     "question-answering": Answerer,
+    "image-classification": ImageClassifier,
 }
 """Of every task, what its models can do."""
 
@@ -70,12 +73,12 @@ def load(path: str | Path, device: str = "auto", precision: str = "auto") -> Any
     if damaged := verify(folder):
         raise CheckpointError(f"{folder}: damaged ({', '.join(damaged)}); copy it again, or use another checkpoint")
     config, tensors, tokenizer = load_model_files(folder)
-    if tokenizer is None:
-        raise CheckpointError(f"{folder}: tokenizer.json is missing; copy it from where the model was trained")
     task = config.get("task", "translation")
+    if tokenizer is None and task != "image-classification":
+        raise CheckpointError(f"{folder}: tokenizer.json is missing; copy it from where the model was trained")
     if task not in [*MODELS]:  # which may be no text at all
         raise CheckpointError(f"{folder}/config.json: task {task!r} is not known; expected one of {', '.join(MODELS)}")
-    return MODELS[task](folder, config, tensors, Tokenizer.load(tokenizer)).to(device, precision)
+    return MODELS[task](folder, config, tensors, Tokenizer.load(tokenizer) if tokenizer else None).to(device, precision)
 
 
 def train(

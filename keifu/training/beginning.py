@@ -23,7 +23,7 @@ class Beginning:
     name: str
     sizes: Mapping[str, Any]
     tensors: Mapping[str, Tensor]
-    tokenizer: Tokenizer
+    tokenizer: Tokenizer | None
 
 
 def read_beginning(path: str | Path, preset: str | None = None) -> Beginning:
@@ -38,12 +38,11 @@ def read_beginning(path: str | Path, preset: str | None = None) -> Beginning:
         raise CheckpointError(f"{folder}: damaged ({', '.join(damaged)}); copy it again, or begin with another")
     config, tensors, tokenizer = load_model_files(folder)
     model = config.get("model")
-    if tokenizer is None or not isinstance(model, dict) or not isinstance(model.get("name"), str):
-        raise CheckpointError(
-            f"{folder}: not a model that keifu trained on text; begin with another, or without --init"
-        )
+    sees = config.get("task") == "image-classification"
+    if (tokenizer is None and not sees) or not isinstance(model, dict) or not isinstance(model.get("name"), str):
+        raise CheckpointError(f"{folder}: not a model that keifu trained on text or pictures; begin with another")
     sizes = {key: value for key, value in model.items() if key != "name"}
-    return Beginning(folder, model["name"], sizes, tensors, Tokenizer.load(tokenizer))
+    return Beginning(folder, model["name"], sizes, tensors, Tokenizer.load(tokenizer) if tokenizer else None)
 
 
 def begin_with(beginning: Beginning, named: list[tuple[str, nn.Parameter]], model: Any) -> None:

@@ -19,6 +19,7 @@ from keifu.data.pairs import (
     same_way,
     tests_at_hand,
 )
+from keifu.data.pictures import PictureData, Wanted, load_pictures
 from keifu.data.stored import StoredPairs
 from keifu.data.stories import StoryData, load_stories
 from keifu.data.tagged import load_tagged
@@ -131,6 +132,21 @@ class StoryCorpus:
         return [plain(text) for text in dict.fromkeys(facts)]
 
 
+@dataclass(frozen=True)
+class PictureCorpus:
+    """Pictures to learn from and to choose the best checkpoint on; `valid_is` says in words which the latter are."""
+
+    train: PictureData
+    valid: PictureData
+    valid_is: str
+    texts = None
+
+    @property
+    def pairs(self) -> int:
+        """How many pictures there are to learn from."""
+        return len(self.train.labels)
+
+
 def load_corpus(data: Any, on_progress: Progress = ignore) -> Any:
     """What the data section of the settings names: a Corpus of pairs or of text. on_progress: is told of downloads.
 
@@ -239,6 +255,29 @@ def _load_stories(data: settings.StoryData, on_progress: Progress) -> StoryCorpu
     return StoryCorpus(train.cut(0, kept), train.cut(kept, count), held_out)
 
 
+def _load_pictures(data: settings.PictureData, on_progress: Progress) -> PictureCorpus:
+    if not data.train:
+        raise ConfigError("no data to train on; name it with --data, for example --data pictures or digits")
+    size = (data.height, data.width) if data.height is not None and data.width is not None else None
+    train = load_pictures(data.train, "train", Wanted(size, data.colour))
+    if len(train.classes) < 2:
+        raise DataError(
+            f"{train.spec}: only one class, {next(iter(train.classes))!r}; expected a folder for each of several"
+        )
+    named = data.valid or (has_parts(data.train) and other_part(data.train, "dev"))
+    if named:
+        valid = load_pictures(named, "dev", train.shape)
+        if other := [label for label in valid.classes if label not in train.classes]:
+            raise DataError(f"{named}: the class {other[0]!r} has no picture to learn from; add some, or leave it away")
+        return PictureCorpus(train, valid, named)
+    count = len(train.labels)
+    kept = count - min(math.ceil(count * _HELD_OUT_SHARE), _MOST_HELD_OUT)
+    learned = train.cut(slice(0, kept))
+    if missing := [label for label in train.classes if label not in learned.classes]:
+        raise DataError(f"{train.spec}: too few pictures of {missing[0]!r}; find more, or name other data with --valid")
+    return PictureCorpus(learned, train.cut(slice(kept, count)), f"{count - kept:,} pictures of {data.train}")
+
+
 def _documents_cut(data: TextData) -> tuple[int, str]:
     """Where the documents that are held out begin, and how to call them."""
     count = len(data.documents)
@@ -261,4 +300,5 @@ _LOADERS: dict[type, Callable[[Any, Progress], Any]] = {
     settings.LabelledData: _load_examples,
     settings.TaggedData: _load_examples,
     settings.StoryData: _load_stories,
+    settings.PictureData: _load_pictures,
 }

@@ -20,6 +20,7 @@ from keifu.generation.sampling import Sampling
 from keifu.generation.translation import Decoding, translate
 from keifu.tasks.answer_metrics import score_answers
 from keifu.tasks.classification_metrics import classification_scores
+from keifu.tasks.image_classification import decide_pictures
 from keifu.tasks.language_modeling import scores as language_scores
 from keifu.tasks.masked_lm import Passages
 from keifu.tasks.reading import Encoded, Reading, decide
@@ -205,3 +206,29 @@ def answer_all(
         surprise += float(loss.surprise)
         chosen[rows] = learner.task.logits(learner.model, learner.head, batch.inputs).argmax(-1).cpu().numpy()
     return surprise, chosen
+
+
+def evaluate_pictures(
+    learner: Learner, places: Sequence[str], data: Any, reading: Reading, should_stop: Callable[[], bool]
+) -> Evaluation:
+    """Loss and scores of the classes of the pictures, and a few with what was found. places: the pictures' names;
+    should_stop: asked before each batch. Raises Stopped when it says so.
+    """
+
+    def before_batch() -> None:
+        if should_stop():
+            raise Stopped
+
+    began = time.perf_counter()
+    learner.network.eval()
+    task = learner.task
+    with learner.used_weights(), autocast(learner.device, learner.dtype):
+        shares, surprise = decide_pictures(task, learner.model, learner.head, data, reading.batch_size, before_batch)
+    found = shares.argmax(-1).tolist()
+    scores = classification_scores(data.targets.tolist(), found, task.labels)
+    samples = [
+        (place, task.labels[expected], task.labels[label])
+        for place, expected, label in zip(places[:_SAMPLES], data.targets.tolist(), found, strict=False)
+    ]
+    metrics = {"loss": surprise / len(data), **scores}
+    return Evaluation(learner.step, metrics, samples, time.perf_counter() - began)

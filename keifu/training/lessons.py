@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from keifu.config import validate
 from keifu.data.batches import Sampler
 from keifu.data.examples import Question
 from keifu.data.windows import InOrder, cut_to, side_by_side
@@ -17,6 +18,7 @@ from keifu.errors import ConfigError, DataError
 from keifu.generation.translation import EXTRA_TOKENS
 from keifu.models import LINEAGE, architecture
 from keifu.tasks.classification import Classification, balanced
+from keifu.tasks.image_classification import ImageClassification
 from keifu.tasks.language_modeling import LanguageModeling
 from keifu.tasks.masked_lm import MaskedLanguageModeling
 from keifu.tasks.question_answering import QuestionAnswering, plain
@@ -24,16 +26,17 @@ from keifu.tasks.tagging import Tagging
 from keifu.tasks.translation import Translation
 from keifu.text import Tokenizer
 from keifu.text.normalisation import PairNormalisation, infer
-from keifu.training.corpus import Corpus, ExampleCorpus, PassageCorpus, StoryCorpus, TextCorpus
+from keifu.training.corpus import Corpus, ExampleCorpus, PassageCorpus, PictureCorpus, StoryCorpus, TextCorpus
 from keifu.training.evaluation import (
     evaluate_answers,
     evaluate_decisions,
     evaluate_language,
     evaluate_masked,
+    evaluate_pictures,
     evaluate_translation,
 )
 from keifu.training.loop import Evaluation, Learner
-from keifu.training.report import data_report, example_report, passage_report, story_report, text_report
+from keifu.training.report import data_report, example_report, passage_report, picture_report, story_report, text_report
 from keifu.training.settings import Settings
 
 _LONGER = 1.3  # a batch's longest output takes as many steps, against the mean
@@ -273,6 +276,33 @@ class AnsweringLesson:
         return story_report(self.corpus, self.task, self.data, self.valid)
 
 
+class PictureLesson:
+    """Pictures with their classes, all of one size."""
+
+    def __init__(self, settings: Settings, corpus: PictureCorpus, tokenizer: None) -> None:
+        shape, training = corpus.train.shape, settings.training
+        asked = settings.model.model_dump() | shape._asdict()
+        model = validate({"model": type(settings.model)}, {"model": asked})["model"]  # a patch may not fit the size
+        self.settings, self.corpus = replace(settings, model=model), corpus
+        labels = tuple(corpus.train.classes)
+        self.task = ImageClassification(labels, training.augment, training.label_smoothing)
+        self.data, self.valid = (self.task.encode(part.pixels, part.labels) for part in (corpus.train, corpus.valid))
+        self.model_facts = {"labels": list(labels)}
+
+    def sampler(self) -> Sampler:
+        training = self.settings.training
+        return Sampler(self.data.sizes, training.batch_size, training.seed)
+
+    def evaluate(self, learner: Learner, settings: Settings, should_stop: Callable[[], bool]) -> Evaluation:
+        return evaluate_pictures(learner, self.corpus.valid.places, self.valid, settings.decoding, should_stop)
+
+    def rehearse(self, trial: Learner, settings: Settings) -> Evaluation:
+        return self.evaluate(trial, settings, lambda: False)
+
+    def report(self, sampler: Sampler) -> dict[str, Any]:
+        return picture_report(self.corpus)
+
+
 def always_told_of(questions: Sequence[Question]) -> set[str]:
     """The words that a question never has without a fact of its story having them too."""
     told: dict[str, frozenset[str]] = {}  # of every fact its words
@@ -295,11 +325,12 @@ def taken_by(model: str) -> str:
     return takes
 
 
-LESSONS: dict[str, Callable[[Settings, Any, Tokenizer], Lesson]] = {
+LESSONS: dict[str, Callable[[Settings, Any, Any], Lesson]] = {
     "translation": TranslationLesson,
     "language-modeling": LanguageLesson,
     "masked-lm": MaskedLesson,
     "classification": DecisionLesson,
     "tagging": DecisionLesson,
     "question-answering": AnsweringLesson,
+    "image-classification": PictureLesson,
 }

@@ -35,7 +35,7 @@ def model_card(path: Path, settings: Settings, selects_by: str) -> str:
     return "\n".join([*lines, "", "```", *commands, "```", ""])
 
 
-_COUNTED = {"question-answering": "a question"}
+_COUNTED = {"question-answering": "a question", "image-classification": "a picture"}
 """What a loss is a mean over, where it is not tokens."""
 
 
@@ -50,6 +50,8 @@ def command_to_use(path: Path, task: str) -> str:
     """What to type to use a model."""
     use = {"translation": "translate", "language-modeling": "generate", "masked-lm": "fill"}
     use |= {"classification": "classify", "tagging": "tag", "question-answering": "answer"}
+    if task == "image-classification":
+        return f"keifu classify {path} picture.png"
     if task == "question-answering":
         return f'keifu answer {path} "..." --story FILE'
     return f'keifu {use[task]} {path} "{"... [MASK] ..." if task == "masked-lm" else "..."}"'
@@ -85,5 +87,5 @@ def best_evaluation(path: Path, selects_by: str) -> dict[str, Any] | None:
 
 
 def _amount(part: dict[str, Any]) -> str:
-    unit = next(unit for unit in ("pairs", "characters", "examples", "questions") if unit in part)
+    unit = next(unit for unit in ("pairs", "characters", "examples", "questions", "pictures") if unit in part)
     return f"{part[unit]:,} {unit}"

@@ -4,14 +4,14 @@ from dataclasses import asdict
 from typing import Any
 
 from keifu.data.batches import Sampler
-from keifu.data.findings import examine, examine_examples, examine_stories, examine_text
+from keifu.data.findings import examine, examine_examples, examine_pictures, examine_stories, examine_text
 from keifu.data.windows import Windows
 from keifu.tasks.masked_lm import Passages
 from keifu.tasks.question_answering import QuestionAnswering, StoryQuestions
 from keifu.tasks.reading import Encoded
 from keifu.tasks.translation import EncodedPairs
 from keifu.text import Tokenizer
-from keifu.training.corpus import Corpus, ExampleCorpus, PassageCorpus, StoryCorpus, TextCorpus
+from keifu.training.corpus import Corpus, ExampleCorpus, PassageCorpus, PictureCorpus, StoryCorpus, TextCorpus
 
 
 def data_report(
@@ -144,6 +144,18 @@ def story_report(
         "unknown": {name: encoded.unknown(tokenizer.unk_id) for name, (_, encoded) in parts.items()},
         "findings": [asdict(finding) for finding in examine_stories(corpus.train, corpus.valid)],
     }
+
+
+def picture_report(corpus: PictureCorpus) -> dict[str, Any]:
+    """data.json of a classifier of pictures: what is learned from and selected on, with hashes, counts and findings."""
+    specs = {"train": corpus.train.spec, "valid": corpus.valid_is}
+    parts = {"train": corpus.train, "valid": corpus.valid}
+    counts = {
+        name: {"spec": specs[name], "pictures": len(data.labels), "labels": data.classes, "sha256": data.sha256}
+        for name, data in parts.items()
+    }
+    findings = [asdict(finding) for finding in examine_pictures(corpus.train, corpus.valid)]
+    return {**counts, "size": corpus.train.shape._asdict(), "findings": findings}
 
 
 _SIDES = ("source", "target")

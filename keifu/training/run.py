@@ -112,9 +112,8 @@ class Run:
         named = named_parameters(learner.model, learner.head)
         with learner.used_weights():
             tensors = {name: parameter.detach() for name, parameter in named}
-            path = self.folder.save(
-                learner.step, self.model_config(), tensors, self.task.tokenizer.to_json(), state, keep
-            )
+            tokenizer = self.task.tokenizer.to_json() if self.task.tokenizer else None
+            path = self.folder.save(learner.step, self.model_config(), tensors, tokenizer, state, keep)
         if best:
             self.folder.point("best", learner.step)
             self.folder.prune(keep)

@@ -242,6 +242,35 @@ class StoryData(Schema):
     """Facts of a story that are read, at most (by a memory network, at most model.max_length): the latest."""
 
 
+class PictureData(Schema):
+    """What is learned from: pictures."""
+
+    special_tokens: ClassVar = ()
+
+    train: str = ""
+    """The data: a folder with a folder of PNG or JPEG files for each class, or a set by name (digits)."""
+
+    valid: str | None = None
+    """Data on which the best checkpoint is chosen. Empty: a named set's dev part, or 5 % of the pictures (at most
+    2,000), chosen by their names.
+    """
+
+    height: int | None = Field(None, ge=1, le=4096)
+    """Height in pixels to which pictures are brought. Empty: their own, or 32 where they differ."""
+
+    width: int | None = Field(None, ge=1, le=4096)
+    """Width in pixels. Empty: their own, or 32 where they differ."""
+
+    colour: bool | None = None
+    """Whether colours are seen. Empty: where there are any."""
+
+    @model_validator(mode="after")
+    def _both_sides(self) -> "PictureData":
+        if (self.height is None) != (self.width is None):
+            raise ValueError("height and width go together; give both or neither")
+        return self
+
+
 class Answering(Schema):
     """How questions are answered."""
 
@@ -423,12 +452,29 @@ class StoryTraining(Training):
     """Gradients longer than this are shortened to it."""
 
 
+class ImageTraining(Training):
+    """How a classifier of pictures is trained."""
+
+    task: Literal["image-classification"] = "image-classification"
+    """What is learned."""
+
+    batch_size: int = Field(64, ge=1)
+    """Pictures in a step (batch_tokens does not count here)."""
+
+    augment: bool = True
+    """Whether pictures are turned, stretched and moved a little by chance, each time anew."""
+
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    """Share of the target probability that is spread over all classes."""
+
+
 SCHEMAS: dict[str, dict[str, type[Schema]]] = {
     "translation": {"data": Data, "training": TranslationTraining, "decoding": Decoding},
     "language-modeling": {"data": TextData, "training": LanguageTraining, "decoding": Sampling},
     "masked-lm": {"data": PassageData, "training": MaskedTraining, "decoding": Reading},
     "classification": {"data": LabelledData, "training": ClassificationTraining, "decoding": Reading},
     "question-answering": {"data": StoryData, "training": StoryTraining, "decoding": Answering},
+    "image-classification": {"data": PictureData, "training": ImageTraining, "decoding": Reading},
     "tagging": {"data": TaggedData, "training": TaggingTraining, "decoding": Reading},
 }
 """Of every task, the sections of config.yaml beside the model's."""
@@ -440,6 +486,7 @@ _DEFAULT_MODELS = {
     "classification": "bert",
     "tagging": "bert",
     "question-answering": "memory-network",
+    "image-classification": "vit",
 }
 
 

@@ -126,13 +126,12 @@ def start(
     path = Path(out) if out else _free_name(settings)
     RunFolder.refuse_used(path)
     data = settings.data
-    say("learning a vocabulary and cutting the text into tokens")
-    tokenizer = (
-        begun.tokenizer
-        if begun
-        else Tokenizer.train(corpus.texts, data.tokenizer, data.vocab_size, data.special_tokens)
-    )
-    settings = settings.with_model(vocab_size=tokenizer.vocab_size)
+    tokenizer = begun.tokenizer if begun else None
+    if tokenizer is None and corpus.texts is not None:  # pictures have none
+        say("learning a vocabulary and cutting the text into tokens")
+        tokenizer = Tokenizer.train(corpus.texts, data.tokenizer, data.vocab_size, data.special_tokens)
+    if tokenizer is not None:
+        settings = settings.with_model(vocab_size=tokenizer.vocab_size)
     run = _assemble(RunFolder(path), settings, corpus, tokenizer)
     if begun:
         begin_with(begun, named_parameters(run.learner.model, run.learner.head), settings.model)
@@ -164,10 +163,10 @@ def resume(path: str | Path, more: dict[str, str] | None = None, began: float | 
     settings = read_settings(folder.path / "config.yaml")
     checkpoint, state, found = _newest_checkpoint(folder)
     _, tensors, tokenizer_path = load_model_files(checkpoint)
-    if tokenizer_path is None:
+    if tokenizer_path is None and settings.training.task != "image-classification":
         raise CheckpointError(f"{checkpoint}: tokenizer.json is missing; copy it from another checkpoint of the run")
     corpus = _read(settings.data, say)
-    run = _assemble(folder, settings, corpus, Tokenizer.load(tokenizer_path))
+    run = _assemble(folder, settings, corpus, Tokenizer.load(tokenizer_path) if tokenizer_path else None)
     run.new, run.found = False, found
     _refuse_other_data(run)
     learner = run.learner
@@ -213,7 +212,7 @@ def _newest_checkpoint(folder: RunFolder) -> tuple[Path, TrainingState, list[Pat
     return checkpoint, state, found
 
 
-def _assemble(folder: RunFolder, settings: Settings, corpus: Any, tokenizer: Tokenizer) -> Run:
+def _assemble(folder: RunFolder, settings: Settings, corpus: Any, tokenizer: Tokenizer | None) -> Run:
     lesson = LESSONS[settings.training.task](settings, corpus, tokenizer)
     settings = lesson.settings
     refuse_too_large_a_model(settings.model, choose_device(settings.training.device))
