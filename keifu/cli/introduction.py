@@ -139,7 +139,8 @@ def _model(run: Run) -> Iterator[str]:
         f"{training.max_steps:,} steps, evaluated every {training.evaluate_every:,}; {run.learner.device}, {precision}",
     )
     if training.init is not None:
-        yield from _entry("begins", f"with the weights of {training.init}")
+        taken = f"; {run.beginning}" if run.beginning else ""
+        yield from _entry("begins", f"with the weights of {training.init}{taken}")
 
 
 def _pair_habits(run: Run) -> Iterator[str]:

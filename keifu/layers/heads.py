@@ -54,15 +54,17 @@ class MaskedHead(nn.Module):
         return affine(self.norm(F.gelu(self.transform(hidden))), self.weight, self.bias)
 
 
-class Pooler(Linear):
+class Pooler(nn.Module):
     """tanh(W x + b) of the vector that stands for a whole text (Devlin et al. 2019)."""
 
     def __init__(self, width: int) -> None:
-        super().__init__(width, width)
-        _begin(self)
+        super().__init__()
+        self.transform = Linear(width, width)
+        _begin(self.transform)
 
     def forward(self, vector: Tensor) -> Tensor:
-        return super().forward(vector).tanh()
+        transformed: Tensor = self.transform(vector)
+        return transformed.tanh()
 
 
 class PretrainingHead(nn.Module):

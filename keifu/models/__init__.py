@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,15 @@ LINEAGE: dict[str, Ancestor] = {
             ("masked-lm", "classification", "tagging"),
         ),
         Ancestor(
+            "bert-seq2seq",
+            "keifu.models.bert_seq2seq",
+            "BertSeq2Seq",
+            2020,
+            "Rothe et al., Leveraging Pre-trained Checkpoints for Sequence Generation Tasks",
+            "a translator both of whose sides begin with a pre-trained BERT",
+            ("translation",),
+        ),
+        Ancestor(
             "vit",
             "keifu.models.vit",
             "VisionTransformer",
@@ -153,6 +163,18 @@ LINEAGE: dict[str, Ancestor] = {
         ),
     )
 }
+
+
+def heir(name: str, task: str) -> str:
+    """The model that does the task with this one's weights: itself, or one that is made of it."""
+    other = f"{name}-seq2seq"
+    does = task in LINEAGE[name].tasks if name in LINEAGE else False
+    return other if not does and other in LINEAGE and task in LINEAGE[other].tasks else name
+
+
+def model_class(name: str) -> Any:
+    """The class of a lineage entry."""
+    return getattr(architecture(name), LINEAGE[name].cls)
 
 
 def architecture(name: str) -> ModuleType:

@@ -77,20 +77,18 @@ class MaskedModel(ReadingModel):
                 ids = tokens[int(rows[row])].tolist()
                 place = ids[:column].count(self.tokenizer.mask_id)
                 for share, token in zip(shares[gap].tolist(), best[gap].tolist(), strict=True):
-                    whole = self._written(ids, column, token)
                     name = self.tokenizer.token(token)
+                    whole = self._with(texts[rows[row]], place, token)
                     filled[rows[row]].append(Filled(whole, name.strip() or name, share, place))
         return filled[0] if isinstance(text, str) else filled
 
-    def _written(self, ids: Sequence[int], column: int, token: int) -> str:
+    def _with(self, text: str, place: int, token: int) -> str:
         """The text with one gap filled; others stay."""
-        parts: list[list[int]] = [[]]
-        for place, id in enumerate(ids[1:-1], 1):
-            if id == self.tokenizer.mask_id and place != column:
-                parts.append([])
-            else:
-                parts[-1].append(token if place == column else id)
-        return MASK.join(map(self.tokenizer.decode, parts))
+        parts = text.split(MASK)
+        before, after = MASK.join(parts[: place + 1]), MASK.join(parts[place + 1 :])
+        if self.tokenizer.goes_on(token):
+            before = before.removesuffix(" ")
+        return before + self.tokenizer.decode([token]) + after
 
     def classify(
         self,

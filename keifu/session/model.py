@@ -15,6 +15,7 @@ from keifu.errors import CheckpointError, ConfigError
 from keifu.layers.heads import VocabularyHead
 from keifu.layers.quantised import QuantisedHead, multiplies_int8, quantise
 from keifu.models import LINEAGE, architecture
+from keifu.text import Tokenizer
 from keifu.trace import Recorded
 from keifu.training.network import fill, make_model, named_parameters
 from keifu.training.precision import DTYPES, choose_device
@@ -30,7 +31,8 @@ class Model:
 
     def __init__(self, path: Path, config: Any, tensors: Mapping[str, Tensor], tokenizer: Any, task: Any) -> None:
         """config: the model's settings; tensors: its weights and the head's. Raises CheckpointError."""
-        self.path, self.tokenizer, self.task, self.model_config = path, tokenizer, task, config
+        self.path, self.task, self.model_config = path, task, config
+        self.tokenizer: Tokenizer = tokenizer  # of a model that sees pictures None, which it never asks for
         if tokenizer is not None and config.vocab_size != tokenizer.vocab_size:  # who sees has none
             raise CheckpointError(
                 f"{path}/config.json: model.vocab_size is {config.vocab_size}, tokenizer.json has "

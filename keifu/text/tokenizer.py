@@ -202,6 +202,10 @@ class Tokenizer:
         """`decode` for each."""
         return list(self._library.decode_batch([list(ids) for ids in batch]))
 
+    def goes_on(self, id: int) -> bool:
+        """Whether a token stands inside a word, right behind the one before it."""
+        return self.kind == "wordpiece" and str(self._library.id_to_token(id)).startswith(_INSIDE)
+
     def token(self, id: int) -> str:
         r"""One token as a label for pictures: " cats" with its space, "<0xE3>" for a byte, "[EOS]", "\n".
 

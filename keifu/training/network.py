@@ -8,13 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from keifu.errors import CheckpointError
-from keifu.models import LINEAGE, architecture
+from keifu.models import model_class
 
 
 def make_model(config: Any) -> nn.Module:
     """The architecture that the config names, with fresh weights."""
-    ancestor = LINEAGE[config.name]
-    model: nn.Module = getattr(architecture(ancestor.name), ancestor.cls)(config)
+    model: nn.Module = model_class(config.name)(config)
     return model
 
 

@@ -53,6 +53,8 @@ class Run:
     evaluated_as_asked: bool = False
     """Whether the steps between two evaluations were asked for."""
     new: bool = True
+    beginning: str = ""
+    """What was taken of the model that a new run begins with, in words."""
     history: str = ""
     """Where a resumed run goes on, in words."""
     found: list[Path] = field(default_factory=list)

@@ -309,6 +309,14 @@ class Training(Schema):
     learning_rate: float | None = Field(None, gt=0)
     """Peak learning rate. Empty: 0.256 / d_model, and at most 0.002."""
 
+    layer_decay: float = Field(1.0, gt=0, le=1)
+    """Share of a layer's learning rate at which the layer below it learns; embeddings learn slowest. 1: all alike. For
+    going on with a pre-trained model (--init), whose lower layers need to change less.
+    """
+
+    frozen_layers: int = Field(0, ge=0)
+    """Lowest layers that stay as they are, and with them the embeddings. For going on with a pre-trained model."""
+
     warmup: float = Field(0.05, ge=0, lt=1)
     """Share of the steps over which the learning rate rises from zero."""
 

@@ -14,10 +14,11 @@ from keifu.checkpoint import RunFolder, TrainingState, load_model_files, load_tr
 from keifu.config import duration, merge
 from keifu.data.spec import short_name
 from keifu.errors import CheckpointError, ConfigError, DataError
+from keifu.models import heir
 from keifu.text import Tokenizer
 from keifu.training.allocator import keep_freed_memory
 from keifu.training.average import Average
-from keifu.training.beginning import Beginning, begin_with, read_beginning
+from keifu.training.beginning import Beginning, begin_with, check_begins, read_beginning
 from keifu.training.budget import (
     ENOUGH,
     EVALUATIONS,
@@ -34,7 +35,7 @@ from keifu.training.lessons import LESSONS, Lesson
 from keifu.training.loop import Learner
 from keifu.training.memory import available, explained, refuse_too_large_a_batch, refuse_too_large_a_model
 from keifu.training.network import fill, make_model, named_parameters
-from keifu.training.optimiser import make_optimizers, peak_learning_rate
+from keifu.training.optimiser import freeze, make_optimizers, peak_learning_rate
 from keifu.training.precision import NAMES, choose_device, choose_precision
 from keifu.training.run import Run
 from keifu.training.settings import (
@@ -42,6 +43,7 @@ from keifu.training.settings import (
     SCHEMAS,
     Settings,
     Training,
+    check_fits,
     default_model,
     preset_for,
     read_settings,
@@ -100,7 +102,10 @@ def prepare(
     begun = None
     if settings.training.init is not None:
         begun = read_beginning(settings.training.init, preset)
-        settings = resolve_settings(task, model or begun.name, None, asked, config, begun.sizes)
+        name = model or heir(begun.name, task)
+        check_fits(task, name)
+        check_begins(begun, name, settings.data.special_tokens)
+        settings = resolve_settings(task, name, None, asked, config, begun.sizes)
     corpus = _read(settings.data, say)
     if preset is None and begun is None:
         preset = preset_for(corpus.pairs)
@@ -134,7 +139,8 @@ def start(
         settings = settings.with_model(vocab_size=tokenizer.vocab_size)
     run = _assemble(RunFolder(path), settings, corpus, tokenizer)
     if begun:
-        begin_with(begun, named_parameters(run.learner.model, run.learner.head), settings.model)
+        named = named_parameters(run.learner.model, run.learner.head)
+        run.beginning = begin_with(begun, named, settings.model, run.lesson.model_facts.get("labels"))
         if run.learner.average:
             run.learner.average.begin()
     say("measuring how fast training is here")
@@ -233,6 +239,7 @@ def _fresh_learner(settings: Settings, lesson: Lesson) -> Learner:
     dtype = choose_precision(training.precision, device, width)
     peak = peak_learning_rate(training, width)
     named = named_parameters(model, head)
+    freeze(named, training.frozen_layers, getattr(settings.model, "n_layers", 0))
     optimizers = make_optimizers(named, training, peak, dtype)
     average = Average((weight for _, weight in named), training.average) if training.average else None
     return Learner(lesson.task, model, head, optimizers, peak, lesson.sampler(), lesson.data, device, dtype, average)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from keifu.data.batches import to_right_padded
 from keifu.interface import PairBatch, StoryBatch, TokenBatch
-from keifu.models import bert, memory_network, recurrent, seq2seq, seq2seq_attention, transformer
+from keifu.models import bert, bert_seq2seq, memory_network, recurrent, seq2seq, seq2seq_attention, transformer
 from keifu.session import Answerer, LanguageModel, MaskedModel, Translator
 from keifu.tasks.language_modeling import LanguageModeling
 from keifu.tasks.masked_lm import MaskedLanguageModeling
@@ -48,9 +48,11 @@ class PairInputs:
 
     sides = ("source", "target")
     written = "target"
-    embeddings: Mapping[str, str] = {"source": "source_embedding", "target": "target_embedding"}
     session, task = Translator, Translation
     config: Mapping[str, Any] = {}
+
+    def __init__(self, source_embedding: str = "source_embedding") -> None:
+        self.embeddings: Mapping[str, str] = {"source": source_embedding, "target": "target_embedding"}
 
     def batch(self, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> PairBatch:
         return PairBatch(tokens["source"], masks["source"], tokens["target"], masks["target"])
@@ -65,7 +67,8 @@ class PairInputs:
 
     def start(self, model: Any, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor], capacity: int) -> Any:
         """The state before the first token of the written side."""
-        sized = {"capacity": capacity} if isinstance(model, transformer.Transformer) else {}
+        caches = isinstance(model, transformer.Transformer | bert_seq2seq.BertSeq2Seq)
+        sized = {"capacity": capacity} if caches else {}
         return model.start(tokens["source"], masks["source"], **sized)
 
     def logits(self, model: Any, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> Tensor:
@@ -366,11 +369,11 @@ def _transformer_wiring(model: Any, values: Mapping[str, Recorded]) -> Iterator[
             yield f"{at}.feedforward.output", feedforward.contract(value(f"{at}.feedforward.hidden"))
 
 
-def _bert_config(rng: random.Random) -> bert.Config:
+def _bert_config(rng: random.Random, module: Any = bert) -> Any:
     n_heads = rng.choice([1, 2, 3, 4])
     d_head = rng.choice([None, 3, 5])
     d_model = n_heads * rng.choice([2, 4, 6]) if d_head is None else rng.randint(4, 17)
-    return bert.Config(
+    return module.Config(
         vocab_size=rng.randint(12, 40),
         max_length=64,
         d_model=max(d_model, 4),
@@ -401,6 +404,36 @@ def _bert_wiring(model: Any, values: Mapping[str, Recorded]) -> Iterator[tuple[s
         yield f"{at}.feedforward.hidden", expanded * 0.5 * (1 + torch.erf(expanded / 2**0.5))
         yield f"{at}.feedforward.output", block.feedforward.contract(value(f"{at}.feedforward.hidden"))
         for sublayer in ("attention", "feedforward"):
+            yield f"{at}.{sublayer}_residual", x + value(f"{at}.{sublayer}.output")
+            norm = getattr(block, f"{sublayer}_norm")
+            yield f"{at}.{sublayer}_normalised", norm(value(f"{at}.{sublayer}_residual"))
+            x = value(f"{at}.{sublayer}_normalised")
+
+
+def _bert_seq2seq_wiring(model: Any, values: Mapping[str, Recorded]) -> Iterator[tuple[str, Tensor]]:
+    """BERT, and beside it blocks with a second attention."""
+
+    def value(name: str) -> Tensor:
+        return values[name].value
+
+    own = "encoder."
+    encoder = {name.removeprefix(own): recorded for name, recorded in values.items() if name.startswith(own)}
+    for name, expected in _bert_wiring(model.encoder, encoder):
+        if name != "embedding.segment":  # here all of the source stands in the first
+            yield f"{own}{name}", expected
+    for path in ("encoder.embedding", "target_embedding"):
+        first = model.get_submodule(path).segments[0]
+        yield f"{path}.segment", first.expand_as(value(f"{path}.segment"))
+    parts = [value(f"target_embedding.{part}") for part in ("token", "segment", "position")]
+    yield "target_embedding.sum", sum(parts[1:], parts[0])
+    yield "target_embedding.normalised", model.target_embedding.norm(value("target_embedding.sum"))
+    x = value("target_embedding.normalised")
+    for layer, block in enumerate(model.decoder):
+        at = f"decoder.{layer}"
+        expanded = block.feedforward.expand(value(f"{at}.cross_attention_normalised"))
+        yield f"{at}.feedforward.hidden", expanded * 0.5 * (1 + torch.erf(expanded / 2**0.5))
+        yield f"{at}.feedforward.output", block.feedforward.contract(value(f"{at}.feedforward.hidden"))
+        for sublayer in ("self_attention", "cross_attention", "feedforward"):
             yield f"{at}.{sublayer}_residual", x + value(f"{at}.{sublayer}.output")
             norm = getattr(block, f"{sublayer}_norm")
             yield f"{at}.{sublayer}_normalised", norm(value(f"{at}.{sublayer}_residual"))
@@ -620,5 +653,22 @@ FAMILIES: dict[str, Family] = {
         attention={"blocks.*.attention": ("text", "text")},
         sizes=_transformer_sizes,
         wiring=_bert_wiring,
+    ),
+    "bert-seq2seq": Family(
+        config=lambda rng: _bert_config(rng, bert_seq2seq),
+        inputs=PairInputs("encoder.embedding"),
+        dependencies=lambda config: {
+            ("source", "source"): full,
+            ("target", "source"): full,
+            ("target", "target"): causal,
+        },
+        symmetric=("source",),
+        attention={
+            "encoder.blocks.*.attention": ("source", "source"),
+            "decoder.*.self_attention": ("target", "target"),
+            "decoder.*.cross_attention": ("target", "source"),
+        },
+        sizes=_transformer_sizes,
+        wiring=_bert_seq2seq_wiring,
     ),
 }

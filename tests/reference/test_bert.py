@@ -102,7 +102,7 @@ def _renamed(name: str, tied: bool) -> str:
         ("head.masked.norm.", "cls.predictions.transform.LayerNorm."),
         ("head.masked.weight", "cls.predictions.decoder.weight"),  # where it is not tied
         ("head.masked.bias", f"cls.predictions.{bias}"),
-        ("head.pooler.", "bert.pooler.dense."),
+        ("head.pooler.transform.", "bert.pooler.dense."),
         ("head.next_sentence.", "cls.seq_relationship."),
     ):
         name = name.replace(ours, theirs)
