@@ -69,6 +69,13 @@ def test_a_run_may_be_stopped_at_every_step(model: str, tmp_path: Path) -> None:
     assert metric_lines(tmp_path / "run") == metric_lines(tmp_path / "whole")
 
 
+def test_the_model_is_told_how_far_training_is(tmp_path: Path) -> None:
+    spec = write_stories(tmp_path, 60)
+    run = story_run(spec, tmp_path / "run", {"max_steps": 8}, model={"linear_start": 0.25})
+    linear = [run.learner.model.linear for event in run.events() if isinstance(event, Step)]
+    assert linear == [True, True, False, False, False, False, False, False]
+
+
 def test_a_run_on_other_stories_is_not_gone_on_with(tmp_path: Path) -> None:
     spec = write_stories(tmp_path, 60)
     list(begun(spec, tmp_path / "run", "memory-network").events(lambda: False))
