@@ -129,5 +129,5 @@ def answer_report(found: Any) -> str:
         read = [place for place in order if hop[place] >= _LEAST_READ] or order[:1]
         for place in read:
             name = f"hop {number}" if place == read[0] else ""
-            lines.append(f"  {name:6} {hop[place]:6.1%}  {place + 1:3}  {found.facts[place]}")
+            lines.append(f"  {name:6} {hop[place]:6.1%}  {found.left_out + place + 1:3}  {found.facts[place]}")
     return "\n".join(lines)

@@ -334,7 +334,7 @@ def _answer_as_json(found: Any) -> dict[str, Any]:
     hops = [
         [
             {"fact": place, "text": text, "weight": weight}
-            for place, (text, weight) in enumerate(zip(found.facts, hop, strict=True), 1)
+            for place, (text, weight) in enumerate(zip(found.facts, hop, strict=True), found.left_out + 1)
         ]
         for hop in found.weights
     ]

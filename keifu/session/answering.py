@@ -31,7 +31,8 @@ class Answered:
     """An answer, and how the model came to it.
 
     answer: None where the story does not speak of what is asked for; missing: the words of the question that it lacks.
-    others: the next likeliest answers with their probabilities. facts: those that were read; weights: of each hop how
+    others: the next likeliest answers with their probabilities. facts: those that were read, all but the first
+    `left_out` of the story; weights: of each hop how
     much of each fact it read, where the model has hops. unknown: words of the facts that no training text has.
     """
 
@@ -43,6 +44,7 @@ class Answered:
     weights: tuple[tuple[float, ...], ...]
     missing: tuple[str, ...]
     unknown: tuple[str, ...]
+    left_out: int = 0
 
 
 class Answerer(Model):
@@ -113,6 +115,7 @@ class Answerer(Model):
                     tuple(tuple(hop[: len(facts)]) for hop in weights.tolist()),
                     missing,
                     self._unknown(facts),
+                    len(one.facts) - len(facts),
                 )
             )
         return found

@@ -107,6 +107,15 @@ def test_answers_as_json_from_lines(run: Path, story: Path, keifu: Command) -> N
     assert first["hops"][-1][3]["weight"] > 0.9
 
 
+def test_facts_are_counted_from_the_beginning_of_the_story(run: Path, story: Path, keifu: Command) -> None:
+    story.write_text("Mary went to the garden.\n" * 300 + "John went to the office.\n", "utf-8")
+    line = json.loads(keifu("answer", run, "Where is John?", "--story", story, "--json").out)
+    assert [one["fact"] for one in line["hops"][0]] == list(range(46, 302))
+    told = keifu("answer", run, "Where is John?", "--story", story).out.splitlines()[1:]
+    texts = {int(row.split("%")[1].split()[0]): row.split("%")[1].split(maxsplit=1)[1] for row in told}
+    assert all((text == "John went to the office.") == (place == 301) for place, text in texts.items())
+
+
 def test_the_library_answers_the_same(run: Path) -> None:
     model = load(run, "cpu")
     assert model.answer("Where is Daniel?", STORY) == model.answer("Where is Daniel?", FACTS) == "hallway"
@@ -128,6 +137,7 @@ def test_one_fact_and_five_hundred(run: Path) -> None:
     assert model.answer("Where is John?", ["John went to the office."]) == "office"
     found = model.answer("Where is John?", ["John went to the office."] * 500, details=True)
     assert len(found.facts) == len(found.weights[0]) == 256
+    assert found.left_out == 244
     assert found.answer == "office"
 
 
