@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from keifu.data.pictures import Shape, load_pictures, read_picture
@@ -26,7 +27,7 @@ _UNSAID = ((), "utf-8")
 class ImageClassifier(Model):
     """A trained classifier of pictures, ready to use."""
 
-    uses = ("classify", "evaluate")
+    uses = ("classify", "embed", "evaluate")
 
     def __init__(self, path: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor], tokenizer: None) -> None:
         """config: the content of its config.json. Raises CheckpointError."""
@@ -63,6 +64,32 @@ class ImageClassifier(Model):
         found = [ranked(str(one), self.classes, share.tolist(), top) for one, share in zip(files, shares, strict=True)]
         results: list[Any] = [one if details else one.label for one in found]
         return results[0] if isinstance(picture, str | Path) else results
+
+    @torch.no_grad()
+    def embed(
+        self,
+        picture: str | Path | Sequence[str | Path],
+        pool: str | None = None,
+        *,
+        normalise: bool = False,
+        batch_size: int | None = None,
+    ) -> Any:
+        """The vector `[D]` that the classes of a picture hang on; of a list of files, a list.
+
+        pool: a picture has one vector, or the mean of those of its rows. normalise: to the length 1, so that inner
+        products are cosines. Raises ConfigError and DataError.
+        """
+        if pool not in (None, "mean"):
+            raise ConfigError(f"pool {pool!r} does not go with pictures; expected mean")
+        files = [picture] if isinstance(picture, str | Path) else list(picture)
+        vectors: list[Tensor] = []
+        for begin in range(0, len(files), self._together(batch_size)):
+            some = files[begin : begin + self._together(batch_size)]
+            data = Pictures(np.stack([read_picture(one, self.shape) for one in some]), np.zeros(len(some), np.int64))
+            inputs = self.task.batch(data, np.arange(len(some))).to(*place_of(self.network)).inputs
+            found = self.network(inputs).hidden.float().mean(1)
+            vectors += F.normalize(found, dim=-1) if normalise else found
+        return vectors[0] if isinstance(picture, str | Path) else vectors
 
     @torch.no_grad()
     def trace(

@@ -85,6 +85,17 @@ def test_a_picture_of_another_size_and_in_colour_is_brought_to_the_models(run: P
     assert trace["vector"].value.shape == (1, 144)
 
 
+def test_a_picture_is_a_vector(run: Path, shapes: str, keifu: Command) -> None:
+    files = [f"{shapes}/bar/0.png", f"{shapes}/dot/0.png", f"{shapes}/dot/1.png"]
+    lines = [json.loads(line) for line in keifu("embed", run, *files, "--batch-size", 2).out.splitlines()]
+    assert [line["text"] for line in lines] == files
+    model = load(run, "cpu")
+    output = model.trace(files[1])["output"].value[0, 0]
+    assert lines[1]["vector"] == pytest.approx(output.tolist(), abs=1e-5)
+    short = model.embed(files[1], normalise=True)
+    assert short.tolist() == pytest.approx((output / output.norm()).tolist(), abs=1e-5)
+
+
 @pytest.mark.parametrize("model", ["flat", "gru", "vit"])
 def test_it_computes_in_other_formats(model: str, shapes: str, tmp_path: Path) -> None:
     sizes = {"model": {"d_model": 16}}
