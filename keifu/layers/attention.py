@@ -28,6 +28,11 @@ def causal_mask(queries: int, keys: int, device: torch.device) -> Tensor:
     return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)
 
 
+def recent_mask(queries: int, keys: int, reach: int, device: torch.device) -> Tensor:
+    """As `causal_mask`, but no further back than `reach` keys, the query's own position included: `[T, S]`."""
+    return causal_mask(queries, keys, device).triu(keys - queries - reach + 1)
+
+
 def past_mask(past: Tensor | None, queries: int, keys: int, groups: int, device: torch.device) -> Tensor | None:
     """Rows in `groups` equal groups ask with their newest `queries` tokens; a group keeps its keys in common.
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from keifu.interface import PairBatch, TokenBatch
-from keifu.models import recurrent, seq2seq, seq2seq_attention, transformer
+from keifu.models import recurrent, recurrent_attention, seq2seq, seq2seq_attention, transformer
 from keifu.session import LanguageModel, Translator
 from keifu.tasks.language_modeling import LanguageModeling
 from keifu.tasks.translation import Translation
@@ -106,7 +106,8 @@ class Family:
     matter with a Config; a pair that is not named must not. symmetric: sides whose order cannot matter once positions
     are zero. attention: patterns of attention modules -> (side that asks, side that answers). sizes: what the axis
     letters other than B, T and S stand for. wiring: recorded values recomputed from others, as (name, expected); names
-    that begin with `apart` have other tests.
+    that begin with `apart` have other tests. attends: which positions attend to which, where that
+    is less than may matter.
     """
 
     config: Callable[[random.Random], Any]
@@ -117,6 +118,13 @@ class Family:
     sizes: Callable[[Any], dict[str, int]]
     wiring: Callable[[Any, Mapping[str, Recorded]], Iterator[tuple[str, Tensor]]]
     apart: str = "-"
+    attends: Callable[[Any, int, int], Tensor] | None = None
+
+    def may_attend(self, config: Any, asks: str, answers: str, outputs: int, inputs: int) -> Tensor:
+        """Which positions of one side attend to which of another: those that may matter to it, unless declared."""
+        if self.attends is not None:
+            return self.attends(config, outputs, inputs)
+        return self.dependencies(config)[asks, answers](outputs, inputs)
 
 
 @dataclass
@@ -342,6 +350,57 @@ def _layers_wiring(
         below = hidden
 
 
+def _recurrent_attention(name: str) -> Family:
+    """A chain of one kind of block that attends to its own past."""
+
+    def config(rng: random.Random) -> recurrent_attention.Config:
+        n_heads = rng.choice([1, 2, 3])
+        d_head = rng.choice([None, 3, 5])
+        return recurrent_attention.Config(
+            name=name,
+            vocab_size=rng.randint(12, 40),
+            max_length=_REACH if rng.random() < 0.5 else 64,
+            d_model=n_heads * rng.randint(2, 6) if d_head is None else rng.randint(3, 17),
+            n_layers=rng.randint(1, 3),
+            n_heads=n_heads,
+            d_head=d_head,
+            dropout=rng.choice([0.0, 0.3]),
+            tie_embeddings=rng.random() < 0.5,
+        )
+
+    def sizes(config: recurrent_attention.Config) -> dict[str, int]:
+        width, head = config.d_model, config.d_head or config.d_model // config.n_heads
+        return {"D": width, "N": width, "H": config.n_heads, "A": head, "V": config.vocab_size or 0}
+
+    def attends(config: recurrent_attention.Config, outputs: int, inputs: int) -> Tensor:
+        return causal(outputs, inputs) & ~causal(outputs, inputs + config.max_length)[:, config.max_length :]
+
+    return Family(
+        config=config,
+        inputs=TokenInputs(),
+        dependencies=lambda config: {("text", "text"): causal},
+        symmetric=(),
+        attention={"blocks.*.attention": ("text", "text")},
+        sizes=sizes,
+        wiring=_recurrent_attention_wiring,
+        attends=attends,
+    )
+
+
+_REACH = 4  # of an attention that does not see all of a short text
+
+
+def _recurrent_attention_wiring(model: Any, values: Mapping[str, Recorded]) -> Iterator[tuple[str, Tensor]]:
+    cell, below = model.config.name.split("-")[0], values["embedding.token"].value
+    for layer, block in enumerate(model.blocks):
+        at = f"blocks.{layer}"
+        yield from _layers_wiring(block.recurrent, f"{at}.recurrent", cell, below.transpose(0, 1), values)
+        hidden = values[f"{at}.recurrent.layers.0.0.hidden"].value.transpose(0, 1)
+        yield f"{at}.residual", hidden + values[f"{at}.attention.output"].value
+        below = values[f"{at}.residual"].value
+    yield "output", below
+
+
 def _seq2seq(name: str, module: Any) -> Family:
     """A translator made of one kind of block, with or without attention."""
     attends = name.endswith("-attention")
@@ -400,6 +459,7 @@ def _seq2seq_wiring(model: Any, values: Mapping[str, Recorded]) -> Iterator[tupl
 
 FAMILIES: dict[str, Family] = {
     **{name: _recurrent(name) for name in ("rnn", "lstm", "gru")},
+    **{name: _recurrent_attention(name) for name in ("rnn-attention", "gru-attention", "lstm-attention")},
     **{name: _seq2seq(name, seq2seq) for name in ("rnn-seq2seq", "gru-seq2seq", "lstm-seq2seq")},
     **{
         name: _seq2seq(name, seq2seq_attention)
