@@ -44,7 +44,7 @@ def _pair_data(run: Run) -> Iterator[str]:
         f"{report['padding']:.1%} padding beside them",
     )
     if lesson.left_out:
-        most = min(run.settings.data.max_tokens, run.settings.model.max_length)
+        most = min(run.settings.data.max_tokens, run.task.longest_side(run.settings.model.max_length))
         yield from _entry("left out", f"{_pairs(lesson.left_out)} with more than {most} tokens (data.max_tokens)")
     marks = report["vocabulary"]["unknown"]
     known = f"; unknown to the vocabulary: {unknown['source']:.2%} and {unknown['target']:.2%} of its tokens ({marks})"

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,13 +17,14 @@ from keifu.data.examples import Pair
 from keifu.data.pairs import UNNAMED, Form, PairData, load_pairs
 from keifu.errors import CheckpointError, ConfigError, DataError
 from keifu.generation.translation import Decoding, Translated, translate
-from keifu.interface import PairBatch
+from keifu.interface import PairBatch, TokenBatch
 from keifu.session.model import Model, pooled, read_sections
-from keifu.tasks.translation import Translation
+from keifu.tasks.translation import Translation, in_one_stream
 from keifu.tasks.translation_metrics import score_translations
 from keifu.text import Tokenizer
 from keifu.text.normalisation import PairNormalisation
 from keifu.trace import Edit, Recorded, Recorder, Trace
+from keifu.training.network import model_class
 from keifu.training.record import own_corpus, read_history, run_of
 from keifu.views.alignment import alignment_errors
 from keifu.views.diagnosis import Circumstances, diagnose
@@ -44,7 +46,8 @@ class Translator(Model):
         self.languages = _read_languages(path, config)
         sections = read_sections(path, config, {"decoding": Decoding, "normalisation": PairNormalisation})
         self.decoding, self.normalisation = sections["decoding"], sections["normalisation"]
-        super().__init__(path, sections["model"], tensors, tokenizer, Translation(tokenizer))
+        task = Translation(tokenizer, takes=model_class(sections["model"]).takes)
+        super().__init__(path, sections["model"], tensors, tokenizer, task)
 
     def translate(self, text: str | Sequence[str], *, details: bool = False, raw: bool = False, **decoding: Any) -> Any:
         """The translation of a text; of a list of texts, a list.
@@ -88,27 +91,44 @@ class Translator(Model):
     ) -> Tensor:
         """Scores `[B, T, V]` of the token after each target token, from ids `[B, S]` and `[B, T]`.
 
-        The source ends with [EOS], the target begins with [BOS]. Masks are True at real tokens; padding may stand on
-        either side.
+        The source ends with [EOS], unless it is one stream with the target, which begins with [BOS]. Masks are True at
+        real tokens; padding may stand on either side.
         """
         source, source_mask, _ = to_right_padded(source.to(self.device), source_mask)
         target, target_mask, order = to_right_padded(target.to(self.device), target_mask)
-        hidden = self.network(PairBatch(source, source_mask, target, target_mask)).hidden
+        pair = PairBatch(source, source_mask, target, target_mask)
+        if self.task.takes == "pair":
+            hidden = self.network(pair).hidden
+        else:
+            stream, taken = in_one_stream(pair)
+            hidden = from_right_padded(self.network(stream).hidden, taken)[:, source.shape[1] :]
         scores: Tensor = self.head(hidden)
         return from_right_padded(scores, order)
 
     @torch.no_grad()
     def embed(self, text: str | Sequence[str], pool: str = "last") -> Any:
-        """A vector `[D]` for a text, of what the encoder makes of it; of a list of texts, a list.
+        """A vector `[D]` for a text, of what the encoder makes of it, or a model of one stream; of a list of texts, a
+        list.
 
-        pool: "last", the vector of the last token, [EOS]; "mean", the mean of those of all tokens. Raises ConfigError.
+        pool: "last", the vector of the last token, which an encoder has at [EOS]; "mean", the mean of those of all
+        tokens. Raises ConfigError.
         """
         texts = [self.normalisation.source(one) for one in ([text] if isinstance(text, str) else text)]
         vectors = []
         for one in texts:  # one by one, so that none hangs on the others
-            ids = torch.tensor([[*self.tokenizer.encode(one), self.tokenizer.eos_id]], device=self.device)
-            vectors.append(pooled(self.network.encode(ids, torch.ones_like(ids, dtype=torch.bool))[0], pool))
+            ids = self.task.encode_now([Pair(one, "")]).sources.padded(np.arange(1), 0).to(self.device)
+            vectors.append(pooled(self._read(ids)[0], pool))
         return vectors[0] if isinstance(text, str) else vectors
+
+    def _read(self, source: Tensor) -> Tensor:
+        """What the model makes `[B, S, D]` of source tokens `[B, S]`, all of them real."""
+        mask = torch.ones_like(source, dtype=torch.bool)
+        hidden: Tensor
+        if self.task.takes == "pair":
+            hidden = self.network.encode(source, mask)
+        else:
+            hidden = self.network(TokenBatch(source, mask)).hidden
+        return hidden
 
     @torch.no_grad()
     def trace(
@@ -121,9 +141,9 @@ class Translator(Model):
         """What the model computes while it reads `text` and writes `target` (default: its own greedy translation).
 
         Row t of the decoder has read target tokens up to t and predicts the next: the sequences "target" and
-        "predicted" name both. names: patterns of the values to keep, beside the logits, which are always there.
-        edits: pattern -> function that replaces a value, as in
-        {"decoder.0.cross_attention.weights": lambda weights: weights * 0}.
+        "predicted" name both. Where source and target are one stream, it is the sequence "text". names: patterns of the
+        values to keep, beside the logits, which are always there. edits: pattern -> function that replaces a value, as
+        in {"decoder.0.cross_attention.weights": lambda weights: weights * 0}.
         """
         text = self.normalisation.source(text)
         if target is None:
@@ -135,12 +155,14 @@ class Translator(Model):
         with Recorder(self.network, names, edits) as recorder:
             hidden = self.network(batch.inputs).hidden
         values = recorder.values()
-        values["logits"] = Recorded("logits", "B T V", self.head(hidden), {"T": "target"})
-        sequences = {
-            "source": self.labels(batch.inputs.source[0]),
-            "target": self.labels(batch.inputs.target[0]),
-            "predicted": self.labels(batch.targets[0]),
-        }
+        read, sequences = "target", {"predicted": self.labels(batch.targets[0])}
+        if isinstance(batch.inputs, PairBatch):
+            sequences["source"] = self.labels(batch.inputs.source[0])
+            sequences["target"] = self.labels(batch.inputs.target[0])
+        else:
+            read, sequences["text"] = "text", self.labels(batch.inputs.tokens[0])
+            sequences["predicted"] = [*sequences["text"][1:], sequences["predicted"][-1]]
+        values["logits"] = Recorded("logits", "B T V", self.head(hidden), {"T": read})
         return Trace({name: self.bound(value) for name, value in values.items()}, sequences)
 
     def evaluate(
@@ -207,7 +229,7 @@ class Translator(Model):
                 corpus = own_corpus(self.path)
 
         def sampled(pairs: Sequence[Pair]) -> Sample:
-            return take_sample(pairs, limit, self.task, self.normalisation.source, self.model_config.max_length)
+            return take_sample(pairs, limit, self.task, self.normalisation.source, self.longest_side)
 
         def loss(pairs: Sequence[Pair]) -> float | None:
             sample = sampled(pairs)
@@ -215,8 +237,9 @@ class Translator(Model):
 
         sample = sampled(chosen.pairs)
         if not sample.pairs:
-            most = self.model_config.max_length
-            raise DataError(f"{chosen.spec}: every pair has over {most} tokens (model.max_length); name other data")
+            raise DataError(
+                f"{chosen.spec}: every pair has over {self.longest_side} tokens (model.max_length); name other data"
+            )
         sentences = read_sentences(self.network, self.head, self.task, sample, chosen.places, settings)
         here = mean_loss(self.network, self.head, self.task, sample.pairs)
         about = Circumstances(
@@ -233,6 +256,12 @@ class Translator(Model):
         name = corpus.valid_is if corpus and data is None else chosen.spec
         role = {"data": name, "trained_on": self.role_in_training(chosen.sha256)["trained_on"]}
         return {**role, **used, **diagnose(sentences, self.tokenizer, about)}
+
+    @property
+    def longest_side(self) -> int:
+        """The most tokens of a text, or of its translation, that the model is given at once."""
+        most: int = self.task.longest_side(self.model_config.max_length)
+        return most
 
     def _alignment(self, data: PairData) -> dict[str, Any]:
         """The alignment error of the decoder layer that has the smallest on 500 pairs of builtin:enja:dev.

@@ -19,6 +19,7 @@ from keifu.text.normalisation import PairNormalisation, infer
 from keifu.training.corpus import Corpus, TextCorpus
 from keifu.training.evaluation import evaluate_language, evaluate_translation
 from keifu.training.loop import Evaluation, Learner
+from keifu.training.network import model_class
 from keifu.training.report import data_report, text_report
 from keifu.training.settings import Settings
 
@@ -60,9 +61,9 @@ class TranslationLesson:
     def __init__(self, settings: Settings, corpus: Corpus, tokenizer: Tokenizer) -> None:
         data = settings.data
         self.settings, self.corpus = settings, corpus
-        self.task = Translation(tokenizer, settings.training.label_smoothing)
+        self.task = Translation(tokenizer, settings.training.label_smoothing, model_class(settings.model).takes)
         everything = self.task.encode(corpus.train.pairs)
-        most = min(data.max_tokens, settings.model.max_length)
+        most = min(data.max_tokens, self.task.longest_side(settings.model.max_length))
         self.data = everything.up_to(most)
         if len(self.data) == 0:
             remedy = "raise data.max_tokens and model.max_length"
@@ -87,7 +88,7 @@ class TranslationLesson:
 
     def sampler(self) -> Sampler:
         training = self.settings.training
-        return Sampler(self.data.sizes, training.batch_tokens, training.seed)
+        return Sampler(self.task.sizes_read(self.data), training.batch_tokens, training.seed)
 
     def evaluate(self, learner: Learner, settings: Settings, should_stop: Callable[[], bool]) -> Evaluation:
         return self._evaluation(learner, settings, should_stop)

@@ -11,10 +11,15 @@ from keifu.errors import CheckpointError
 from keifu.models import LINEAGE, architecture
 
 
+def model_class(config: Any) -> Any:
+    """The class of the architecture that the config names."""
+    ancestor = LINEAGE[config.name]
+    return getattr(architecture(ancestor.name), ancestor.cls)
+
+
 def make_model(config: Any) -> nn.Module:
     """The architecture that the config names, with fresh weights."""
-    ancestor = LINEAGE[config.name]
-    model: nn.Module = getattr(architecture(ancestor.name), ancestor.cls)(config)
+    model: nn.Module = model_class(config)(config)
     return model
 
 
