@@ -119,6 +119,7 @@ class RecurrentAttention(nn.Module):
 
     takes = "tokens"
     axis_sequences: ClassVar[dict[str, dict[str, str]]] = {"*": {"T": "text", "S": "text"}}
+    block_outputs = ("blocks.*.recurrent.*.hidden", "blocks.*.recurrent.*.cell", "blocks.*.residual")
     state_of: ClassVar = ChainState.of
     blocks: "Sequence[Block]"
 

@@ -80,6 +80,11 @@ class LanguageModel(Model):
         settings: Sampling = validate({"decoding": Sampling}, section)["decoding"]
         return settings
 
+    def inputs(self, text: str, *target: str) -> TokenBatch:
+        assert not target, "a language model reads one text"
+        tokens = torch.tensor([[self.tokenizer.bos_id, *self.tokenizer.encode(text)]], device=self.device)
+        return TokenBatch(tokens, torch.ones_like(tokens, dtype=torch.bool))
+
     @torch.no_grad()
     def logits(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
         """Scores `[B, T, V]` of the token after each, from ids `[B, T]`, which begin with [BOS].
@@ -100,9 +105,7 @@ class LanguageModel(Model):
         texts = [text] if isinstance(text, str) else list(text)
         vectors = []
         for one in texts:  # one by one, so that none hangs on the others
-            ids = torch.tensor([[self.tokenizer.bos_id, *self.tokenizer.encode(one)]], device=self.device)
-            hidden = self.network(TokenBatch(ids, torch.ones_like(ids, dtype=torch.bool))).hidden[0]
-            vectors.append(pooled(hidden, pool))
+            vectors.append(pooled(self.network(self.inputs(one)).hidden[0], pool))
         return vectors[0] if isinstance(text, str) else vectors
 
     @torch.no_grad()
@@ -114,13 +117,12 @@ class LanguageModel(Model):
         patterns of the values to keep, beside the logits, which are always there. edits: pattern -> function that
         replaces a value, as in {"recurrent.layers.0.0.forget_gate": lambda gate: gate * 0}.
         """
-        ids = self.tokenizer.encode(text)
-        tokens = torch.tensor([[self.tokenizer.bos_id, *ids]], device=self.device)
+        inputs = self.inputs(text)
         with Recorder(self.network, names, edits) as recorder:
-            hidden = self.network(TokenBatch(tokens, torch.ones_like(tokens, dtype=torch.bool))).hidden
+            hidden = self.network(inputs).hidden
         values = recorder.values()
         values["logits"] = Recorded("logits", "B T V", self.head(hidden), {"T": "text"})
-        text_labels = self.labels(tokens[0])
+        text_labels = self.labels(inputs.tokens[0])
         end = self.tokenizer.token(self.tokenizer.eos_id) if self.task.reading == "documents" else _UNKNOWN
         sequences = {"text": text_labels, "predicted": [*text_labels[1:], end]}
         return Trace({name: self.bound(value) for name, value in values.items()}, sequences)

@@ -19,14 +19,14 @@ from keifu.errors import CheckpointError, ConfigError, DataError
 from keifu.generation.translation import Decoding, Translated, translate
 from keifu.interface import PairBatch, TokenBatch
 from keifu.session.model import Model, pooled, read_sections
-from keifu.tasks.translation import Translation, in_one_stream
+from keifu.tasks.alignment import alignment_errors
+from keifu.tasks.translation import Batch, Translation, in_one_stream
 from keifu.tasks.translation_metrics import score_translations
 from keifu.text import Tokenizer
 from keifu.text.normalisation import PairNormalisation
 from keifu.trace import Edit, Recorded, Recorder, Trace
 from keifu.training.network import model_class
 from keifu.training.record import own_corpus, read_history, run_of
-from keifu.views.alignment import alignment_errors
 from keifu.views.diagnosis import Circumstances, diagnose
 from keifu.views.documents import open_document, translate_segments
 from keifu.views.evidence import Sample, mean_loss, read_sentences, take_sample
@@ -120,6 +120,20 @@ class Translator(Model):
             vectors.append(pooled(self._read(ids)[0], pool))
         return vectors[0] if isinstance(text, str) else vectors
 
+    def inputs(self, text: str, *target: str) -> PairBatch | TokenBatch:
+        return self._batch(text, *target).inputs
+
+    def _batch(self, text: str, target: str | None = None) -> Batch:
+        """A batch of one row; the target is the model's own greedy translation where none is given."""
+        text = self.normalisation.source(text)
+        if target is None:
+            target = self.translate(text, beam=1, n_best=1, raw=True)
+        else:
+            target = self.normalisation.target(target)
+        encoded = self.task.encode_now([Pair(text, target)])
+        batch: Batch = self.task.batch(encoded, encoded.rows()).to(self.device)
+        return batch
+
     def _read(self, source: Tensor) -> Tensor:
         """What the model makes `[B, S, D]` of source tokens `[B, S]`, all of them real."""
         mask = torch.ones_like(source, dtype=torch.bool)
@@ -145,13 +159,7 @@ class Translator(Model):
         values to keep, beside the logits, which are always there. edits: pattern -> function that replaces a value, as
         in {"decoder.0.cross_attention.weights": lambda weights: weights * 0}.
         """
-        text = self.normalisation.source(text)
-        if target is None:
-            target = self.translate(text, beam=1, n_best=1, raw=True)
-        else:
-            target = self.normalisation.target(target)
-        encoded = self.task.encode_now([Pair(text, target)])
-        batch = self.task.batch(encoded, encoded.rows()).to(self.device)
+        batch = self._batch(text, target)
         with Recorder(self.network, names, edits) as recorder:
             hidden = self.network(batch.inputs).hidden
         values = recorder.values()

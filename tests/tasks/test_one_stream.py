@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from keifu.data.examples import Alignment, Pair
 from keifu.generation.translation import Decoding, translate
 from keifu.interface import TokenBatch
+from keifu.tasks.alignment import alignment_errors
 from keifu.tasks.translation import Translation
 from keifu.text import Tokenizer
 from keifu.trace import record
-from keifu.views.alignment import alignment_errors
 from tests.properties.families import letters, make_case
 from tests.tiny import pairs
 

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from keifu.data.examples import Alignment, Pair
 from keifu.interface import PairBatch
 from keifu.session import Model
+from keifu.tasks.alignment import alignment_errors
 from keifu.tasks.translation import Translation
 from keifu.text import Tokenizer
 from keifu.trace import record
-from keifu.views.alignment import alignment_errors
 from tests.tiny import JAPANESE, pairs
 
 
