@@ -15,7 +15,7 @@ model width, `H` heads, `A` width of one head, `F` feed-forward width, `V` vocab
 import difflib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from types import TracebackType
 
@@ -130,6 +130,16 @@ def _stack(path: str, axes: str, along: str | None, takes: list[Tensor]) -> Reco
     if along in axes.split():
         return Recorded(path, axes, torch.cat(takes, axes.split().index(along)))
     return Recorded(path, f"{along} {axes}", torch.stack(takes))
+
+
+def bound(values: Mapping[str, Recorded], axis_sequences: Mapping[str, Mapping[str, str]]) -> dict[str, Recorded]:
+    """The values with the sequences that their letters run over: of the first pattern that a value's name matches."""
+    found = {}
+    for name, value in values.items():
+        named = next((letters for pattern, letters in axis_sequences.items() if fnmatchcase(name, pattern)), {})
+        known = {letter: sequence for letter, sequence in named.items() if letter in value.letters}
+        found[name] = replace(value, sequences=known)
+    return found
 
 
 class Trace(Mapping[str, Recorded]):

@@ -19,10 +19,9 @@ from keifu.interface import TokenBatch
 from keifu.session.model import Model, pooled, read_sections
 from keifu.tasks.language_modeling import MOST_TOGETHER, LanguageModeling, scores
 from keifu.text import Tokenizer
-from keifu.trace import Edit, Recorded, Recorder, Trace
+from keifu.trace import Edit, Recorded, Recorder, Trace, bound
 
 _READINGS = ("documents", "stream")
-_UNKNOWN = "…"
 
 
 class LanguageModel(Model):
@@ -120,12 +119,9 @@ class LanguageModel(Model):
         inputs = self.inputs(text)
         with Recorder(self.network, names, edits) as recorder:
             hidden = self.network(inputs).hidden
-        values = recorder.values()
+        values = bound(recorder.values(), self.network.axis_sequences)
         values["logits"] = Recorded("logits", "B T V", self.head(hidden), {"T": "text"})
-        text_labels = self.labels(inputs.tokens[0])
-        end = self.tokenizer.token(self.tokenizer.eos_id) if self.task.reading == "documents" else _UNKNOWN
-        sequences = {"text": text_labels, "predicted": [*text_labels[1:], end]}
-        return Trace({name: self.bound(value) for name, value in values.items()}, sequences)
+        return Trace(values, self.task.sequences(inputs))
 
     def evaluate(
         self,

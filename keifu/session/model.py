@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -17,7 +16,6 @@ from keifu.layers.heads import VocabularyHead
 from keifu.layers.quantised import QuantisedHead, multiplies_int8, quantise
 from keifu.models import LINEAGE, architecture
 from keifu.text import Tokenizer
-from keifu.trace import Recorded
 from keifu.training.network import fill, make_model, named_parameters
 from keifu.training.precision import DTYPES, choose_device
 from keifu.views.paths import PathLengths, influence_by_distance, path_lengths
@@ -110,15 +108,6 @@ class Model:
     def labels(self, ids: Tensor) -> list[str]:
         """Tokens to read, of ids `[T]`."""
         return [self.tokenizer.token(index) for index in ids.tolist()]
-
-    def bound(self, value: Recorded) -> Recorded:
-        """A recorded value with the sequences that its time axes run over."""
-        patterns: Mapping[str, Mapping[str, str]] = self.network.axis_sequences
-        for pattern, sequences in patterns.items():
-            if fnmatchcase(value.name, pattern):
-                known = {letter: name for letter, name in sequences.items() if letter in value.letters}
-                return Recorded(value.name, value.axes, value.value, known)
-        return value
 
 
 def read_sections(path: Path, config: Mapping[str, Any], schemas: Mapping[str, type[Schema]]) -> dict[str, Any]:

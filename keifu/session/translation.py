@@ -24,7 +24,7 @@ from keifu.tasks.translation import Batch, Translation, in_one_stream
 from keifu.tasks.translation_metrics import score_translations
 from keifu.text import Tokenizer
 from keifu.text.normalisation import PairNormalisation
-from keifu.trace import Edit, Recorded, Recorder, Trace
+from keifu.trace import Edit, Recorded, Recorder, Trace, bound
 from keifu.training.network import model_class
 from keifu.training.record import own_corpus, read_history, run_of
 from keifu.views.diagnosis import Circumstances, diagnose
@@ -162,16 +162,10 @@ class Translator(Model):
         batch = self._batch(text, target)
         with Recorder(self.network, names, edits) as recorder:
             hidden = self.network(batch.inputs).hidden
-        values = recorder.values()
-        read, sequences = "target", {"predicted": self.labels(batch.targets[0])}
-        if isinstance(batch.inputs, PairBatch):
-            sequences["source"] = self.labels(batch.inputs.source[0])
-            sequences["target"] = self.labels(batch.inputs.target[0])
-        else:
-            read, sequences["text"] = "text", self.labels(batch.inputs.tokens[0])
-            sequences["predicted"] = [*sequences["text"][1:], sequences["predicted"][-1]]
+        read = "target" if self.task.takes == "pair" else "text"
+        values = bound(recorder.values(), self.network.axis_sequences)
         values["logits"] = Recorded("logits", "B T V", self.head(hidden), {"T": read})
-        return Trace({name: self.bound(value) for name, value in values.items()}, sequences)
+        return Trace(values, self.task.sequences(batch))
 
     def evaluate(
         self,
@@ -284,9 +278,13 @@ class Translator(Model):
         on_dev = alignment_errors(self.network, self.task, dev)
         if not on_dev:
             return {}
-        layer = min(range(len(on_dev)), key=lambda layer: on_dev[layer])
+        layer = min(on_dev, key=lambda layer: on_dev[layer])
         error = alignment_errors(self.network, self.task, data.pairs)[layer]
-        return {"alignment_error": error, "alignment_layer": layer, "alignment_layer_chosen_on": "builtin:enja:dev"}
+        return {
+            "alignment_error": error,
+            "alignment_layer": [*on_dev].index(layer),
+            "alignment_layer_chosen_on": "builtin:enja:dev",
+        }
 
     def _load_pairs(self, spec: str, source: str | None, target: str | None, form: Form) -> PairData:
         """Pairs in the model's direction, unless another is asked for."""

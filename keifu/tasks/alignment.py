@@ -13,8 +13,9 @@ _PAIRS_AT_ONCE = 64
 
 
 @torch.no_grad()
-def alignment_errors(model: nn.Module, task: Any, pairs: Sequence[Pair]) -> list[float]:
-    """The share of target words whose strongest source word is a wrong one, for each decoder layer.
+def alignment_errors(model: nn.Module, task: Any, pairs: Sequence[Pair]) -> dict[str, float]:
+    """The share of target words whose strongest source word is a wrong one, for each layer that attends to the source,
+    by the path of its weights.
 
     The references are read with teacher forcing. A layer's weights are averaged over its heads; row t is the step
     that predicts target token t (where source and target are one stream, only the source's columns are looked at);
@@ -23,6 +24,7 @@ def alignment_errors(model: nn.Module, task: Any, pairs: Sequence[Pair]) -> list
     the model does not attend to the source. This is not the alignment error rate of Och and Ney (2003).
     """
     wrong: Tensor | None = None
+    names: list[str] = []
     scored = 0
     device = next(model.parameters()).device
     for begin in range(0, len(pairs), _PAIRS_AT_ONCE):
@@ -34,7 +36,8 @@ def alignment_errors(model: nn.Module, task: Any, pairs: Sequence[Pair]) -> list
         ) as recorder:
             model(batch.inputs)
         if not recorder.values():
-            return []
+            return {}
+        names = list(recorder.values())
         layers = torch.stack([recorded.value.float().mean(1) for recorded in recorder.values().values()]).cpu()
         for row, pair in enumerate(chunk):
             assert pair.alignment is not None, "alignment errors need pairs whose alignment is known"
@@ -43,7 +46,7 @@ def alignment_errors(model: nn.Module, task: Any, pairs: Sequence[Pair]) -> list
             wrong = misses if wrong is None else wrong + misses
             scored += words
     assert wrong is not None
-    return (wrong / max(1, scored)).tolist()
+    return dict(zip(names, (wrong / max(1, scored)).tolist(), strict=True))
 
 
 def _misses(weights: Tensor, pair: Pair, alignment: Alignment, tokenizer: Any) -> tuple[Tensor, int]:

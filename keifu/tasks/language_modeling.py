@@ -81,6 +81,14 @@ class LanguageModeling:
         begins = len(rows) == 0 or int(rows[0]) < (data.streams or len(data))
         return Batch(TokenBatch(inputs, length_mask(data.lengths[rows])), targets, begins, data.streams > 0)
 
+    def sequences(self, inputs: TokenBatch) -> dict[str, list[str]]:
+        """The tokens of a batch of one row, to read: "text", and "predicted" after each of them. What comes after the
+        last token of a long text is not known.
+        """
+        text = [self.tokenizer.token(index) for index in inputs.tokens[0].tolist()]
+        end = self.tokenizer.token(self.tokenizer.eos_id) if self.reading == "documents" else "…"
+        return {"text": text, "predicted": [*text[1:], end]}
+
     def loss(self, model: nn.Module, head: VocabularyHead, batch: Batch) -> Loss:
         """Cross-entropy of the real targets; padding never reaches the head."""
         output = model(batch.inputs)

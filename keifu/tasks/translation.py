@@ -192,6 +192,18 @@ class Translation:
         inputs = TokenBatch(inputs.tokens[:, longest], inputs.mask[:, longest])
         return Batch(inputs, behind[:, longest], scored[:, longest])
 
+    def sequences(self, batch: Batch) -> dict[str, list[str]]:
+        """The tokens of a batch of one row, to read, by the names of their sequences."""
+
+        def read(ids: Tensor) -> list[str]:
+            return [self.tokenizer.token(index) for index in ids[0].tolist()]
+
+        if isinstance(batch.inputs, TokenBatch):
+            text = read(batch.inputs.tokens)
+            return {"text": text, "predicted": [*text[1:], self.tokenizer.token(self.tokenizer.eos_id)]}
+        inputs = batch.inputs
+        return {"source": read(inputs.source), "target": read(inputs.target), "predicted": read(batch.targets)}
+
     def loss(self, model: nn.Module, head: VocabularyHead, batch: Batch) -> Loss:
         """Cross-entropy of the real target tokens; padding never reaches the head."""
         output = model(batch.inputs)

@@ -2,11 +2,12 @@
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from keifu.data.download import Progress, ignore
+from keifu.data.examples import Pair
 from keifu.data.pairs import (
     NONE_BLANK,
     Form,
@@ -31,13 +32,14 @@ _CHARACTERS_A_PAIR = 50
 @dataclass(frozen=True)
 class Corpus:
     """Training and validation pairs; `valid_is` says in words which the latter are. others: pairs that are for neither,
-    but must not occur among those that are learned from.
+    but must not occur among those that are learned from. probes: pairs to look at along training.
     """
 
     train: PairData
     valid: PairData
     valid_is: str
     others: tuple[PairData, ...] = ()
+    probes: Sequence[Pair] = ()
 
     @property
     def pairs(self) -> int:
@@ -58,13 +60,14 @@ class Corpus:
 class TextCorpus:
     """Text to learn from and to choose the best checkpoint on; `valid_is` says in words which the latter is.
 
-    reading: "documents" or "stream", as in the settings.
+    reading: "documents" or "stream", as in the settings. probes: texts to look at along training.
     """
 
     train: TextData
     valid: TextData
     valid_is: str
     reading: str
+    probes: Sequence[str] = ()
 
     @property
     def pairs(self) -> int:
@@ -82,7 +85,9 @@ def load_corpus(data: Any, on_progress: Progress = ignore) -> Any:
 
     Raises DataError and ConfigError.
     """
-    return _LOADERS[type(data)](data, on_progress)
+    load, load_probes = _LOADERS[type(data)]
+    corpus = load(data, on_progress)
+    return replace(corpus, probes=load_probes(data, corpus, on_progress)) if data.probes else corpus
 
 
 def _load_pairs(data: settings.Data, on_progress: Progress) -> Corpus:
@@ -142,4 +147,20 @@ def _stream_cut(data: TextData) -> tuple[int, str]:
     return len(data.text) - held_out, f"the last {held_out:,} characters"
 
 
-_LOADERS: dict[type, Callable[[Any, Progress], Any]] = {settings.Data: _load_pairs, settings.TextData: _load_text}
+def _probe_pairs(data: settings.Data, corpus: Corpus, on_progress: Progress) -> Sequence[Pair]:
+    assert data.probes is not None
+    form = Form(data.columns, data.encoding)
+    return same_way(
+        load_pairs(data.probes, "dev", data.source, data.target, form, on_progress), corpus.train.languages
+    ).pairs
+
+
+def _probe_texts(data: settings.TextData, corpus: TextCorpus, on_progress: Progress) -> Sequence[str]:
+    assert data.probes is not None
+    return load_text(data.probes, "dev", Form(data.columns, data.encoding), on_progress).documents
+
+
+_LOADERS: dict[type, tuple[Callable[[Any, Progress], Any], Callable[[Any, Any, Progress], Any]]] = {
+    settings.Data: (_load_pairs, _probe_pairs),
+    settings.TextData: (_load_text, _probe_texts),
+}

@@ -8,10 +8,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
+import numpy as np
+
 from keifu.data.batches import Sampler
 from keifu.data.windows import InOrder, cut_to, side_by_side
 from keifu.errors import DataError
 from keifu.generation.translation import EXTRA_TOKENS
+from keifu.tasks.alignment import alignment_errors
 from keifu.tasks.language_modeling import LanguageModeling
 from keifu.tasks.translation import Translation
 from keifu.text import Tokenizer
@@ -20,10 +23,12 @@ from keifu.training.corpus import Corpus, TextCorpus
 from keifu.training.evaluation import evaluate_language, evaluate_translation
 from keifu.training.loop import Evaluation, Learner
 from keifu.training.network import model_class
+from keifu.training.probes import Probes
 from keifu.training.report import data_report, text_report
 from keifu.training.settings import Settings
 
 _LONGER = 1.3  # a batch's longest output takes as many steps, against the mean
+_PROBES, _ALIGNED = 4, 64  # sentences whose attention is kept, and on which the alignment error is measured
 _STREAMS, _SHORTEST_STREAM = 32, 4096  # most streams that an evaluation reads side by side, and their least tokens
 
 
@@ -37,6 +42,10 @@ class Lesson(Protocol):
     task: Any
     data: Any
     model_facts: dict[str, Any]
+
+    def probes(self) -> Probes | None:
+        """What to look at along training; None: nothing."""
+        ...
 
     def sampler(self) -> Sampler:
         """A new sampler of the data, at its beginning."""
@@ -86,6 +95,18 @@ class TranslationLesson:
             "normalisation": self.normalisation.model_dump(mode="json"),
         }
 
+    def probes(self) -> Probes | None:
+        given = self.corpus.probes[:_ALIGNED]
+        if not given:
+            return None
+        pairs = [replace(pair, source=self.normalisation.source(pair.source)) for pair in given]
+        encoded = self.task.encode_now(pairs[:_PROBES])
+        batches = [self.task.batch(encoded, np.array([row])) for row in encoded.rows()]
+        sequences = [self.task.sequences(batch) for batch in batches]
+        if any(pair.alignment is None for pair in pairs) or pairs != list(given):
+            return Probes(batches, sequences)
+        return Probes(batches, sequences, lambda model: alignment_errors(model, self.task, pairs))
+
     def sampler(self) -> Sampler:
         training = self.settings.training
         return Sampler(self.task.sizes_read(self.data), training.batch_tokens, training.seed)
@@ -130,6 +151,11 @@ class LanguageLesson:
             count = min(_STREAMS, int(whole.lengths.sum()) // _SHORTEST_STREAM)
             self.valid = self.task.pieces(corpus.valid.text, count) if count > 1 else whole
             self.characters = len(corpus.valid.text)
+
+    def probes(self) -> Probes | None:
+        encoded = self.task.encode(self.corpus.probes[:_PROBES])
+        batches = [self.task.batch(encoded, np.array([row])) for row in encoded.rows()]
+        return Probes(batches, [self.task.sequences(batch.inputs) for batch in batches]) if batches else None
 
     def sampler(self) -> Sampler:
         training = self.settings.training

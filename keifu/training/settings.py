@@ -51,6 +51,11 @@ class Data(Schema):
     max_tokens: int = Field(256, ge=1)
     """Training pairs with more tokens on a side (or more than model.max_length) are left out, and counted."""
 
+    probes: str | None = None
+    """Data of whose first 4 pairs the attention is kept at up to 64 steps along training, and of whose first 64 the
+    alignment error, where their words' alignment is known (builtin:enja:dev). Empty: nothing is kept.
+    """
+
     @field_validator("columns", mode="before")
     @classmethod
     def _names_of_columns(cls, names: Any) -> Any:
@@ -92,6 +97,9 @@ class TextData(Schema):
 
     max_tokens: int = Field(256, ge=1, le=1_000_000)
     """Documents with more tokens are read in parts of this length."""
+
+    probes: str | None = None
+    """Text of whose first 4 lines the attention is kept at up to 64 steps along training. Empty: nothing is kept."""
 
     @field_validator("columns", mode="before")
     @classmethod

@@ -217,7 +217,9 @@ def _assemble(folder: RunFolder, settings: Settings, corpus: Any, tokenizer: Tok
     refuse_too_large_a_batch(learner, settings.training.accumulate)
     # Frozen, so that a run that goes on elsewhere computes in the same format.
     settings = settings.with_training(precision=NAMES[learner.dtype])
-    return Run(folder, settings, lesson, learner)
+    if probes := lesson.probes():
+        probes.refuse_without_attention(learner)
+    return Run(folder, settings, lesson, learner, probes=probes)
 
 
 def _fresh_learner(settings: Settings, lesson: Lesson) -> Learner:

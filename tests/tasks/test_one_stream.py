@@ -98,6 +98,6 @@ def test_alignment_looks_from_the_target_to_the_source_alone() -> None:
     plan = torch.zeros(5, 5)
     plan[2, :3] = torch.tensor([0.1, 0.2, 0.7])
     plan[3, :4] = torch.tensor([0.2, 0.1, 0.0, 0.7])
-    assert alignment_errors(Planted(plan), task, [crossed]) == [0.0]
+    assert alignment_errors(Planted(plan), task, [crossed]) == {"attention.weights": 0.0}
     plan[3, :2] = torch.tensor([0.1, 0.2])
-    assert alignment_errors(Planted(plan), task, [crossed]) == [0.5]
+    assert alignment_errors(Planted(plan), task, [crossed]) == {"attention.weights": 0.5}
