@@ -9,6 +9,7 @@ from torch import nn
 
 from keifu.data.batches import Sequences, length_mask
 from keifu.generation.sampling import Sampling, sample
+from keifu.generation.window import steps_for
 from keifu.tasks.language_modeling import LanguageModeling
 from keifu.text import Tokenizer
 
@@ -40,8 +41,9 @@ def continue_texts(
 ) -> list[Continued]:
     """What the model writes after each prompt; an empty one begins a text.
 
-    The n-th text draws with dice of its own, from the seed and n. on_text: is told which text goes on and with what, as
-    soon as characters are whole.
+    The n-th text draws with dice of its own, from the seed and n. A text may be longer than what the model reads
+    together; it then goes on from the latest part (generation/window.py). on_text: is told which text goes on and with
+    what, as soon as characters are whole.
     """
     found: list[Continued] = []
     tokenizer = task.tokenizer
@@ -53,9 +55,10 @@ def continue_texts(
         read = Sequences([tokenizer.bos_id, *writer.ids] for writer in writers)
         prompt = read.padded(np.arange(len(some)), tokenizer.pad_id).to(device)
         mask = length_mask(read.lengths).to(device)
-        state = model.start(len(some))
+        steps = steps_for(model, int(read.lengths.max()) + settings.max_tokens - 1, task.lead)
+        state = steps.start(len(some))
         for tokens in sample(
-            model.step, head, state, prompt, mask, settings, dice, tokenizer.eos_id, task.never_written
+            steps.step, head, state, prompt, mask, settings, dice, tokenizer.eos_id, task.never_written
         ):
             for place, (writer, token) in enumerate(zip(writers, tokens, strict=True)):
                 if piece := writer.take(token):

@@ -114,6 +114,24 @@ LINEAGE: dict[str, Ancestor] = {
             "attention replaces recurrence in encoder and decoder; several heads; positions added to tokens",
             ("translation",),
         ),
+        Ancestor(
+            "gpt",
+            "keifu.models.gpt",
+            "GPT",
+            2019,
+            "Radford et al., Language Models are Unsupervised Multitask Learners (GPT-2); the first GPT: 2018",
+            "the decoder alone, which predicts the next token of any text; norms before the sublayers",
+            ("language-modeling",),
+        ),
+        Ancestor(
+            "llama",
+            "keifu.models.llama",
+            "Llama",
+            2023,
+            "Touvron et al., LLaMA: Open and Efficient Foundation Language Models; shared keys: Llama 2, 2023",
+            "a GPT with RMSNorm, rotary positions, SwiGLU and keys shared by groups of heads, without biases",
+            ("language-modeling",),
+        ),
     )
 }
 

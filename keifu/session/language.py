@@ -87,8 +87,17 @@ class LanguageModel(Model):
         mask: `[B, T]`, True at real tokens; padding may stand on either side.
         """
         tokens, mask, order = to_right_padded(tokens.to(self.device), mask)
+        self._refuse_longer(int(mask.sum(1).max()))
         hidden: Tensor = self.head(self.network(TokenBatch(tokens, mask)).hidden)
         return from_right_padded(hidden, order)
+
+    def _refuse_longer(self, length: int) -> None:
+        """Raises ConfigError for more tokens than the model reads together."""
+        longest = getattr(self.network, "longest", None)
+        if longest is not None and length > longest:
+            raise ConfigError(
+                f"{length} tokens: this model reads {longest} together (model.max_length); give a shorter text"
+            )
 
     @torch.no_grad()
     def embed(self, text: str | Sequence[str], pool: str = "last") -> Any:
@@ -100,9 +109,7 @@ class LanguageModel(Model):
         texts = [text] if isinstance(text, str) else list(text)
         vectors = []
         for one in texts:  # one by one, so that none hangs on the others
-            ids = torch.tensor([[self.tokenizer.bos_id, *self.tokenizer.encode(one)]], device=self.device)
-            hidden = self.network(TokenBatch(ids, torch.ones_like(ids, dtype=torch.bool))).hidden[0]
-            vectors.append(pooled(hidden, pool))
+            vectors.append(pooled(self.task.hidden(self.network, one), pool))
         return vectors[0] if isinstance(text, str) else vectors
 
     @torch.no_grad()
@@ -116,6 +123,7 @@ class LanguageModel(Model):
         """
         ids = self.tokenizer.encode(text)
         tokens = torch.tensor([[self.tokenizer.bos_id, *ids]], device=self.device)
+        self._refuse_longer(tokens.shape[1])
         with Recorder(self.network, names, edits) as recorder:
             hidden = self.network(TokenBatch(tokens, torch.ones_like(tokens, dtype=torch.bool))).hidden
         values = recorder.values()
@@ -136,7 +144,8 @@ class LanguageModel(Model):
     ) -> dict[str, Any]:
         """How much a text surprises the model: loss (nats a token), perplexity, bits per character.
 
-        All of it is read, with what is remembered carried through it; of documents, through each. Their ends count as
+        All of it is read, with what is remembered carried through it; of documents, through each. A model that reads at
+        most model.max_length tokens together predicts each from half as many before it at least. Their ends count as
         one character, as the line breaks that they are in the text. A set without a part is measured on `test`. Says
         in "selected_on" whether the best checkpoint was chosen on this very text, in "trained_on" whether it is what
         the model was trained on. batch_size: documents that are read side by side. Raises ConfigError and DataError.
@@ -151,7 +160,7 @@ class LanguageModel(Model):
         texts = text.documents if documents else [text.text]
         windows = self.task.encode(texts)
         surprise = self.task.surprise(self.network, self.head, windows, together=batch_size or MOST_TOGETHER)
-        tokens, characters = int(windows.lengths.sum()), sum(map(len, texts)) + documents * len(texts)
+        tokens, characters = windows.predictions, sum(map(len, texts)) + documents * len(texts)
         seconds = time.perf_counter() - began
         report: dict[str, Any] = {"data": text.spec, "reading": self.task.reading}
         report |= {"characters": characters, "tokens": tokens, **scores(surprise, tokens, characters)}

@@ -58,9 +58,10 @@ def check(module: nn.Module, run: Callable[..., Any], *inputs: Tensor) -> None:
     assert torch.autograd.gradcheck(function, (*inputs, *weights))
 
 
-@pytest.fixture(params=[True, False], ids=["fused", "written out"])
+@pytest.fixture(params=["fused", "written out", "written out, causal"])
 def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attention_layer, "_fused_is_faster", lambda query, key: request.param)
+    monkeypatch.setattr(attention_layer, "_fused_is_faster", lambda query, key: request.param == "fused")
+    monkeypatch.setattr(attention_layer, "_short", lambda query, key: request.param.endswith("causal"))
 
 
 @pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS.keys())
