@@ -12,6 +12,8 @@ def evaluation_report(report: dict[str, Any]) -> str:
 
 def _language_report(report: dict[str, Any]) -> str:
     read = "as one text" if report["reading"] == "stream" else "document by document"
+    if "context" in report:
+        read += f", each token from at least {report['context']} before it where there are so many"
     lines = [f"{report['data']}: {report['characters']:,} characters, {report['tokens']:,} tokens, read {read}"]
     lines += _role(report)
     if report["unknown"]:

@@ -151,7 +151,8 @@ class InOrder(Sampler):
 
 class Shuffled(Sampler):
     """Gives windows that stand side by side, in a random order; from another place on in every epoch, so that they are
-    cut elsewhere. Every token is predicted once an epoch, but for some before the first window and after the last.
+    cut elsewhere. Every token is predicted once an epoch, but for up to two windows' before the first and after the
+    last.
     """
 
     def __init__(self, windows: Stretches, together: int, seed: int) -> None:
@@ -163,7 +164,8 @@ class Shuffled(Sampler):
 
     def _batches_of(self, epoch: int) -> list[Indices]:
         random = np.random.default_rng([self._seed, epoch])
-        length, last = self._windows.length, len(self._windows) - 1
-        rows = np.arange(random.integers(min(length, last + 1)), last + 1, length)
+        tokens, length = self._windows.predictions, self._windows.length
+        count = max(1, (tokens + 1) // length - 1)  # wherever the first begins
+        rows = random.integers(min(length, tokens - count * length + 1)) + length * np.arange(count)
         random.shuffle(rows)
         return [rows[begin : begin + self._together] for begin in range(0, len(rows), self._together)]

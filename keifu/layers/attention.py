@@ -25,10 +25,7 @@ def padding_mask(real: Tensor) -> Tensor:
 
 
 def causal_mask(queries: int, keys: int, device: torch.device) -> Tensor:
-    """Query t of the last `queries` positions may attend to keys up to its own position: `[T, S]`.
-
-    The only mask with two axes: every query has a key to attend to.
-    """
+    """Query t of the last `queries` positions may attend to keys up to its own position: `[T, S]`."""
     return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)
 
 
@@ -89,7 +86,7 @@ def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, at
     if recording():
         key, value = (each.repeat_interleave(shared, dim=1) if shared > 1 else each for each in (key, value))
         return attend(scaled_dot_product(query, key), value, mask, at)[1]
-    if mask is not None and mask.dim() == 2 and _short(query, key):
+    if mask is not None and mask.dim() == 2 and _short(query, key) and bool(mask[:, 0].all()):
         return _causal(query, key, value, mask)
     if _fused_is_faster(query, key):
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, enable_gqa=shared > 1)
@@ -101,7 +98,9 @@ def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, at
 
 
 def _causal(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
-    """The written-out form where no row is empty, so that the softmax itself makes the zeros; no score is copied."""
+    """The written-out form with a mask `[T, S]` that leaves every query the first key at least, as a causal one does:
+    the softmax itself makes the zeros, and no score is copied.
+    """
     rows, heads, length, width = query.shape
     query = (query / math.sqrt(width)).reshape(rows, key.shape[1], -1, width)  # all that ask a key, in one piece
     scores = query @ key.transpose(-1, -2)

@@ -163,6 +163,8 @@ class LanguageModel(Model):
         tokens, characters = windows.predictions, sum(map(len, texts)) + documents * len(texts)
         seconds = time.perf_counter() - began
         report: dict[str, Any] = {"data": text.spec, "reading": self.task.reading}
+        if longest := getattr(self.network, "longest", None):
+            report |= {"context": longest // 2}
         report |= {"characters": characters, "tokens": tokens, **scores(surprise, tokens, characters)}
         report |= {"unknown": windows.share_of(self.tokenizer.unknown_ids)}
         return report | self.role_in_training(text.sha256) | {"tokens_per_second": tokens / seconds}

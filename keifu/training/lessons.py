@@ -164,7 +164,7 @@ class LanguageLesson:
 
 
 def _window(asked: int | None, longest: int | None) -> int:
-    """The tokens of a stream that are read together. Raises ConfigError for windows that would leave places untaught."""
+    """The tokens of a stream that are read together. Raises ConfigError where some places would be left untaught."""
     if longest is not None and asked not in (None, longest):
         raise ConfigError(
             f"data.window {asked}: this model reads windows of model.max_length {longest}, so that it learns every "

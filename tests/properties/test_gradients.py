@@ -14,8 +14,10 @@ from keifu.layers import attention as attention_layer
 from keifu.layers import losses
 from keifu.layers.attention import MultiHeadAttention, attend, attention, causal_mask, padding_mask, scaled_dot_product
 from keifu.layers.embeddings import Embedding, LearnedPosition, SinusoidalPosition, sinusoidal
-from keifu.layers.feedforward import FeedForward
+from keifu.layers.feedforward import FeedForward, GatedFeedForward
 from keifu.layers.heads import VocabularyHead
+from keifu.layers.norms import RMSNorm
+from keifu.layers.rotary import RotaryPosition
 from keifu.models import transformer
 from tests.properties.families import Case, scatter
 
@@ -85,8 +87,23 @@ def test_several_heads(form: None) -> None:
     check(MultiHeadAttention(4, 2, 3), run, normal(2, 3, 4), normal(2, 4, 4))
 
 
-def test_feedforward() -> None:
-    check(FeedForward(3, 5), lambda layer, x: layer(x), normal(2, 3, 3))
+@pytest.mark.parametrize("n_kv_heads", [1, 2])
+def test_heads_that_share_keys_with_rotary_positions(form: None, n_kv_heads: int) -> None:
+    rotation = RotaryPosition(4, 100.0).double()(3)
+
+    def run(layer: Any, x: Tensor) -> Any:
+        return layer(x, *layer.keys_values(x, rotation), causal_mask(3, 3, CPU), rotation)
+
+    check(MultiHeadAttention(5, 4, 4, n_kv_heads, bias=False), run, normal(2, 3, 5))
+
+
+@pytest.mark.parametrize("layer", [FeedForward(3, 5), FeedForward(3, 5, F.gelu), GatedFeedForward(3, 5)])
+def test_feedforward(layer: nn.Module) -> None:
+    check(layer, lambda layer, x: layer(x), normal(2, 3, 3))
+
+
+def test_rms_norm() -> None:
+    check(RMSNorm(3, 1e-3), lambda layer, x: layer(x), normal(2, 3, 3))
 
 
 @pytest.mark.parametrize("position", [SinusoidalPosition(3), LearnedPosition(6, 3)], ids=["sinusoidal", "learned"])

@@ -44,10 +44,11 @@ def fingerprints(run: Run, stop: int | None = None) -> Iterator[tuple[int, dict[
             )
 
 
+CASES = [("stream", "lstm"), ("stream", "gru"), ("documents", "rnn"), ("stream", "gpt"), ("documents", "llama")]
 Whole = tuple[Run, dict[int, dict[str, str]], str]
 
 
-@pytest.fixture(scope="module", params=[("stream", "lstm"), ("stream", "gru"), ("documents", "rnn")], ids=str)
+@pytest.fixture(scope="module", params=CASES, ids=str)
 def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Whole:
     """A run that never stopped, its fingerprints and its data."""
     reading, model = request.param
