@@ -132,6 +132,15 @@ LINEAGE: dict[str, Ancestor] = {
             "a GPT with RMSNorm, rotary positions, SwiGLU and keys shared by groups of heads, without biases",
             ("language-modeling",),
         ),
+        Ancestor(
+            "moe",
+            "keifu.models.moe",
+            "MixtureOfExperts",
+            2024,
+            "Jiang et al., Mixtral of Experts; Fedus et al., Switch Transformers, 2021",
+            "several feed-forward networks in each block, of which every token takes the few that suit it",
+            ("language-modeling",),
+        ),
     )
 }
 

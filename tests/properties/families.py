@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from keifu.interface import PairBatch, TokenBatch
-from keifu.models import gpt, llama, recurrent, seq2seq, seq2seq_attention, transformer
+from keifu.models import gpt, llama, moe, recurrent, seq2seq, seq2seq_attention, transformer
 from keifu.session import LanguageModel, Translator
 from keifu.tasks.language_modeling import LanguageModeling
 from keifu.tasks.translation import Translation
@@ -108,7 +108,7 @@ class Family:
     matter with a Config; a pair that is not named must not. symmetric: sides whose order cannot matter once positions
     are zero. attention: patterns of attention modules -> (side that asks, side that answers). sizes: what the axis
     letters other than B, T and S stand for. wiring: recorded values recomputed from others, as (name, expected); names
-    that begin with `apart` have other tests.
+    that begin with `apart` have other tests. regroups: a token's neighbours decide with which rows it is multiplied.
     """
 
     config: Callable[[random.Random], Any]
@@ -119,6 +119,7 @@ class Family:
     sizes: Callable[[Any], dict[str, int]]
     wiring: Callable[[Any, Mapping[str, Recorded]], Iterator[tuple[str, Tensor]]]
     apart: str = "-"
+    regroups: bool = False
 
 
 @dataclass
@@ -444,6 +445,21 @@ def _llama_sizes(config: llama.Config) -> dict[str, int]:
     return {"D": width, "H": heads, "A": width // heads, "F": config.d_inner, "V": config.vocab_size or 0, **shared}
 
 
+def _moe_config(rng: random.Random) -> moe.Config:
+    base = _llama_config(rng)
+    n_experts = rng.randint(2, 5)
+    switch = rng.random() < 0.3
+    return moe.Config(
+        **{key: value for key, value in base.model_dump().items() if key != "name"},
+        n_experts=n_experts,
+        experts_per_token=1 if switch else rng.randint(2, n_experts),
+        routing="switch" if switch else "mixtral",
+        balance_penalty=rng.choice([0.0, 0.01]),
+        z_penalty=rng.choice([0.0, 0.001]),
+        balance_step=rng.choice([0.0, 0.001]),
+    )
+
+
 def _decoder_wiring(model: Any, values: Mapping[str, Recorded]) -> Iterator[tuple[str, Tensor]]:
     """Pre-norm blocks: the sum goes on as it is, each sublayer reads it normalised."""
 
@@ -461,6 +477,9 @@ def _decoder_wiring(model: Any, values: Mapping[str, Recorded]) -> Iterator[tupl
             yield f"{at}.{sublayer}_residual", x + value(f"{at}.{sublayer}.output")
             x = value(f"{at}.{sublayer}_residual")
         read, feedforward = value(f"{at}.feedforward_normalised"), block.feedforward
+        if f"{at}.feedforward.gates" in values:
+            yield from _experts_wiring(feedforward, f"{at}.feedforward", read, values)
+            continue
         if f"{at}.feedforward.gate" in values:
             yield f"{at}.feedforward.gate", F.silu(feedforward.gate(read))
             yield f"{at}.feedforward.hidden", value(f"{at}.feedforward.gate") * feedforward.expand(read)
@@ -468,6 +487,17 @@ def _decoder_wiring(model: Any, values: Mapping[str, Recorded]) -> Iterator[tupl
             yield f"{at}.feedforward.hidden", F.gelu(feedforward.expand(read), approximate="tanh")
         yield f"{at}.feedforward.output", feedforward.contract(value(f"{at}.feedforward.hidden"))
     yield "output", model.norm(x)
+
+
+def _experts_wiring(layer: Any, at: str, read: Tensor, values: Mapping[str, Recorded]) -> Iterator[tuple[str, Tensor]]:
+    """Every expert on every token, weighted by the gates."""
+    shares, gates, router = values[f"{at}.shares"].value, values[f"{at}.gates"].value, layer.router
+    yield f"{at}.shares", (read @ router.weight.T).softmax(-1)
+    wanted = shares if router.bias is None else shares + router.bias
+    least = wanted.topk(router.experts_per_token).values[..., -1:]
+    chosen = shares * (wanted >= least)
+    yield f"{at}.gates", chosen / chosen.sum(-1, keepdim=True) if router.renormalise else chosen
+    yield f"{at}.output", sum(gates[..., place, None] * expert(read) for place, expert in enumerate(layer.experts))
 
 
 def _decoder(config: Callable[[random.Random], Any], sizes: Callable[[Any], dict[str, int]]) -> Family:
@@ -509,4 +539,7 @@ FAMILIES: dict[str, Family] = {
     ),
     "gpt": _decoder(_gpt_config, _gpt_sizes),
     "llama": _decoder(_llama_config, _llama_sizes),
+    "moe": replace(
+        _decoder(_moe_config, lambda config: {**_llama_sizes(config), "E": config.n_experts}), regroups=True
+    ),
 }

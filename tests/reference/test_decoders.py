@@ -1,4 +1,4 @@
-"""GPT and its descendants against GPT-2 and Llama of transformers, independent implementations, with the same
+"""GPT and its descendants against GPT-2, Llama and Mixtral of transformers, independent implementations, with the same
 weights.
 """
 
@@ -12,11 +12,18 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MixtralConfig,
+    MixtralForCausalLM,
+)
 
 from keifu.data.windows import whole
 from keifu.generation.sampling import Sampling, sample
-from keifu.models import gpt, llama
+from keifu.models import gpt, llama, moe
 from keifu.tasks.language_modeling import Batch, LanguageModeling
 from keifu.training.network import make_model
 from tests.properties.families import CONFIGURATIONS, letters, scatter
@@ -121,9 +128,32 @@ _LLAMA_NAMES = (
     ("head", "lm_head.weight"),
 )
 
+
+def _moe_config(rng: random.Random) -> moe.Config:
+    base = _llama_config(rng)
+    n_experts = rng.randint(2, 6)
+    return moe.Config(
+        **{key: value for key, value in base.model_dump().items() if key != "name"},
+        n_experts=n_experts,
+        experts_per_token=rng.randint(2, n_experts),
+        balance_penalty=0.0,
+        z_penalty=0.0,
+    )
+
+
+def _mixtral(config: moe.Config) -> Any:
+    own = {"num_local_experts": config.n_experts, "num_experts_per_tok": config.experts_per_token}
+    settings = MixtralConfig(**_llama_settings(config), **own, sliding_window=None)
+    settings._experts_implementation = "eager"  # the other one asks for widths that are multiples of 8
+    return MixtralForCausalLM(settings)
+
+
+_MIXTRAL_NAMES = (*_LLAMA_NAMES, (".feedforward.router.", ".mlp.gate."))
+
 KINDS = {
     "gpt": Kind(_gpt_config, _gpt2, _GPT2_NAMES),
     "llama": Kind(_llama_config, lambda config: LlamaForCausalLM(LlamaConfig(**_llama_settings(config))), _LLAMA_NAMES),
+    "moe": Kind(_moe_config, _mixtral, _MIXTRAL_NAMES),
 }
 
 
@@ -162,6 +192,14 @@ class Twins:
         if ".c_attn." in name:
             parts = [values[name.replace(".attn.c_attn.", f".attention.{part}.")] for part in ("query", "key", "value")]
             return torch.cat(parts).T if parts[0].dim() == 2 else torch.cat(parts)
+        if ".mlp.experts." in name:  # Mixtral keeps all experts in two tensors
+            at = name.rpartition(".mlp.")[0]
+            experts = [f"{at}.feedforward.experts.{place}" for place in range(self.config.n_experts)]
+            gates, expands, contracts = (
+                [values[f"{expert}.{part}.weight"] for expert in experts] for part in ("gate", "expand", "contract")
+            )
+            both = [torch.cat(pair) for pair in zip(gates, expands, strict=True)]
+            return torch.stack(both if name.endswith("gate_up_proj") else contracts)
         return values[name].T if ".c_" in name and values[name].dim() == 2 else values[name]
 
     def batch(self, count: int = 5) -> Batch:
@@ -197,7 +235,8 @@ def test_logits_loss_and_gradients_equal_the_reference(twins: Twins) -> None:
 
     (loss.total / loss.tokens).backward()
     expected.backward()
-    gradients = {name: weight.grad for name, weight in twins.ours.items() if weight.grad is not None}
+    # An expert that got no token has no gradient here, and zeros there.
+    gradients = {n: torch.zeros_like(each) if each.grad is None else each.grad for n, each in twins.ours.items()}
     for name, theirs in twins.reference.named_parameters():
         assert theirs.grad is not None, name
         ours = twins._as_theirs(name, gradients)
