@@ -141,6 +141,8 @@ class MixtureOfExperts(nn.Module):
     axis_sequences: ClassVar[dict[str, dict[str, str]]] = {"*": {"T": "text", "S": "text"}}
     layers: ClassVar[str] = "blocks.*.feedforward_residual"
     """The recorded values that `norm` and a head can read, one of each layer."""
+    gates: ClassVar[str] = "blocks.*.feedforward.gates"
+    """The recorded weights of experts, one of each layer."""
     blocks: "Sequence[Block]"
 
     def __init__(self, config: Config) -> None:

@@ -20,6 +20,7 @@ from keifu.session.model import Model, pooled, read_sections
 from keifu.tasks.language_modeling import MOST_TOGETHER, LanguageModeling, scores
 from keifu.text import Tokenizer
 from keifu.trace import Edit, Recorded, Recorder, Trace
+from keifu.views.experts import expert_load
 
 _READINGS = ("documents", "stream")
 _UNKNOWN = "…"
@@ -55,7 +56,8 @@ class LanguageModel(Model):
 
         samples: texts for each prompt; above 1, each prompt gives a list. seed: the same one gives the same texts.
         sampling: max_tokens, temperature, top_k, top_p, min_p, repetition_penalty, batch_size; what is not given is as
-        the model was trained to be used. details=True gives `Continued` objects (prompt, text, tokens, complete).
+        the model was trained to be used. details=True gives `Continued` objects (prompt, text, tokens, complete,
+        logprobs).
         on_text: is told, as soon as it is known, which text goes on (they are counted prompt by prompt) and with what.
         Raises ConfigError.
         """
@@ -133,6 +135,49 @@ class LanguageModel(Model):
         sequences = {"text": text_labels, "predicted": [*text_labels[1:], end]}
         return Trace({name: self.bound(value) for name, value in values.items()}, sequences)
 
+    @torch.no_grad()
+    def lens(self, trace: Trace) -> Recorded:
+        """What each layer would say comes next, if it were the last: log-probabilities "L B T V", from a trace that has
+        every layer's sum (nostalgebraist 2020, "Interpreting GPT: the logit lens"). The last layer's are the model's
+        own. Raises ConfigError.
+        """
+        pattern = self._layers()
+        sums = [recorded.value for recorded in trace.find(pattern)]
+        if len(sums) < self.model_config.n_layers:
+            raise ConfigError(f"this trace lacks values of {pattern}; make it with these among names")
+        scores = [self.head(self.network.norm(value)).float().log_softmax(-1) for value in sums]
+        return Recorded("lens", "L B T V", torch.stack(scores), {"T": "text"})
+
+    def guesses(self, text: str, top: int = 3) -> list[list[list[tuple[str, float]]]]:
+        """For every layer, and every token of [BOS] and the text, the likeliest next tokens with their probabilities.
+
+        Raises ConfigError.
+        """
+        if not 1 <= top <= self.tokenizer.vocab_size:
+            raise ConfigError(f"top {top}: expected 1 to {self.tokenizer.vocab_size} tokens")
+        best = self.lens(self.trace(text, (self._layers(),))).value[:, 0].exp().topk(top)
+        return [
+            [list(zip(self.labels(ids), shares.tolist(), strict=True)) for shares, ids in zip(*layer, strict=True)]
+            for layer in zip(best.values, best.indices, strict=True)
+        ]
+
+    def _layers(self) -> str:
+        """The recorded values that can be read as guesses."""
+        pattern: str | None = getattr(self.network, "layers", None)
+        if pattern is None:
+            names = "gpt, llama and moe"
+            raise ConfigError(f"a {self.model_config.name} has no sum that its layers add to; {names} have one")
+        return pattern
+
+    def expert_load(self, text: str | Sequence[str]) -> dict[str, Any]:
+        """How the choices of each layer's router fall on its experts, and where each kind of token goes, as
+        views/experts.py defines it. Raises ConfigError for a model without experts.
+        """
+        if not hasattr(self.network, "gates"):
+            raise ConfigError(f"a {self.model_config.name} has no experts; moe has")
+        texts = [text] if isinstance(text, str) else list(text)
+        return expert_load(self.network, self.task, self.task.encode(texts))
+
     def evaluate(
         self,
         data: str,
@@ -167,4 +212,6 @@ class LanguageModel(Model):
             report |= {"context": longest // 2}
         report |= {"characters": characters, "tokens": tokens, **scores(surprise, tokens, characters)}
         report |= {"unknown": windows.share_of(self.tokenizer.unknown_ids)}
+        if hasattr(self.network, "gates"):
+            report |= {"experts": expert_load(self.network, self.task, windows)}
         return report | self.role_in_training(text.sha256) | {"tokens_per_second": tokens / seconds}

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from keifu.config import read_yaml
 from keifu.errors import ConfigError
@@ -94,8 +95,12 @@ def test_texts_go_on_from_arguments_and_from_lines(run: Path, keifu: Command) ->
     lines = [json.loads(line) for line in several.out.splitlines()]
     assert [line["prompt"] for line in lines] == ["the cat", "the dog"]
     assert one.out == lines[0]["prompt"] + lines[0]["text"] + "\n"
-    assert set(lines[0]) == {"prompt", "text", "tokens", "complete"}
+    assert set(lines[0]) == {"prompt", "text", "tokens", "complete", "logprobs"}
     model = load(run, "cpu")
+    assert "".join(each["token"] for each in lines[0]["logprobs"]) == lines[0]["text"]
+    ids = torch.tensor([[model.tokenizer.bos_id, *model.tokenizer.encode(lines[0]["prompt"] + lines[0]["text"])]])
+    expected = model.logits(ids)[0].log_softmax(-1)[:-1].gather(1, ids[0, 1:, None])[-lines[0]["tokens"] :, 0]
+    assert [each["logprob"] for each in lines[0]["logprobs"]] == pytest.approx(expected.tolist(), abs=1e-5)
     assert model.generate("the cat", temperature=0, max_tokens=8) == one.out.removesuffix("\n")
 
 

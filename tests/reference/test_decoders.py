@@ -263,6 +263,6 @@ def test_greedy_generation_writes_what_the_reference_writes(twins: Twins) -> Non
             eos_token_id=eos,
             pad_token_id=0,
         )[0, length:].tolist()
-        assert [eos if token is None else token for token in ours] == theirs
+        assert [eos if drawn is None else drawn.token for drawn in ours] == theirs
         written.update(theirs)
     assert len(written) > 1
