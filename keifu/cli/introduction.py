@@ -58,7 +58,8 @@ def _text_data(run: Run) -> Iterator[str]:
     train, tokens, unknown = report["train"], report["tokens"], report["unknown"]["valid"]
     read = "as one long text" if data.reading == "stream" else f"as {train['documents']:,} documents, a line each"
     if data.reading == "stream":
-        read += f", in {report['streams']} streams of windows of {data.window} tokens"
+        order = f"{report['streams']} streams of" if report["streams"] else "a random order, in"
+        read += f", in {order} windows of {data.window} tokens"
     amount = f"{train['characters']:,} characters, {tokens['train']:,} tokens"
     yield from _entry("data", f"{train['spec']}: {amount}, read {read} (data.reading)")
     marks = report["vocabulary"]["unknown"]

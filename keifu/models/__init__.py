@@ -141,6 +141,33 @@ LINEAGE: dict[str, Ancestor] = {
             "attention replaces recurrence in encoder and decoder; several heads; positions added to tokens",
             ("translation",),
         ),
+        Ancestor(
+            "gpt",
+            "keifu.models.gpt",
+            "GPT",
+            2019,
+            "Radford et al., Language Models are Unsupervised Multitask Learners (GPT-2); the first GPT: 2018",
+            "the decoder alone, which predicts the next token of any text; norms before the sublayers",
+            ("language-modeling", "translation"),
+        ),
+        Ancestor(
+            "llama",
+            "keifu.models.llama",
+            "Llama",
+            2023,
+            "Touvron et al., LLaMA: Open and Efficient Foundation Language Models; shared keys: Llama 2, 2023",
+            "a GPT with RMSNorm, rotary positions, SwiGLU and keys shared by groups of heads, without biases",
+            ("language-modeling", "translation"),
+        ),
+        Ancestor(
+            "moe",
+            "keifu.models.moe",
+            "MixtureOfExperts",
+            2024,
+            "Jiang et al., Mixtral of Experts; Fedus et al., Switch Transformers, 2021",
+            "several feed-forward networks in each block, of which every token takes the few that suit it",
+            ("language-modeling", "translation"),
+        ),
     )
 }
 

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from keifu.data.batches import Sampler
-from keifu.data.windows import InOrder, cut_to, side_by_side
-from keifu.errors import DataError
+from keifu.data.windows import InOrder, Shuffled, Stretches, Windows, cut_to, side_by_side
+from keifu.errors import ConfigError, DataError
 from keifu.generation.translation import EXTRA_TOKENS
 from keifu.tasks.alignment import alignment_errors
 from keifu.tasks.language_modeling import LanguageModeling
@@ -29,6 +29,7 @@ from keifu.training.settings import Settings
 
 _LONGER = 1.3  # a batch's longest output takes as many steps, against the mean
 _PROBES, _ALIGNED = 4, 64  # sentences whose attention is kept, and on which the alignment error is measured
+_USUAL_WINDOW = 128  # of a model that remembers what was before
 _STREAMS, _SHORTEST_STREAM = 32, 4096  # most streams that an evaluation reads side by side, and their least tokens
 
 
@@ -132,25 +133,38 @@ class TranslationLesson:
 
 
 class LanguageLesson:
-    """Windows of text: of documents, in random batches, or of one long text, whose streams go on from step to step."""
+    """Windows of text: of documents, in random batches; of one long text, whose streams go on from step to step; or of
+    one long text, each by itself, where a model reads no more than its max_length together.
+    """
 
     def __init__(self, settings: Settings, corpus: TextCorpus, tokenizer: Tokenizer) -> None:
         data, training = settings.data, settings.training
-        self.settings, self.corpus = settings.with_data(reading=corpus.reading), corpus
+        carries = hasattr(model_class(settings.model), "state_of")  # its state, from window to window
+        longest = None if carries else settings.model.max_length
+        window = _window(data.window, longest)
+        self.settings, self.corpus = settings.with_data(reading=corpus.reading, window=window), corpus
         self.task = LanguageModeling(tokenizer, corpus.reading)
         self.model_facts = {"reading": corpus.reading}
+        self._together = max(1, training.batch_tokens // window)
+        self.data: Windows | Stretches
         if corpus.reading == "documents":
-            self.data = cut_to(self.task.encode(corpus.train.documents), data.max_tokens)
+            most = min(data.max_tokens, longest or data.max_tokens)
+            self.data = cut_to(self.task.encode(corpus.train.documents), most)
             self.valid = self.task.encode(corpus.valid.documents)
             self.characters = sum(len(text) + 1 for text in corpus.valid.documents)
+            return
+        self.characters = len(corpus.valid.text)
+        self.valid = self.task.pieces(corpus.valid.text, 1)
+        # In pieces that begin anew it is read faster: as many as there are windows in it, or, where what was before is
+        # remembered, a few side by side.
+        tokens = self.valid.predictions
+        if longest is None:
+            self.data = side_by_side(self.task.pieces(corpus.train.text, self._together), window)
+            count = min(_STREAMS, tokens // _SHORTEST_STREAM)
         else:
-            streams = max(1, training.batch_tokens // data.window)
-            self.data = side_by_side(self.task.pieces(corpus.train.text, streams), data.window)
-            # In one piece where it is short; side by side it is read faster, and each piece begins anew.
-            whole = self.task.pieces(corpus.valid.text, 1)
-            count = min(_STREAMS, int(whole.lengths.sum()) // _SHORTEST_STREAM)
-            self.valid = self.task.pieces(corpus.valid.text, count) if count > 1 else whole
-            self.characters = len(corpus.valid.text)
+            self.data = Stretches(np.asarray(tokenizer.encode(corpus.train.text), np.int32), window, tokenizer.bos_id)
+            count = -(-tokens // window)
+        self.valid = self.task.pieces(corpus.valid.text, count) if count > 1 else self.valid
 
     def probes(self) -> Probes | None:
         encoded = self.task.encode(self.corpus.probes[:_PROBES])
@@ -159,6 +173,8 @@ class LanguageLesson:
 
     def sampler(self) -> Sampler:
         training = self.settings.training
+        if isinstance(self.data, Stretches):
+            return Shuffled(self.data, self._together, training.seed)
         if self.corpus.reading == "stream":
             return InOrder(self.data)
         return Sampler(self.data.sizes, training.batch_tokens, training.seed)
@@ -171,6 +187,16 @@ class LanguageLesson:
 
     def report(self, sampler: Sampler) -> dict[str, Any]:
         return text_report(self.corpus, self.data, self.valid, sampler, self.task.tokenizer)
+
+
+def _window(asked: int | None, longest: int | None) -> int:
+    """The tokens of a stream that are read together. Raises ConfigError where some places would be left untaught."""
+    if longest is not None and asked not in (None, longest):
+        raise ConfigError(
+            f"data.window {asked}: this model reads windows of model.max_length {longest}, so that it learns every "
+            f"place in them; leave data.window empty, or set model.max_length={asked}"
+        )
+    return longest or asked or _USUAL_WINDOW
 
 
 LESSONS: dict[str, Callable[[Settings, Any, Tokenizer], Lesson]] = {

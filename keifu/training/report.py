@@ -5,7 +5,8 @@ from typing import Any
 
 from keifu.data.batches import Sampler
 from keifu.data.findings import examine, examine_text
-from keifu.data.windows import Windows
+from keifu.data.texts import TextData
+from keifu.data.windows import Stretches, Windows
 from keifu.tasks.translation import EncodedPairs
 from keifu.text import Tokenizer
 from keifu.training.corpus import Corpus, TextCorpus
@@ -37,10 +38,13 @@ def data_report(
 
 
 def text_report(
-    corpus: TextCorpus, train: Windows, valid: Windows, sampler: Sampler, tokenizer: Tokenizer
+    corpus: TextCorpus, train: Windows | Stretches, valid: Windows, sampler: Sampler, tokenizer: Tokenizer
 ) -> dict[str, Any]:
     """data.json of a language model: what is learned from and selected on, with hashes, counts and findings."""
-    parts = {"train": (corpus.train, train), "valid": (corpus.valid, valid)}
+    parts: dict[str, tuple[TextData, Windows | Stretches]] = {
+        "train": (corpus.train, train),
+        "valid": (corpus.valid, valid),
+    }
     specs = {"train": corpus.train.spec, "valid": corpus.valid_is}
     counts = {
         name: {
@@ -56,7 +60,7 @@ def text_report(
         "reading": corpus.reading,
         "streams": train.streams,
         "vocabulary": {"kind": tokenizer.kind, "tokens": tokenizer.vocab_size, "unknown": tokenizer.unknown_are},
-        "tokens": {name: int(windows.lengths.sum()) for name, (_, windows) in parts.items()},
+        "tokens": {name: windows.predictions for name, (_, windows) in parts.items()},
         "unknown": {name: windows.share_of(tokenizer.unknown_ids) for name, (_, windows) in parts.items()},
         "padding": sampler.padding(),
         "findings": [asdict(finding) for finding in examine_text(corpus.train, corpus.valid, corpus.reading)],

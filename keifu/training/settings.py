@@ -90,13 +90,14 @@ class TextData(Schema):
     vocab_size: int = Field(8000, ge=5, le=2_000_000)
     """Most tokens the tokenizer may learn."""
 
-    window: int = Field(128, ge=1, le=1_000_000)
-    """Tokens of a stream in a step, which goes training.batch_tokens / window streams forward at once. Gradients go no
-    further back; what the model remembers is carried on to the next window.
+    window: int | None = Field(None, ge=1, le=1_000_000)
+    """Tokens of a stream that are read together, training.batch_tokens / window such windows in a step. A recurrent
+    network remembers what was before (128 where this is empty; gradients go no further back); to a model with a
+    model.max_length, which is then the window's, each stands for itself.
     """
 
     max_tokens: int = Field(256, ge=1, le=1_000_000)
-    """Documents with more tokens are read in parts of this length."""
+    """Documents with more tokens (or more than model.max_length) are read in parts of this length."""
 
     probes: str | None = None
     """Text of whose first 4 lines the attention is kept at up to 64 steps along training. Empty: nothing is kept."""
@@ -275,7 +276,8 @@ def resolve_settings(
     if preset is not None and preset not in presets:
         raise ConfigError(f"preset {preset!r} is not known; {name} has {', '.join(presets)}")
     sizes = sizes or (presets[preset] if preset else {})
-    base = {"model": {**sizes, "name": name}, "training": {"task": task}}
+    usual = getattr(architecture(name), "TRAINING", {})
+    base = {"model": {**sizes, "name": name}, "training": {**usual, "task": task}}
     return Settings(**validate(section_schemas(task, name), merge(base, data), lines, config or "", overrides))
 
 

@@ -45,8 +45,16 @@ def _words(rng: random.Random, longest: int) -> list[str]:
     return list({"".join(rng.choices(LETTERS, k=rng.randint(1, longest))): None for _ in range(5000)})
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize(("task", "steps"), [(copied, 400), (reversed_, 500), (looked_up, 400)])
+TASKS = ((copied, 400), (reversed_, 500), (looked_up, 400))
+CASES = [
+    (model, task, steps)
+    for model in MODELS
+    for task, steps in TASKS
+    if task is reversed_ or "language-modeling" not in LINEAGE[model].tasks  # the others learn as much from one text
+]
+
+
+@pytest.mark.parametrize(("model", "task", "steps"), CASES)
 def test_a_small_model_learns(model: str, task: Callable[[str], str], steps: int) -> None:
     # Through a single vector pass shorter words, and it takes more of them to learn what all have in common.
     single = model.endswith("-seq2seq")

@@ -14,10 +14,20 @@ from string import ascii_letters
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from keifu.interface import PairBatch, TokenBatch
-from keifu.models import recurrent, recurrent_attention, seq2seq, seq2seq_attention, transformer
+from keifu.models import (
+    gpt,
+    llama,
+    moe,
+    recurrent,
+    recurrent_attention,
+    seq2seq,
+    seq2seq_attention,
+    transformer,
+)
 from keifu.session import LanguageModel, Translator
 from keifu.tasks.language_modeling import LanguageModeling
 from keifu.tasks.translation import Translation
@@ -88,7 +98,8 @@ class TokenInputs:
 
     def start(self, model: Any, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor], capacity: int) -> Any:
         """The state before the first token of the written side."""
-        return model.start(len(tokens["text"]))
+        sized = {} if isinstance(model, recurrent.RecurrentNetwork) else {"capacity": capacity}
+        return model.start(len(tokens["text"]), **sized)
 
     def logits(self, model: Any, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> Tensor:
         return model.logits(tokens["text"], masks["text"])
@@ -106,8 +117,8 @@ class Family:
     matter with a Config; a pair that is not named must not. symmetric: sides whose order cannot matter once positions
     are zero. attention: patterns of attention modules -> (side that asks, side that answers). sizes: what the axis
     letters other than B, T and S stand for. wiring: recorded values recomputed from others, as (name, expected); names
-    that begin with `apart` have other tests. attends: which positions attend to which, where that
-    is less than may matter.
+    that begin with `apart` have other tests. regroups: a token's neighbours decide with which rows it is multiplied.
+    attends: which positions attend to which, where that is less than may matter.
     """
 
     config: Callable[[random.Random], Any]
@@ -118,6 +129,7 @@ class Family:
     sizes: Callable[[Any], dict[str, int]]
     wiring: Callable[[Any, Mapping[str, Recorded]], Iterator[tuple[str, Tensor]]]
     apart: str = "-"
+    regroups: bool = False
     attends: Callable[[Any, int, int], Tensor] | None = None
 
     def may_attend(self, config: Any, asks: str, answers: str, outputs: int, inputs: int) -> Tensor:
@@ -457,6 +469,118 @@ def _seq2seq_wiring(model: Any, values: Mapping[str, Recorded]) -> Iterator[tupl
     yield from _layers_wiring(model.decoder, "decoder", cell, below, values, start)
 
 
+def _gpt_config(rng: random.Random) -> gpt.Config:
+    n_heads = rng.choice([1, 2, 3, 4])
+    return gpt.Config(
+        vocab_size=rng.randint(12, 40),
+        max_length=64,
+        d_model=n_heads * rng.choice([4, 5, 6]),
+        n_layers=rng.randint(1, 3),
+        n_heads=n_heads,
+        d_ff=rng.choice([None, rng.randint(1, 24)]),
+        dropout=rng.choice([0.0, 0.3]),
+        norm_eps=rng.choice([1e-6, 1e-5, 1e-3]),
+        tie_embeddings=rng.random() < 0.5,
+    )
+
+
+def _gpt_sizes(config: gpt.Config) -> dict[str, int]:
+    inner = config.d_ff or 4 * config.d_model
+    width, heads = config.d_model, config.n_heads
+    return {"D": width, "H": heads, "A": width // heads, "F": inner, "V": config.vocab_size or 0}
+
+
+def _llama_config(rng: random.Random) -> llama.Config:
+    n_heads = rng.choice([1, 2, 3, 4])
+    return llama.Config(
+        vocab_size=rng.randint(12, 40),
+        max_length=64,
+        d_model=n_heads * rng.choice([4, 6]),
+        n_layers=rng.randint(1, 3),
+        n_heads=n_heads,
+        n_kv_heads=rng.choice([None, 1, *([2] if n_heads == 4 else [])]),
+        d_ff=rng.choice([None, rng.randint(1, 24)]),
+        rotary_base=rng.choice([10.0, 10_000.0]),
+        dropout=rng.choice([0.0, 0.3]),
+        norm_eps=rng.choice([1e-6, 1e-5, 1e-3]),
+        tie_embeddings=rng.random() < 0.5,
+    )
+
+
+def _llama_sizes(config: llama.Config) -> dict[str, int]:
+    width, heads = config.d_model, config.n_heads
+    shared = {"J": config.n_kv_heads or heads}
+    return {"D": width, "H": heads, "A": width // heads, "F": config.d_inner, "V": config.vocab_size or 0, **shared}
+
+
+def _moe_config(rng: random.Random) -> moe.Config:
+    base = _llama_config(rng)
+    n_experts = rng.randint(2, 5)
+    switch = rng.random() < 0.3
+    return moe.Config(
+        **{key: value for key, value in base.model_dump().items() if key != "name"},
+        n_experts=n_experts,
+        experts_per_token=1 if switch else rng.randint(2, n_experts),
+        routing="switch" if switch else "mixtral",
+        balance_penalty=rng.choice([0.0, 0.01]),
+        z_penalty=rng.choice([0.0, 0.001]),
+        balance_step=rng.choice([0.0, 0.001]),
+    )
+
+
+def _decoder_wiring(model: Any, values: Mapping[str, Recorded]) -> Iterator[tuple[str, Tensor]]:
+    """Pre-norm blocks: the sum goes on as it is, each sublayer reads it normalised."""
+
+    def value(name: str) -> Tensor:
+        return values[name].value
+
+    x = value("embedding.token")
+    if "embedding.sum" in values:
+        yield "embedding.sum", x + value("embedding.position")
+        x = value("embedding.sum")
+    for layer, block in enumerate(model.blocks):
+        at = f"blocks.{layer}"
+        for sublayer in ("attention", "feedforward"):
+            yield f"{at}.{sublayer}_normalised", getattr(block, f"{sublayer}_norm")(x)
+            yield f"{at}.{sublayer}_residual", x + value(f"{at}.{sublayer}.output")
+            x = value(f"{at}.{sublayer}_residual")
+        read, feedforward = value(f"{at}.feedforward_normalised"), block.feedforward
+        if f"{at}.feedforward.gates" in values:
+            yield from _experts_wiring(feedforward, f"{at}.feedforward", read, values)
+            continue
+        if f"{at}.feedforward.gate" in values:
+            yield f"{at}.feedforward.gate", F.silu(feedforward.gate(read))
+            yield f"{at}.feedforward.hidden", value(f"{at}.feedforward.gate") * feedforward.expand(read)
+        else:
+            yield f"{at}.feedforward.hidden", F.gelu(feedforward.expand(read), approximate="tanh")
+        yield f"{at}.feedforward.output", feedforward.contract(value(f"{at}.feedforward.hidden"))
+    yield "output", model.norm(x)
+
+
+def _experts_wiring(layer: Any, at: str, read: Tensor, values: Mapping[str, Recorded]) -> Iterator[tuple[str, Tensor]]:
+    """Every expert on every token, weighted by the gates."""
+    shares, gates, router = values[f"{at}.shares"].value, values[f"{at}.gates"].value, layer.router
+    yield f"{at}.shares", (read @ router.weight.T).softmax(-1)
+    wanted = shares if router.bias is None else shares + router.bias
+    least = wanted.topk(router.experts_per_token).values[..., -1:]
+    chosen = shares * (wanted >= least)
+    yield f"{at}.gates", chosen / chosen.sum(-1, keepdim=True) if router.renormalise else chosen
+    yield f"{at}.output", sum(gates[..., place, None] * expert(read) for place, expert in enumerate(layer.experts))
+
+
+def _decoder(config: Callable[[random.Random], Any], sizes: Callable[[Any], dict[str, int]]) -> Family:
+    """A language model whose blocks read all earlier places."""
+    return Family(
+        config=config,
+        inputs=TokenInputs(),
+        dependencies=lambda config: {("text", "text"): causal},
+        symmetric=(),
+        attention={"blocks.*.attention": ("text", "text")},
+        sizes=sizes,
+        wiring=_decoder_wiring,
+    )
+
+
 FAMILIES: dict[str, Family] = {
     **{name: _recurrent(name) for name in ("rnn", "lstm", "gru")},
     **{name: _recurrent_attention(name) for name in ("rnn-attention", "gru-attention", "lstm-attention")},
@@ -481,5 +605,10 @@ FAMILIES: dict[str, Family] = {
         },
         sizes=_transformer_sizes,
         wiring=_transformer_wiring,
+    ),
+    "gpt": _decoder(_gpt_config, _gpt_sizes),
+    "llama": _decoder(_llama_config, _llama_sizes),
+    "moe": replace(
+        _decoder(_moe_config, lambda config: {**_llama_sizes(config), "E": config.n_experts}), regroups=True
     ),
 }

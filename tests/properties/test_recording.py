@@ -82,6 +82,8 @@ def test_attention_replays_from_what_was_recorded(case: Case) -> None:
     assert bool(paths) == bool(case.family.attention)
     for path in paths:
         value = {name: run.values[f"{path}.{name}"].value for name in ("query", "key", "value", "scores", "weights")}
+        shared = value["query"].shape[1] // value["key"].shape[1]
+        value |= {name: value[name].repeat_interleave(shared, dim=1) for name in ("key", "value")}
         heads, output = (run.values[f"{path}.{name}"].value for name in ("heads", "output"))
         weight = getattr(case.model.get_submodule(path), "likeness", None)
         if weight is None:
