@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from inspect import signature
 from pathlib import Path
 from string import ascii_letters
 from typing import Any
@@ -50,6 +51,11 @@ def causal(outputs: int, inputs: int) -> Tensor:
     return torch.arange(inputs)[None, :] <= torch.arange(outputs)[:, None]
 
 
+def _sized(model: Any, capacity: int) -> dict[str, int]:
+    """What a model whose state is a cache is told of its size."""
+    return {"capacity": capacity} if "capacity" in signature(model.start).parameters else {}
+
+
 class PairInputs:
     """Reads a source and a target; writes the target step by step."""
 
@@ -67,8 +73,7 @@ class PairInputs:
 
     def start(self, model: Any, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor], capacity: int) -> Any:
         """The state before the first token of the written side."""
-        sized = {"capacity": capacity} if isinstance(model, transformer.Transformer) else {}
-        return model.start(tokens["source"], masks["source"], **sized)
+        return model.start(tokens["source"], masks["source"], **_sized(model, capacity))
 
     def logits(self, model: Any, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> Tensor:
         return model.logits(tokens["source"], tokens["target"], masks["source"], masks["target"])
@@ -98,8 +103,7 @@ class TokenInputs:
 
     def start(self, model: Any, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor], capacity: int) -> Any:
         """The state before the first token of the written side."""
-        sized = {} if isinstance(model, recurrent.RecurrentNetwork) else {"capacity": capacity}
-        return model.start(len(tokens["text"]), **sized)
+        return model.start(len(tokens["text"]), **_sized(model, capacity))
 
     def logits(self, model: Any, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> Tensor:
         return model.logits(tokens["text"], masks["text"])
