@@ -68,6 +68,10 @@ def test_blocks_are_numbered_along_the_way(case: Case) -> None:
     assert len(lengths.blocks) >= case.config.n_layers
     nearest = min(block.min() for found in lengths.blocks.values() for block in found.values())
     assert nearest == 1  # what reads the token itself
+    for found in lengths.blocks.values():
+        for block in found.values():
+            if block.min() == 1 and block.shape[0] == block.shape[1]:
+                assert (block.diagonal() == 1).all()  # whichever way it goes along the text
     for embedding, found in lengths.outputs.items():
         farthest = torch.stack([block[embedding].min() for block in lengths.blocks.values()])
         assert farthest[farthest.isfinite()].max() == found.min()  # the last block is the one that the output shows

@@ -28,7 +28,7 @@ def test_the_steps_go_from_the_first_to_the_last_and_grow_apart(last: int) -> No
 
 def test_a_run_keeps_what_its_model_attends_to(tmp_path: Path) -> None:
     data = {"probes": ALIGNED}
-    run = tiny_run("builtin:enja:train[:60]", tmp_path / "run", {"max_steps": 8, "average": 0}, data=data)
+    run = tiny_run("builtin:enja:train[:60]", tmp_path / "run", {"max_steps": 8, "average": 0.5}, data=data)
     list(run.events())
     moments = read_moments(tmp_path / "run")
     assert [moment.step for moment in moments] == sorted(steps_to_keep(8))
