@@ -57,7 +57,8 @@ def _text_data(run: Run) -> Iterator[str]:
     report, data = run.data_report, run.settings.data
     train, tokens, unknown = report["train"], report["tokens"], report["unknown"]["valid"]
     read = "as one long text" if data.reading == "stream" else f"as {train['documents']:,} documents, a line each"
-    if data.reading == "stream":
+    read += ", packed" if data.packed else ""
+    if data.reading == "stream" or data.packed:
         order = f"{report['streams']} streams of" if report["streams"] else "a random order, in"
         read += f", in {order} windows of {data.window} tokens"
     amount = f"{train['characters']:,} characters, {tokens['train']:,} tokens"

@@ -114,6 +114,14 @@ def whole(sequences: Iterable[Sequence[int] | Tokens]) -> Windows:
     return Windows(tokens, np.cumsum(sizes) - sizes, sizes - 1)
 
 
+def split(tokens: Tokens, count: int) -> Windows:
+    """One array of tokens as so many windows beside each other, of one length, the first ones longer by one token."""
+    predictions = len(tokens) - 1
+    count = max(1, min(count, predictions))
+    lengths = predictions // count + (np.arange(count) < predictions % count)
+    return Windows(tokens, np.cumsum(lengths) - lengths, lengths)
+
+
 def cut_to(windows: Windows, most: int) -> Windows:
     """The same predictions in windows of at most `most` tokens."""
     begins, lengths = [], []

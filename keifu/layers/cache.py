@@ -71,6 +71,7 @@ class KeyValueCache:
 
         real: `[B, count]`, True at real tokens.
         """
+        real = None if real is None or bool(real.all()) else real
         storage, columns = self.storage, self.columns + self.group_size * count
         if storage.used != self.columns or storage.keys.shape[3] < columns:
             capacity = max(columns, storage.keys.shape[3] if storage.used != self.columns else 2 * columns)

@@ -202,7 +202,7 @@ class LanguageModel(Model):
         text = load_text(data, "test", Form(tuple(columns), encoding))
         began = time.perf_counter()
         documents = self.task.reading == "documents"
-        texts = text.documents if documents else [text.text]
+        texts = list(text.documents) if documents else [text.text]
         windows = self.task.encode(texts)
         surprise = self.task.surprise(self.network, self.head, windows, together=batch_size or MOST_TOGETHER)
         tokens, characters = windows.predictions, sum(map(len, texts)) + documents * len(texts)

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from keifu.data.batches import Sampler
-from keifu.data.windows import InOrder, Shuffled, Stretches, Windows, cut_to, side_by_side
+from keifu.data.token_file import WORTH_A_FILE, tokens_of
+from keifu.data.windows import InOrder, Shuffled, Stretches, Windows, cut_to, side_by_side, split
 from keifu.errors import ConfigError, DataError
 from keifu.generation.translation import EXTRA_TOKENS
 from keifu.tasks.alignment import alignment_errors
@@ -142,29 +143,32 @@ class LanguageLesson:
         carries = hasattr(model_class(settings.model), "state_of")  # its state, from window to window
         longest = None if carries else settings.model.max_length
         window = _window(data.window, longest)
-        self.settings, self.corpus = settings.with_data(reading=corpus.reading, window=window), corpus
+        packed = corpus.reading == "documents" and (corpus.train.is_stored if data.packed is None else data.packed)
+        self.settings, self.corpus = settings.with_data(reading=corpus.reading, window=window, packed=packed), corpus
         self.task = LanguageModeling(tokenizer, corpus.reading)
         self.model_facts = {"reading": corpus.reading}
         self._together = max(1, training.batch_tokens // window)
         self.data: Windows | Stretches
         if corpus.reading == "documents":
-            most = min(data.max_tokens, longest or data.max_tokens)
-            self.data = cut_to(self.task.encode(corpus.train.documents), most)
-            self.valid = self.task.encode(corpus.valid.documents)
+            self.valid = self.task.encode(list(corpus.valid.documents))
             self.characters = sum(len(text) + 1 for text in corpus.valid.documents)
-            return
-        self.characters = len(corpus.valid.text)
-        self.valid = self.task.pieces(corpus.valid.text, 1)
-        # In pieces that begin anew it is read faster: as many as there are windows in it, or, where what was before is
-        # remembered, a few side by side.
-        tokens = self.valid.predictions
-        if longest is None:
-            self.data = side_by_side(self.task.pieces(corpus.train.text, self._together), window)
-            count = min(_STREAMS, tokens // _SHORTEST_STREAM)
         else:
-            self.data = Stretches(np.asarray(tokenizer.encode(corpus.train.text), np.int32), window, tokenizer.bos_id)
-            count = -(-tokens // window)
-        self.valid = self.task.pieces(corpus.valid.text, count) if count > 1 else self.valid
+            # In pieces that begin anew it is read faster: as many as there are windows in it, or, where what was before
+            # is remembered, a few side by side.
+            self.valid = self.task.pieces(corpus.valid.text, 1)
+            self.characters, tokens = corpus.valid.characters, self.valid.predictions
+            count = -(-tokens // window) if longest else min(_STREAMS, tokens // _SHORTEST_STREAM)
+            self.valid = self.task.pieces(corpus.valid.text, count) if count > 1 else self.valid
+        if corpus.reading == "documents" and not packed:
+            most = min(data.max_tokens, longest or data.max_tokens)
+            self.data = cut_to(self.task.encode(list(corpus.train.documents)), most)
+        elif longest is not None:
+            lead = None if packed else tokenizer.bos_id
+            self.data = Stretches(tokens_of(corpus.train, tokenizer, packed), window, lead)
+        elif packed or corpus.train.characters >= WORTH_A_FILE:
+            self.data = side_by_side(split(tokens_of(corpus.train, tokenizer, packed), self._together), window)
+        else:
+            self.data = side_by_side(self.task.pieces(corpus.train.text, self._together), window)
 
     def probes(self) -> Probes | None:
         encoded = self.task.encode(self.corpus.probes[:_PROBES])
@@ -175,7 +179,7 @@ class LanguageLesson:
         training = self.settings.training
         if isinstance(self.data, Stretches):
             return Shuffled(self.data, self._together, training.seed)
-        if self.corpus.reading == "stream":
+        if self.data.streams:
             return InOrder(self.data)
         return Sampler(self.data.sizes, training.batch_tokens, training.seed)
 

@@ -49,7 +49,7 @@ def text_report(
     counts = {
         name: {
             "spec": specs[name],
-            "characters": len(data.text),
+            "characters": data.characters,
             "documents": len(data.documents),
             "sha256": data.sha256,
         }

@@ -99,6 +99,11 @@ class TextData(Schema):
     max_tokens: int = Field(256, ge=1, le=1_000_000)
     """Documents with more tokens (or more than model.max_length) are read in parts of this length."""
 
+    packed: bool | None = None
+    """Documents one after another, each from [BOS] to [EOS], as one stream whose windows are cut anywhere: nothing is
+    padded, and what is read goes across their borders. Empty: where they are larger than memory.
+    """
+
     probes: str | None = None
     """Text of whose first 4 lines the attention is kept at up to 64 steps along training. Empty: nothing is kept."""
 
@@ -276,8 +281,7 @@ def resolve_settings(
     if preset is not None and preset not in presets:
         raise ConfigError(f"preset {preset!r} is not known; {name} has {', '.join(presets)}")
     sizes = sizes or (presets[preset] if preset else {})
-    usual = getattr(architecture(name), "TRAINING", {})
-    base = {"model": {**sizes, "name": name}, "training": {**usual, "task": task}}
+    base = {"model": {**sizes, "name": name}, "training": {"task": task}}
     return Settings(**validate(section_schemas(task, name), merge(base, data), lines, config or "", overrides))
 
 
