@@ -94,7 +94,7 @@ def machine(threads: int | None = None) -> dict[str, Any]:
     import torch
 
     packages = {}
-    for package in ("keifu", "torch", "transformers", "ctranslate2"):
+    for package in ("keifu", "torch", "transformers", "ctranslate2", "openvino"):
         try:
             packages[package] = version(package)
         except PackageNotFoundError:

@@ -42,11 +42,38 @@ class TokenBatch(NamedTuple):
     """A batch of token sequences, padded on the right.
 
     tokens: ids `[B, T]`; mask: `[B, T]`, True at real tokens. state: what the rows go on from; None: from nothing.
+    segments: `[B, T]`, which text of a pair each token belongs to, 0 or 1; None: all to the first.
     """
 
     tokens: Tensor
     mask: Tensor
     state: State | None = None
+    segments: Tensor | None = None
+
+
+class StoryBatch(NamedTuple):
+    """A batch of stories, each with a question, padded on the right.
+
+    facts: token ids of every different fact of the batch, once, `[U, S]`; facts_mask: `[U, S]`, True at real tokens.
+    story: the fact that stands in each place of a row's story `[B, M]`; story_mask: `[B, M]`, True at real facts.
+    question: token ids `[B, T]`; question_mask: `[B, T]`.
+    """
+
+    facts: Tensor
+    facts_mask: Tensor
+    story: Tensor
+    story_mask: Tensor
+    question: Tensor
+    question_mask: Tensor
+
+
+class ImageBatch(NamedTuple):
+    """A batch of pictures of one size.
+
+    pixels: `[B, K, H, W]` with K numbers a pixel, from -1 (black) to 1.
+    """
+
+    pixels: Tensor
 
 
 class Output(NamedTuple):

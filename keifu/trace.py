@@ -133,12 +133,14 @@ def _stack(path: str, axes: str, along: str | None, takes: list[Tensor]) -> Reco
 
 
 def bound(values: Mapping[str, Recorded], axis_sequences: Mapping[str, Mapping[str, str]]) -> dict[str, Recorded]:
-    """The values with the sequences that their letters run over: of the first pattern that a value's name matches."""
+    """The values with the sequences that their letters run over, where they do not say it themselves: those of the
+    first pattern that a value's name matches.
+    """
     found = {}
     for name, value in values.items():
         named = next((letters for pattern, letters in axis_sequences.items() if fnmatchcase(name, pattern)), {})
         known = {letter: sequence for letter, sequence in named.items() if letter in value.letters}
-        found[name] = replace(value, sequences=known)
+        found[name] = replace(value, sequences=known | dict(value.sequences))
     return found
 
 

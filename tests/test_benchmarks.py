@@ -62,7 +62,7 @@ def test_rows_take_turns_each_in_a_process_with_its_environment_and_one_that_fai
     assert "theirs: left out: no such peer" in capsys.readouterr().err
 
 
-BENCHMARKS = ["attention", "experts", "generation", "generations", "gpt", "recurrent", "training", "translation"]
+BENCHMARKS = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "side_by_side")
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)

@@ -47,6 +47,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("book.txt", "other.txt"):
         (tmp_path / name).write_text(story, "utf-8")
     (tmp_path / "letter.txt").write_text("I like cats.\n\nI see dogs.\n", "utf-8")
+    reviews = [(source, "love" if " like " in source else "fact") for source, _ in pairs * 9]
+    (tmp_path / "reviews.tsv").write_text("".join(f"{text}\t{label}\n" for text, label in reviews), "utf-8")
+    tags = [
+        dict(zip(("I", verb, noun), ("PRON", "VERB", "NOUN"), strict=True)) for noun, _ in words for verb, _ in verbs
+    ]
+    sentences = ("".join(f"{word}\t{tag}\n" for word, tag in each.items()) for each in tags * 9)
+    (tmp_path / "words.txt").write_text("\n".join(sentences), "utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -60,9 +67,12 @@ def test_the_documents_commands_run(path: Path, folder: Path) -> None:
             continue  # CI runs these
         assert "keifu" in command, command
         # A few steps of a small model take the place of minutes of a larger one.
+        if "keifu train" in command:
+            command = LIMIT.sub("", command) + " --max-steps 2"
         if "keifu train" in command and "--init" not in command:
-            command = LIMIT.sub("", command) + " --max-steps 2 --set model.d_model=16"
-            recurrent = any(word in command for word in ("language-modeling", "seq2seq", "-attention"))
+            command += " --set model.d_model=16"
+            marks = ("language-modeling", "seq2seq", "-attention", "--model lstm")
+            recurrent = any(mark in command for mark in marks)
             command += "" if recurrent else " --set model.d_ff=16"
         command = LIMIT.sub("--max-steps +1", command) if "keifu resume" in command else command
         command = re.sub(r"\bkeifu\b(?= )", f"{shlex.quote(sys.executable)} -m keifu", command, count=1)

@@ -362,7 +362,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "cut tokenizer": (cut("tokenizer.json"), "tokenizer.json"),
     "a foreign config": (
         lambda folder: (folder / "config.json").write_text('{"model_type": "gpt2"}'),
-        "config.json: model None is not known; expected one of rnn, lstm, gru, rnn-seq2seq",
+        "config.json: model None is not known; expected one of flat, rnn, lstm, gru, rnn-seq2seq",
     ),
     "an unknown model": (edit_json("config.json", lambda c: c["model"].update(name="x")), "model 'x' is not known"),
     "a list for a name": (edit_json("config.json", lambda c: c["model"].update(name=[])), r"model \[\] is not known"),

@@ -12,6 +12,7 @@ from keifu.training.model_card import layers
 from keifu.training.run import Run
 
 _LONGEST = 10_000  # columns of an entry; paths may be long
+_CLASSES = 20  # that are named
 _PLACES = 3  # of a finding, that are shown; data.json has five
 
 
@@ -71,13 +72,68 @@ def _text_data(run: Run) -> Iterator[str]:
     )
 
 
+def _passage_data(run: Run) -> Iterator[str]:
+    report, training = run.data_report, run.settings.training
+    train, valid, tokens = report["train"], report["valid"], report["tokens"]
+    read = "a line each" if report["reading"] == "documents" else "between blank lines"
+    amount = (
+        f"{train['documents']:,} documents ({read}) of {train['sentences']:,} sentences, {tokens['train']:,} tokens"
+    )
+    yield from _entry("data", f"{train['spec']}: {amount}, read in {train['sequences']:,} sequences")
+    learned = [f"{training.mask_share:.0%} of the tokens, masked"] if training.masked else []
+    learned += ["whether one text follows another"] if training.next_sentence else []
+    yield from _entry("to tell", " and ".join(learned))
+    marks = report["vocabulary"]["unknown"]
+    known = f"; unknown to the vocabulary: {report['unknown']['valid']:.2%} of its tokens ({marks})"
+    yield from _entry("valid", f"{valid['spec']}: {valid['sequences']:,} sequences, to choose the best model on{known}")
+
+
+def _example_data(run: Run) -> Iterator[str]:
+    report = run.data_report
+    train, valid = report["train"], report["valid"]
+    counts = [f"{label} ({count:,})" for label, count in list(train["labels"].items())[:_CLASSES]]
+    more = " ..." if len(train["labels"]) > _CLASSES else ""
+    amount = f"{train['examples']:,} examples, {report['tokens']['train']:,} tokens"
+    yield from _entry(
+        "data", f"{train['spec']}: {amount}, of {len(train['labels'])} classes: {', '.join(counts)}{more}"
+    )
+    if train["cut"]:
+        yield from _entry("cut", f"{train['cut']:,} examples of more than data.max_tokens")
+    marks = report["vocabulary"]["unknown"]
+    known = f"; unknown to the vocabulary: {report['unknown']['valid']:.2%} of its tokens ({marks})"
+    yield from _entry("valid", f"{valid['spec']}: {valid['examples']:,} examples, to choose the best model on{known}")
+
+
+def _story_data(run: Run) -> Iterator[str]:
+    report = run.data_report
+    train, valid, facts, unknown = report["train"], report["valid"], report["facts"], report["unknown"]["valid"]
+    amount = f"{train['questions']:,} questions with {report['answers']} answers"
+    length = f"stories of {facts['each']:.1f} facts, at most {facts['longest']}"
+    yield from _entry("data", f"{train['spec']}: {amount}; {length}")
+    if report["cut"]:
+        yield from _entry("cut", f"{report['cut']:,} stories to their latest facts (data.max_facts, model.max_length)")
+    known = f"; unknown to the vocabulary: {unknown:.2%} of its words"
+    yield from _entry("valid", f"{valid['spec']}: {valid['questions']:,} questions, to choose the best model on{known}")
+
+
+def _picture_data(run: Run) -> Iterator[str]:
+    report = run.data_report
+    train, valid, size = report["train"], report["valid"], report["size"]
+    counts = [f"{label} ({count:,})" for label, count in list(train["labels"].items())[:_CLASSES]]
+    more = " ..." if len(train["labels"]) > _CLASSES else ""
+    look = f"{size['height']} by {size['width']} pixels, {'in colour' if size['channels'] > 1 else 'grey'}"
+    amount = f"{train['pictures']:,} pictures of {look}, of {len(train['labels'])} classes"
+    yield from _entry("data", f"{train['spec']}: {amount}: {', '.join(counts)}{more}")
+    yield from _entry("valid", f"{valid['spec']}: {valid['pictures']:,} pictures, to choose the best model on")
+
+
 def _model(run: Run) -> Iterator[str]:
     model, training, tokenizer = run.settings.model, run.settings.training, run.task.tokenizer
+    words = f", {tokenizer.vocab_size:,} tokens in the vocabulary ({tokenizer.kind})" if tokenizer else ""
     count = sum(parameter.numel() for parameter in run.learner.network.parameters())
     yield from _entry(
         "model",
-        f"{model.name}, {layers(model)}, d_model {model.d_model}, {count:,} parameters, "
-        f"{tokenizer.vocab_size:,} tokens in the vocabulary ({tokenizer.kind})",
+        f"{model.name}, {layers(model)}, d_model {model.d_model}, {count:,} parameters{words}",
     )
     precision = str(run.learner.dtype).removeprefix("torch.")
     yield from _entry(
@@ -85,7 +141,8 @@ def _model(run: Run) -> Iterator[str]:
         f"{training.max_steps:,} steps, evaluated every {training.evaluate_every:,}; {run.learner.device}, {precision}",
     )
     if training.init is not None:
-        yield from _entry("begins", f"with the weights of {training.init}")
+        taken = f"; {run.beginning}" if run.beginning else ""
+        yield from _entry("begins", f"with the weights of {training.init}{taken}")
 
 
 def _pair_habits(run: Run) -> Iterator[str]:
@@ -105,6 +162,11 @@ def _pair_habits(run: Run) -> Iterator[str]:
 _PARTS: dict[str, tuple[Callable[[Run], Iterator[str]], Callable[[Run], Iterator[str]]]] = {
     "translation": (_pair_data, _pair_habits),
     "language-modeling": (_text_data, lambda run: iter(())),
+    "masked-lm": (_passage_data, lambda run: iter(())),
+    "classification": (_example_data, lambda run: iter(())),
+    "tagging": (_example_data, lambda run: iter(())),
+    "question-answering": (_story_data, lambda run: iter(())),
+    "image-classification": (_picture_data, lambda run: iter(())),
 }
 """What is said of each task's data, and of how they are written."""
 

@@ -53,6 +53,7 @@ def datasets(json_: Json = False) -> None:
         print(
             "builtin:enja\n  a grammar's English sentences, each with its one Japanese translation; nothing to download"
         )
+        print("builtin:stories\n  stories of a house with questions, answers and the facts that lead to them; the same")
 
 
 @app.command()
@@ -87,7 +88,7 @@ def _show_progress(address: str, done: int, total: int) -> None:
 
 @app.command()
 def config(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="translation or language-modeling")],
+    task: Annotated[str, typer.Argument(metavar="TASK", help="translation, language-modeling, masked-lm, ...")],
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model of the family.")],
     preset: Annotated[str | None, typer.Option(metavar="NAME", help="tiny, small or base.")] = None,
 ) -> None:

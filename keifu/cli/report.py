@@ -2,12 +2,18 @@
 
 from typing import Any
 
+from keifu.training.model_card import with_interval
+
+_MOST_FACTS, _LEAST_READ = 3, 0.05  # that are shown of what a hop read
+_SHOWN = 12  # classes of a confusion matrix
 _UNNAMED = "source to target"  # of data that does not name its languages
 
 
 def evaluation_report(report: dict[str, Any]) -> str:
     """A line a metric; what has to be known of the data stands first."""
-    return _language_report(report) if "bits_per_character" in report else _translation_report(report)
+    kinds = {"bits_per_character": _language_report, "confusion": _decision_report, "sequences": _masked_report}
+    kinds |= {"questions": _answers_report}
+    return next((kind for mark, kind in kinds.items() if mark in report), _translation_report)(report)
 
 
 def _language_report(report: dict[str, Any]) -> str:
@@ -42,6 +48,45 @@ def _percent(shares: list[float]) -> str:
     return " ".join(f"{share:5.1%}" for share in shares)
 
 
+def _masked_report(report: dict[str, Any]) -> str:
+    """With 95 % intervals."""
+    lines = [f"{report['data']}: {report['documents']:,} documents, read in {report['sequences']:,} sequences"]
+    lines += _role(report)
+    if report["unknown"]:
+        lines.append(f"note: {report['unknown']:.2%} of its tokens are unknown to the vocabulary")
+    if "masked_accuracy" in report:
+        told = with_interval(report, "masked_accuracy")
+        lines.append(f"masked tokens right  {told}, of {report['masked_tokens']:,}")
+    if "next_sentence_accuracy" in report:
+        told = with_interval(report, "next_sentence_accuracy")
+        lines.append(f"pairs right          {told}, of {report['pairs']:,}, half of which are true")
+    lines.append(f"loss                 {report['loss']:.3f} nats")
+    lines.append(f"speed                {report['sequences_per_second']:,.1f} sequences/s")
+    return "\n".join(lines)
+
+
+def _decision_report(report: dict[str, Any]) -> str:
+    """With 95 % intervals; the confusion matrix where it is small."""
+    lines = [f"{report['data']}: {report['examples']:,} {report['unit']}s", *_role(report)]
+    if report.get("cut"):
+        lines.append(f"note: {report['cut']:,} texts are longer than the model can read, and were cut")
+    lines.append(f"accuracy  {with_interval(report, 'accuracy')}")
+    lines.append(f"macro F1  {with_interval(report, 'macro_f1')}")
+    width = max(map(len, report["labels"]))
+    for label, score in report["labels"].items():
+        rates = "  ".join(f"{name} {100 * score[name]:5.1f} %" for name in ("precision", "recall", "f1"))
+        lines.append(f"  {label:{width}}  {rates}  of {score['examples']:,}")
+    if len(report["labels"]) <= _SHOWN:
+        lines.append("confusion: a row for each true class, a column for each that was found")
+        rows = zip(report["labels"], report["confusion"], strict=True)
+        lines += [f"  {label:{width}}  {' '.join(f'{count:7,}' for count in counts)}" for label, counts in rows]
+    lines.append(f"loss      {report['loss']:.3f} nats")
+    for unit in ("texts", "pictures"):
+        if f"{unit}_per_second" in report:
+            lines.append(f"speed     {report[f'{unit}_per_second']:,.1f} {unit}/s")
+    return "\n".join(lines)
+
+
 def _role(report: dict[str, Any]) -> list[str]:
     lines = []
     if report["selected_on"]:
@@ -71,4 +116,37 @@ def _translation_report(report: dict[str, Any]) -> str:
         chosen = f"decoder layer {report['alignment_layer']}, chosen on {report['alignment_layer_chosen_on']}"
         lines.append(f"alignment error {report['alignment_error']:5.1%}   {chosen}")
     lines.append(f"speed          {report['sentences_per_second']:6.1f}   sentences/s")
+    return "\n".join(lines)
+
+
+def _answers_report(report: dict[str, Any]) -> str:
+    low, high = report["accuracy_interval"]
+    lines = [f"{report['data']}: {report['questions']:,} questions", *_role(report)]
+    lines.append(f"accuracy       {report['accuracy']:6.1%}   95 % interval {low:.1%} to {high:.1%}")
+    kinds = report["accuracy_by_kind"]
+    if len(kinds) > 1:
+        for kind, accuracy in kinds.items():
+            lines.append(f"  {kind:12} {accuracy:6.1%}{'   failed' if kind in report['failed'] else ''}")
+        failed = f"{len(report['failed'])} of {len(kinds)} kinds failed (over 5 % wrong)"
+        lines.append(f"mean error     {report['mean_error']:6.1%}   {failed}")
+    lines.append(f"loss           {report['loss']:6.3f}   nats a question")
+    for hop, share in enumerate(report.get("supported_by_hop", []), 1):
+        lines.append(f"hop {hop}          {share:6.1%}   read most of a fact that leads to the answer")
+    lines.append(f"speed          {report['questions_per_second']:6,.0f}   questions/s")
+    return "\n".join(lines)
+
+
+def answer_report(found: Any) -> str:
+    """An answer with its probability, and below it, for each hop, the facts that it read most of."""
+    notes = [f"  note: no training text has {', '.join(map(repr, found.unknown))}"] if found.unknown else []
+    if found.answer is None:
+        lacking = ", ".join(map(repr, found.missing))
+        return "\n".join([f"{found.question}  no answer: the story says nothing of {lacking}", *notes])
+    lines = [f"{found.question}  {found.answer}  ({found.probability:.1%})", *notes]
+    for number, hop in enumerate(found.weights, 1):
+        order = sorted(range(len(hop)), key=lambda place: -hop[place])[:_MOST_FACTS]
+        read = [place for place in order if hop[place] >= _LEAST_READ] or order[:1]
+        for place in read:
+            name = f"hop {number}" if place == read[0] else ""
+            lines.append(f"  {name:6} {hop[place]:6.1%}  {place + 1:3}  {found.facts[place]}")
     return "\n".join(lines)

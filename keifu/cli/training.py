@@ -36,7 +36,9 @@ from keifu.errors import ConfigError
 
 @app.command()
 def train(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="What to learn: translation or language-modeling.")],
+    task: Annotated[
+        str, typer.Argument(metavar="TASK", help="What to learn: translation, language-modeling, masked-lm, ...")
+    ],
     data: Annotated[
         str | None, typer.Option(metavar="SPEC", help="train.en,train.ja or book.txt or a name (see keifu datasets).")
     ] = None,

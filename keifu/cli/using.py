@@ -190,12 +190,118 @@ def generate(
 
 
 @app.command()
+def fill(
+    run: RunArgument,
+    text: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="TEXT", help="Texts with [MASK] in them; without any, lines of standard input."),
+    ] = None,
+    top: Annotated[int, typer.Option(metavar="N", help="The likeliest N for each gap.")] = 5,
+    device: Device = None,
+    precision: UsingPrecision = None,
+    batch_size: BatchSize = None,
+    seed: Seed = None,
+    json_: Json = False,
+) -> None:
+    """Tell what may stand where a text has [MASK]: a token, how likely it is, and the text with it."""
+    texts = text or _standard_input()
+    found = _load(run, "fill", device, precision).fill(texts, top=top, batch_size=batch_size)
+    for one, several in zip(texts, found, strict=True):
+        for each in several:
+            line = {"masked": one, **vars(each)}
+            print(
+                json.dumps(line, ensure_ascii=False) if json_ else f"{each.token}\t{each.probability:.4f}\t{each.text}"
+            )
+
+
+@app.command()
+def classify(
+    run: RunArgument,
+    text: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="TEXT", help="Texts, pairs with a TAB between, or picture files; without any, standard input."
+        ),
+    ] = None,
+    head: Annotated[
+        str | None, typer.Option(metavar="NAME", help="next-sentence, of a model that was trained for masked-lm.")
+    ] = None,
+    top: Annotated[int, typer.Option(metavar="N", help="The likeliest N classes.")] = 1,
+    device: Device = None,
+    precision: UsingPrecision = None,
+    batch_size: BatchSize = None,
+    seed: Seed = None,
+    json_: Json = False,
+) -> None:
+    """Say to which class each text or picture belongs, and how likely that is."""
+    texts = text or _standard_input()
+    model = _load(run, "classify", device, precision)
+    for one in model.classify(texts, top=top, head=head, details=True, batch_size=batch_size):
+        shares = "\t".join(f"{label}\t{share:.4f}" for label, share in one.probabilities.items())
+        print(json.dumps(vars(one), ensure_ascii=False) if json_ else shares)
+
+
+@app.command()
+def tag(
+    run: RunArgument,
+    text: Annotated[
+        list[str] | None, typer.Argument(metavar="TEXT", help="Texts; without any, lines of standard input.")
+    ] = None,
+    device: Device = None,
+    precision: UsingPrecision = None,
+    batch_size: BatchSize = None,
+    seed: Seed = None,
+    json_: Json = False,
+) -> None:
+    """Give every word of a text its tag, as word/TAG."""
+    texts = text or _standard_input()
+    found = _load(run, "tag", device, precision).tag(texts, details=True, batch_size=batch_size)
+    for one, words in zip(texts, found, strict=True):
+        line = {"text": one, "words": list(map(vars, words))}
+        print(json.dumps(line, ensure_ascii=False) if json_ else " ".join(f"{each.word}/{each.tag}" for each in words))
+
+
+@app.command()
+def answer(
+    run: RunArgument,
+    question: Annotated[
+        list[str] | None, typer.Argument(metavar="QUESTION", help="Questions; without any, lines of standard input.")
+    ] = None,
+    story: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The story that they are about: a fact a sentence or line.")
+    ] = None,
+    device: Device = None,
+    precision: UsingPrecision = None,
+    batch_size: BatchSize = None,
+    seed: Seed = None,
+    json_: Json = False,
+) -> None:
+    """Answer questions on a story, and say which facts were read."""
+    from keifu.cli.report import answer_report
+    from keifu.data.lines import lines
+
+    if story is None:
+        raise ConfigError("no story to ask about; name a file with a fact a line: --story FILE")
+    facts = "\n".join(line for _, line in lines(story))
+    questions = question or _standard_input()
+    model = _load(run, "answer", device, precision)
+    for found in model.answer(questions, facts, details=True, batch_size=batch_size):
+        print(json.dumps(_answer_as_json(found), ensure_ascii=False) if json_ else answer_report(found))
+
+
+@app.command()
 def embed(
     run: RunArgument,
     text: Annotated[
         list[str] | None, typer.Argument(metavar="TEXT", help="Texts; without any, lines of standard input.")
     ] = None,
-    pool: Annotated[str, typer.Option(metavar="NAME", help="last or mean of the tokens' vectors.")] = "last",
+    pool: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="mean of the tokens' vectors, last, or of some models cls. [default: by model]"
+        ),
+    ] = None,
+    normalise: Annotated[bool, typer.Option("--normalise", help="Make every vector as long as 1.")] = False,
     device: Device = None,
     precision: UsingPrecision = None,
     batch_size: BatchSize = None,
@@ -204,7 +310,8 @@ def embed(
 ) -> None:
     """Turn texts into vectors; prints a JSON object for each."""
     texts = text or _standard_input()
-    vectors = _load(run, "embed", device, precision).embed(texts, pool)
+    model = _load(run, "embed", device, precision)
+    vectors = model.embed(texts, pool, normalise=normalise, batch_size=batch_size)
     for one, vector in zip(texts, vectors, strict=True):
         print(json.dumps({"text": one, "vector": vector.tolist()}, ensure_ascii=False))
 
@@ -227,6 +334,26 @@ def _as_json(source: str, best: Any) -> dict[str, Any]:
         "raw": best.raw,
         "score": best.score,
         "complete": best.complete,
+    }
+
+
+def _answer_as_json(found: Any) -> dict[str, Any]:
+    hops = [
+        [
+            {"fact": place, "text": text, "weight": weight}
+            for place, (text, weight) in enumerate(zip(found.facts, hop, strict=True), 1)
+        ]
+        for hop in found.weights
+    ]
+    others = [{"answer": answer, "probability": probability} for answer, probability in found.others]
+    return {
+        "question": found.question,
+        "answer": found.answer,
+        "probability": found.probability if found.answer is not None else None,
+        "others": others if found.answer is not None else [],
+        "hops": hops,
+        "missing": list(found.missing),
+        "unknown": list(found.unknown),
     }
 
 

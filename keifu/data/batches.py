@@ -15,19 +15,19 @@ _POOL = 20_000
 
 
 class Sequences:
-    """Many token sequences in one array, four bytes a token."""
+    """Many token sequences in one array, `tokens`, four bytes a token."""
 
     def __init__(self, sequences: Iterable[Sequence[int] | NDArray[np.int32]]) -> None:
         rows = [np.asarray(row, dtype=np.int32) for row in sequences]
         self.lengths: Indices = np.fromiter(map(len, rows), np.int64, len(rows))
-        self._tokens = np.concatenate(rows) if rows else np.zeros(0, dtype=np.int32)
+        self.tokens = np.concatenate(rows) if rows else np.zeros(0, dtype=np.int32)
         self._starts = np.concatenate([[0], np.cumsum(self.lengths)])
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def __getitem__(self, index: int) -> NDArray[np.int32]:
-        return self._tokens[self._starts[index] : self._starts[index + 1]]
+        return self.tokens[self._starts[index] : self._starts[index + 1]]
 
     def take(self, rows: Indices) -> "Sequences":
         """These rows alone."""
@@ -39,7 +39,7 @@ class Sequences:
 
     def share_of(self, ids: Set[int]) -> float:
         """The share of all tokens that are one of these."""
-        return float(np.isin(self._tokens, list(ids)).mean()) if len(self._tokens) else 0.0
+        return float(np.isin(self.tokens, list(ids)).mean()) if len(self.tokens) else 0.0
 
     def __iter__(self) -> Iterator[NDArray[np.int32]]:
         return (self[row] for row in range(len(self)))

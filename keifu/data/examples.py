@@ -25,3 +25,34 @@ class Pair:
     target: str
     constructions: tuple[str, ...] = ()
     alignment: Alignment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledText:
+    """A text, or a pair of texts, and the class that it belongs to."""
+
+    texts: tuple[str, ...]
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedSentence:
+    """The words of a sentence, and the tag of each."""
+
+    words: tuple[str, ...]
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question on a story, and its answer; several words of an answer (a list) are joined by commas.
+
+    facts: what was told before it, in order. supporting: which of them lead to the answer, by index, where that is
+    known. kind: the sort of question that it is, of which figures are given apart.
+    """
+
+    facts: tuple[str, ...]
+    question: str
+    answer: str
+    supporting: tuple[int, ...] = ()
+    kind: str = ""

@@ -10,7 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from keifu.data.examples import LabelledText, TaggedSentence
+from keifu.data.labelled import LabelledData
 from keifu.data.pairs import UNNAMED, PairData
+from keifu.data.pictures import PictureData
+from keifu.data.stories import StoryData
+from keifu.data.tagged import TaggedData
 from keifu.data.texts import TextData
 
 MOST_EXAMINED = 2_000_000
@@ -22,6 +27,7 @@ _LONG = 1_000  # characters
 _SHORT = 50_000  # characters of a text
 _FAR, _FAR_CHARACTERS = 6.0, 20  # how far from the usual ratio a pair's lengths must lie: robust deviations, characters
 _USUALLY = 0.9
+_UNEVEN = 10  # the largest class against the smallest
 _STRANGE = re.compile(
     "\ufffd"  # what decoders put in place of bytes that they could not read
     "|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
@@ -93,6 +99,83 @@ def examine_text(train: TextData, valid: TextData, reading: str) -> list[Finding
     if train.characters < _SHORT:
         text = f"only {_number(train.characters, 'character')} to learn from"
         found.append(Finding("few", train.characters, (), text, "expect a model that repeats them; find more"))
+    return found
+
+
+def examine_examples(train: LabelledData | TaggedData, valid: LabelledData | TaggedData) -> list[Finding]:
+    """What stands out in texts with classes, or sentences with tags, and between them and those held out."""
+    found = []
+    known = {_content(example) for example in train.examples}
+    both = sum(_content(example) in known for example in valid.examples)
+    if both:
+        share = f"{_number(both, 'example')} ({both / len(valid.examples):.1%})"
+        text = f"{share} of {valid.spec} also among those learned from"
+        found.append(Finding("overlap", both, (), text, "scores on them flatter the model: remove them on one side"))
+    if blank := getattr(train, "blank", 0):
+        text = f"left out: {_number(blank, 'line')} of {train.spec} without a text or without a class"
+        found.append(Finding("blank", blank, (), text, "complete them, or remove them"))
+    if len(valid.labels) < len(train.labels) and isinstance(valid, LabelledData):
+        missing = ", ".join(label for label in train.labels if label not in valid.labels)
+        text = f"no example of the class {missing} among those that the best model is chosen on"
+        found.append(Finding("missing class", 1, (), text, "are the lines sorted by class? mix them, or name --valid"))
+    counts = sorted(train.labels.values())
+    if isinstance(train, LabelledData) and counts[-1] > _UNEVEN * counts[0]:
+        text = f"classes of very different sizes: {counts[0]:,} to {counts[-1]:,} examples"
+        found.append(
+            Finding("uneven classes", 1, (), text, "try --set training.class_weights=balanced; look at macro F1")
+        )
+    if len(train.examples) < _FEW:
+        text = f"only {_number(len(train.examples), 'example')} to learn from"
+        found.append(
+            Finding("few", len(train.examples), (), text, "find more, or begin with a pre-trained model (--init)")
+        )
+    return found
+
+
+def _content(example: LabelledText | TaggedSentence) -> tuple[str, ...]:
+    return example.texts if isinstance(example, LabelledText) else example.words
+
+
+def examine_stories(train: StoryData, valid: StoryData) -> list[Finding]:
+    """What stands out in questions to learn from, and between them and those that are held out."""
+    found = []
+    known = {(one.facts, one.question) for one in train.questions}
+    both = sum((one.facts, one.question) in known for one in valid.questions)
+    if both:
+        share = f"{_number(both, 'question')} ({both / len(valid.questions):.1%})"
+        text = f"{share} of {valid.spec} also among those learned from, story and all"
+        found.append(Finding("overlap", both, (), text, "scores on them flatter the model: remove them on one side"))
+    answers = {one.answer for one in train.questions}
+    unseen = sorted({one.answer for one in valid.questions} - answers)
+    if unseen:
+        count = sum(one.answer not in answers for one in valid.questions)
+        text = f"{_number(count, 'question')} of {valid.spec} with an answer that no question to learn from has"
+        found.append(
+            Finding("unseen answers", count, tuple(unseen[:_SHOWN]), text, "the model can never give it: find examples")
+        )
+    if len(train.questions) < _FEW:
+        text = f"only {_number(len(train.questions), 'question')} to learn from"
+        found.append(Finding("few", len(train.questions), (), text, "expect a model that repeats them; find more"))
+    return found
+
+
+def examine_pictures(train: PictureData, valid: PictureData) -> list[Finding]:
+    """What stands out in pictures to learn from, and between them and those that are held out."""
+    found = []
+    known = {one.tobytes() for one in train.pixels}
+    both = [place for place, one in zip(valid.places, valid.pixels, strict=True) if one.tobytes() in known]
+    if both:
+        share = f"{_number(len(both), 'picture')} ({len(both) / len(valid.labels):.1%})"
+        text = f"{share} of {valid.spec} also among those learned from"
+        advice = "scores on them flatter the model: remove them on one side"
+        found.append(Finding("overlap", len(both), tuple(both[:_SHOWN]), text, advice))
+    counts = sorted(train.classes.values())
+    if counts[-1] > _UNEVEN * counts[0]:
+        text = f"classes of very different sizes: {counts[0]:,} to {counts[-1]:,} pictures"
+        found.append(Finding("uneven", len(counts), (), text, "look at macro F1, and find more of the rare ones"))
+    if len(train.labels) < _FEW:
+        text = f"only {_number(len(train.labels), 'picture')} to learn from"
+        found.append(Finding("few", len(train.labels), (), text, "expect a model that repeats them; find more"))
     return found
 
 

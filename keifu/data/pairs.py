@@ -23,7 +23,8 @@ from keifu.data.tables import Table, is_language, open_table
 from keifu.errors import ConfigError, DataError
 
 BUILTIN_PARTS = ("train", "dev", "test", "length", "combination")
-SETS = frozenset({f"{BUILTIN}enja", *CATALOGUE})
+_ENJA = f"{BUILTIN}enja"
+SETS = frozenset({_ENJA, f"{BUILTIN}stories", *CATALOGUE})
 UNNAMED = ("source", "target")
 """The languages of data that does not name them."""
 
@@ -167,8 +168,10 @@ def _turned(pairs: Sequence[Pair]) -> Sequence[Pair]:
 def _load(
     term: Term, part: str | None, source: str | None, target: str | None, form: Form, on_progress: Progress
 ) -> PairData:
-    if term.name.startswith(BUILTIN):
+    if term.name == _ENJA:
         data = _built_in(term, part)
+    elif term.name.startswith(BUILTIN):
+        raise ConfigError(f"{term.text}: holds stories for question-answering; translation needs pairs, such as enja")
     elif term.name:
         data_set = CATALOGUE[term.name]
         if data_set.task != "translation":

@@ -1,6 +1,7 @@
 """From a SPEC to running text: what a language model reads."""
 
 import hashlib
+import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,12 +12,14 @@ from keifu.data.catalogue import ALIASES, CATALOGUE, find
 from keifu.data.download import Progress, ignore
 from keifu.data.lines import LONGEST, check_encoding, running_text, shown
 from keifu.data.pairs import SETS, UTF_8, Form
-from keifu.data.spec import Term, parse
+from keifu.data.spec import BUILTIN, Term, parse
 from keifu.data.stored import StoredText, collect_text
 from keifu.data.tables import Table, open_table
 from keifu.errors import ConfigError, DataError
+from keifu.text.sentences import sentence_ends
 
 _USUAL = "text"  # what a column of texts is called where nobody says
+_OF_BUILT_IN = {f"{BUILTIN}enja": "translation", f"{BUILTIN}stories": "question-answering"}
 _TABLES = (".tsv", ".tab", ".csv", ".jsonl", ".ndjson", ".json", ".parquet", ".tmx")
 
 
@@ -82,6 +85,14 @@ class TextData:
             return False
         ends = sum(block.count("\n") for block in self.blocks())
         return ends > 1 or (ends == 1 and self.cut(self.characters - 1, self.characters).text != "\n")
+
+    def passages(self, reading: str) -> list[list[str]]:
+        """The sentences of each document: of "documents" each line is one, of a "stream" what blank lines divide."""
+        if reading == "documents":
+            return [_sentences(line) for line in self.documents]
+        blocks = re.split(r"\n(?:[^\S\n]*\n)+", self.text)
+        found = ([sentence for line in block.split("\n") for sentence in _sentences(line)] for block in blocks)
+        return [sentences for sentences in found if sentences]
 
     def cut(self, begin: int, end: int) -> "TextData":
         """The characters from `begin` up to `end`."""
@@ -155,14 +166,23 @@ def _load(term: Term, part: str | None, form: Form, on_progress: Progress) -> Te
 
 def _part_of_a_set(term: Term, part: str | None, on_progress: Progress) -> TextData:
     data_set = CATALOGUE.get(term.name)
-    if data_set is None or not data_set.shares:
-        name = next(name for name, other in CATALOGUE.items() if other.shares)
-        raise ConfigError(f"{term.text}: holds pairs for translation; expected a text file, or a set such as {name}")
+    if data_set is None or data_set.task != "language-modeling":
+        name = next(name for name, other in CATALOGUE.items() if other.task == "language-modeling")
+        task = _OF_BUILT_IN[term.name] if data_set is None else data_set.task
+        holds = "pairs for translation" if task == "translation" else f"examples for {task}"
+        raise ConfigError(f"{term.text}: holds {holds}; expected a text file, or a set such as {name}")
     chosen = ALIASES.get(term.part or "", term.part) or part or "train"
     (path,) = find(data_set, chosen, on_progress)
     text = TextData(f"{term.name}:{chosen}", collect_text(_pieces(path, UTF_8)))
     begin, end = (int(share * text.characters) for share in data_set.shares[chosen])
     return text.cut(begin, end)
+
+
+def _sentences(line: str) -> list[str]:
+    """The sentences of a line, without the white space round them."""
+    ends = [0, *(place for end in sentence_ends(line) for place in end), len(line)]
+    found = (line[begin:end].strip() for begin, end in zip(ends[::2], ends[1::2], strict=True))
+    return [sentence for sentence in found if sentence]
 
 
 def _pieces(path: Path, form: Form) -> Iterator[str]:

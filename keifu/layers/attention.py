@@ -64,19 +64,21 @@ def additive(query: Tensor, key: Tensor, weight: Tensor) -> Tensor:
     return (query[..., :, None, :] + key[..., None, :, :]).tanh() @ weight
 
 
-def attend(scores: Tensor, value: Tensor, mask: Tensor | None, at: nn.Module) -> tuple[Tensor, Tensor]:
+def attend(
+    scores: Tensor, value: Tensor, mask: Tensor | None, at: nn.Module, axes: str = "B H T S", along: str = "T"
+) -> tuple[Tensor, Tensor]:
     """Turns scores `[B, H, T, S]` into weights that sum to one, and sums the values `[B, H, S, A]` with them.
 
     Returns weights `[B, H, T, S]` and the weighted sum `[B, H, T, A]`. Records the scores, before masking, and
-    the weights under the module `at`.
+    the weights under the module `at`; axes, along: of these, where they are others.
     """
-    scores = record(at, "scores", scores, "B H T S", along="T")
+    scores = record(at, "scores", scores, axes, along)
     if mask is not None:
         scores = scores.masked_fill(~mask, -math.inf)
     weights = scores.softmax(-1)
     if mask is not None:
         weights = weights.masked_fill(~mask, 0.0)  # a row that may attend to nothing is 0/0 until here
-    weights = record(at, "weights", weights, "B H T S", along="T")
+    weights = record(at, "weights", weights, axes, along)
     return weights, weights @ value
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,17 @@ class Ancestor:
 LINEAGE: dict[str, Ancestor] = {
     ancestor.name: ancestor
     for ancestor in (
-        # By year. Gers et al. gave the LSTM its forget gate in 2000; nobody uses it without.
+        # By year.
+        Ancestor(
+            "flat",
+            "keifu.models.flat",
+            "FlatNetwork",
+            1986,
+            "Rumelhart, Hinton and Williams, Learning representations by back-propagating errors",
+            "a picture's numbers as one vector, and layers that learn what to look for in it",
+            ("image-classification",),
+        ),
+        # Gers et al. gave the LSTM its forget gate in 2000; nobody uses it without.
         Ancestor(
             "rnn",
             "keifu.models.recurrent",
@@ -31,7 +42,7 @@ LINEAGE: dict[str, Ancestor] = {
             1990,
             "Elman, Finding Structure in Time",
             "a state handed on along the sequence, so that what was read before counts, however long ago",
-            ("language-modeling",),
+            ("language-modeling", "classification", "tagging", "question-answering", "image-classification"),
         ),
         Ancestor(
             "lstm",
@@ -40,7 +51,7 @@ LINEAGE: dict[str, Ancestor] = {
             1997,
             "Hochreiter and Schmidhuber, Long Short-Term Memory; forget gate: Gers et al. 2000",
             "a cell beside the state, and gates that say what enters it, stays and is shown: it remembers for longer",
-            ("language-modeling",),
+            ("language-modeling", "classification", "tagging", "question-answering", "image-classification"),
         ),
         Ancestor(
             "gru",
@@ -49,7 +60,7 @@ LINEAGE: dict[str, Ancestor] = {
             2014,
             "Cho et al., Learning Phrase Representations using RNN Encoder-Decoder",
             "two gates and no cell: an LSTM made simpler",
-            ("language-modeling",),
+            ("language-modeling", "classification", "tagging", "question-answering", "image-classification"),
         ),
         Ancestor(
             "rnn-seq2seq",
@@ -106,6 +117,15 @@ LINEAGE: dict[str, Ancestor] = {
             ("translation",),
         ),
         Ancestor(
+            "memory-network",
+            "keifu.models.memory_network",
+            "MemoryNetwork",
+            2015,
+            "Sukhbaatar et al., End-To-End Memory Networks",
+            "facts kept apart in a memory, read in several hops by their likeness to the question",
+            ("question-answering",),
+        ),
+        Ancestor(
             "rnn-attention",
             "keifu.models.recurrent_attention",
             "RecurrentAttention",
@@ -139,6 +159,24 @@ LINEAGE: dict[str, Ancestor] = {
             2017,
             "Vaswani et al., Attention Is All You Need",
             "attention replaces recurrence in encoder and decoder; several heads; positions added to tokens",
+            ("translation", "classification", "tagging", "question-answering"),
+        ),
+        Ancestor(
+            "bert",
+            "keifu.models.bert",
+            "Bert",
+            2018,
+            "Devlin et al., BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding",
+            "the encoder alone, taught by text without labels: to tell masked words and sentences that belong together",
+            ("masked-lm", "classification", "tagging"),
+        ),
+        Ancestor(
+            "bert-seq2seq",
+            "keifu.models.bert_seq2seq",
+            "BertSeq2Seq",
+            2020,
+            "Rothe et al., Leveraging Pre-trained Checkpoints for Sequence Generation Tasks",
+            "a translator both of whose sides begin with a pre-trained BERT",
             ("translation",),
         ),
         Ancestor(
@@ -149,6 +187,15 @@ LINEAGE: dict[str, Ancestor] = {
             "Radford et al., Language Models are Unsupervised Multitask Learners (GPT-2); the first GPT: 2018",
             "the decoder alone, which predicts the next token of any text; norms before the sublayers",
             ("language-modeling", "translation"),
+        ),
+        Ancestor(
+            "vit",
+            "keifu.models.vit",
+            "VisionTransformer",
+            2021,
+            "Dosovitskiy et al., An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale",
+            "patches of a picture in place of words: the Transformer's encoder sees",
+            ("image-classification",),
         ),
         Ancestor(
             "llama",
@@ -170,6 +217,18 @@ LINEAGE: dict[str, Ancestor] = {
         ),
     )
 }
+
+
+def heir(name: str, task: str) -> str:
+    """The model that does the task with this one's weights: itself, or one that is made of it."""
+    other = f"{name}-seq2seq"
+    does = task in LINEAGE[name].tasks if name in LINEAGE else False
+    return other if not does and other in LINEAGE and task in LINEAGE[other].tasks else name
+
+
+def model_class(name: str) -> Any:
+    """The class of a lineage entry."""
+    return getattr(architecture(name), LINEAGE[name].cls)
 
 
 def architecture(name: str) -> ModuleType:

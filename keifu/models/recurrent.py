@@ -22,7 +22,8 @@ fed patterns); an LSTM has one block a cell and no peepholes; the GRU's reset ga
 
 The walk of shapes
 
-    tokens [B, T] -> embedding [B, T, D] -> layers, whose state is [B, R, N] each (R is 1) -> hidden [B, T, N]
+    tokens [B, T], or the rows of pictures [B, H, K W] -> embedding [B, T, D] -> layers, whose state is [B, R, N] each
+    (R is 1) -> hidden [B, T, N]
 """
 
 import math
@@ -33,9 +34,9 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from keifu.config import Schema
-from keifu.interface import Output, TokenBatch
+from keifu.interface import ImageBatch, Output, TokenBatch
 from keifu.layers.dropout import Dropout
-from keifu.layers.embeddings import TokenEmbedding
+from keifu.layers.embeddings import RowEmbedding, TokenEmbedding
 from keifu.layers.recurrence import Recurrent, RecurrentState
 from keifu.trace import record
 
@@ -59,7 +60,18 @@ class Config(Schema):
     """Recurrent layers on top of each other."""
 
     direction: Literal["forward", "bidirectional", "alternating"] = "forward"
-    """Which way the layers read. A language model can only read forward: what comes later is what it predicts."""
+    """Which way the layers read: forward, both ways side by side, or forward and backward in turn. A language model can
+    only read forward: what comes later is what it predicts.
+    """
+
+    channels: int | None = Field(None, ge=1, le=3)
+    """Of pictures, which are read row by row: numbers of a pixel, 1 in grey, 3 in colour. Empty: tokens are read."""
+
+    height: int | None = Field(None, ge=1, le=4096)
+    """Of pictures: how many rows they have."""
+
+    width: int | None = Field(None, ge=1, le=4096)
+    """Of pictures: how many pixels a row has."""
 
     dropout: float = Field(0.1, ge=0, lt=1)
     """Share of values set to zero before, between and after the layers, while training."""
@@ -69,11 +81,6 @@ class Config(Schema):
 
     @model_validator(mode="after")
     def _goes_together(self) -> "Config":
-        if self.direction != "forward":
-            raise ValueError(
-                f"direction {self.direction} sees what comes later, which a language model has to predict; "
-                "expected forward"
-            )
         if self.tie_embeddings and self.d_hidden not in (None, self.d_model):
             raise ValueError(
                 f"d_hidden {self.d_hidden} differs from d_model {self.d_model}, so embeddings cannot be tied; make "
@@ -99,24 +106,32 @@ class RecurrentNetwork(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        assert config.vocab_size is not None, "the vocabulary's size is known once there is a tokenizer"
         self.config = config
         width = config.d_hidden or config.d_model
-        self.embedding = TokenEmbedding(nn.Parameter(torch.empty(config.vocab_size, config.d_model)))
+        self.embedding: TokenEmbedding | RowEmbedding
+        if config.channels and config.width:
+            self.embedding = RowEmbedding(config.channels * config.width, config.d_model)
+        else:
+            assert config.vocab_size is not None, "the vocabulary's size is known once there is a tokenizer"
+            self.embedding = TokenEmbedding(nn.Parameter(torch.empty(config.vocab_size, config.d_model)))
+            nn.init.normal_(self.embedding.tokens, std=1 / math.sqrt(config.d_model))
         self.recurrent = Recurrent(
             config.name, config.d_model, width, config.n_layers, config.direction, config.dropout
         )
         self.dropout = Dropout(config.dropout)
         self.d_output = self.recurrent.d_output
-        nn.init.normal_(self.embedding.tokens, std=1 / math.sqrt(config.d_model))
 
-    def forward(self, batch: TokenBatch) -> Output:
-        """Hidden vectors `[B, T, N]`: the one at t has read the tokens up to t, and what the batch's state has read.
+    def forward(self, batch: TokenBatch | ImageBatch) -> Output:
+        """Hidden vectors `[B, T, N]`, of both ways side by side where it reads both: reading forward, the one at t has
+        read the tokens up to t, and what the batch's state has read.
 
         The state is that after each row's last real token.
         """
-        token = self.dropout(self.embedding(batch.tokens))
-        hidden, state = self.recurrent(token, batch.mask, batch.state)
+        if isinstance(batch, ImageBatch):  # its rows are read from the uppermost down
+            hidden, state = self.recurrent(self.dropout(self.embedding(batch.pixels)))
+        else:
+            token = self.dropout(self.embedding(batch.tokens))
+            hidden, state = self.recurrent(token, batch.mask, batch.state)
         return Output(record(self, "output", self.dropout(hidden), "B T N"), state)
 
     def start(self, rows: int) -> RecurrentState:
@@ -135,4 +150,6 @@ class RecurrentNetwork(nn.Module):
     @property
     def output_embedding(self) -> nn.Parameter | None:
         """The matrix that the vocabulary head shares; None where embeddings are not tied."""
-        return self.embedding.tokens if self.config.tie_embeddings else None
+        if self.config.tie_embeddings and isinstance(self.embedding, TokenEmbedding):
+            return self.embedding.tokens
+        return None

@@ -136,6 +136,7 @@ class Transformer(nn.Module):
         super().__init__()
         assert config.vocab_size is not None, "the vocabulary's size is known once there is a tokenizer"
         self.config = config
+        self.d_output = config.d_model
         source = nn.Parameter(torch.empty(config.vocab_size, config.d_model))
         target = source if config.tie_embeddings else nn.Parameter(torch.empty_like(source))
         self.source_embedding = Embedding(source, self._position())
@@ -194,6 +195,11 @@ class Transformer(nn.Module):
         for layer, block in enumerate(self.decoder):
             x = block(x, self_mask, *state.memory[layer], state.memory_mask, (cache, layer))
         return x.view(shape), replace(state, cache=cache)
+
+    def keep_encoder(self) -> None:
+        """Leaves the decoder away, for tasks that only read."""
+        self.decoder = cast("Sequence[DecoderBlock]", nn.ModuleList())
+        del self.target_embedding
 
     @property
     def output_embedding(self) -> nn.Parameter | None:

@@ -8,8 +8,13 @@ from typing import Any
 
 from keifu.checkpoint import load_model_files, resolve, verify
 from keifu.errors import CheckpointError
+from keifu.session.answering import Answerer
+from keifu.session.classifier import Classifier
+from keifu.session.image_classifier import ImageClassifier
 from keifu.session.language import LanguageModel
+from keifu.session.masked import MaskedModel
 from keifu.session.model import Model
+from keifu.session.tagger import Tagger
 from keifu.session.translation import Translator
 from keifu.text import Tokenizer
 from keifu.training.allocator import keep_freed_memory
@@ -17,9 +22,29 @@ from keifu.training.loop import Event
 from keifu.training.model_card import best_evaluation
 from keifu.training.start import prepare
 
-__all__ = ["LanguageModel", "Model", "TrainedRun", "Translator", "load", "train"]
+__all__ = [
+    "Answerer",
+    "Classifier",
+    "ImageClassifier",
+    "LanguageModel",
+    "MaskedModel",
+    "Model",
+    "Tagger",
+    "TrainedRun",
+    "Translator",
+    "load",
+    "train",
+]
 
-MODELS: dict[str, Callable[..., Any]] = {"translation": Translator, "language-modeling": LanguageModel}
+MODELS: dict[str, Callable[..., Any]] = {
+    "translation": Translator,
+    "language-modeling": LanguageModel,
+    "masked-lm": MaskedModel,
+    "classification": Classifier,
+    "tagging": Tagger,
+    "question-answering": Answerer,
+    "image-classification": ImageClassifier,
+}
 """Of every task, what its models can do."""
 
 
@@ -39,7 +64,7 @@ class TrainedRun:
 
 def load(path: str | Path, device: str = "auto", precision: str = "auto") -> Any:
     """The model in a run folder (its best checkpoint), in one of its checkpoints, or in any folder that holds a
-    model: a Translator or a LanguageModel.
+    model: of the class of its task (`MODELS`).
 
     Raises CheckpointError where it is missing, damaged or of another kind.
     """
@@ -48,12 +73,12 @@ def load(path: str | Path, device: str = "auto", precision: str = "auto") -> Any
     if damaged := verify(folder):
         raise CheckpointError(f"{folder}: damaged ({', '.join(damaged)}); copy it again, or use another checkpoint")
     config, tensors, tokenizer = load_model_files(folder)
-    if tokenizer is None:
-        raise CheckpointError(f"{folder}: tokenizer.json is missing; copy it from where the model was trained")
     task = config.get("task", "translation")
+    if tokenizer is None and task != "image-classification":
+        raise CheckpointError(f"{folder}: tokenizer.json is missing; copy it from where the model was trained")
     if task not in [*MODELS]:  # which may be no text at all
         raise CheckpointError(f"{folder}/config.json: task {task!r} is not known; expected one of {', '.join(MODELS)}")
-    return MODELS[task](folder, config, tensors, Tokenizer.load(tokenizer)).to(device, precision)
+    return MODELS[task](folder, config, tensors, Tokenizer.load(tokenizer) if tokenizer else None).to(device, precision)
 
 
 def train(
@@ -67,9 +92,9 @@ def train(
 ) -> TrainedRun:
     """Trains a model and returns the finished run.
 
-    task: "translation" or "language-modeling". data: as for `keifu train --data`. model: a name of the lineage.
-    options, as on the command line: valid, source, target, max_time ("20m"), max_steps, epochs, preset, config (a YAML
-    file), device, precision, seed; `overrides` is a nested dict for any other key, as {"model": {"d_model": 128}}.
+    task: as the first argument of `keifu train`; data: as its `--data`; model: a name of the lineage. options, as on
+    the command line: valid, source, target, columns, max_time ("20m"), max_steps, epochs, preset, config (a YAML file),
+    init, device, precision, seed; `overrides` is a nested dict for any other key, as {"model": {"d_model": 128}}.
     on_event: called with every event of the training loop.
     """
     run = prepare(task, data, model, out=out, **options)

@@ -17,7 +17,7 @@ from keifu.generation.continuation import Continued, continue_texts
 from keifu.generation.sampling import Sampling
 from keifu.interface import TokenBatch
 from keifu.session.model import Model, pooled, read_sections
-from keifu.tasks.language_modeling import MOST_TOGETHER, LanguageModeling, scores
+from keifu.tasks.language_modeling import MOST_TOGETHER, LanguageModeling, refuse_looking_ahead, scores
 from keifu.text import Tokenizer
 from keifu.trace import Edit, Recorded, Recorder, Trace, bound
 from keifu.views.experts import expert_load
@@ -39,6 +39,10 @@ class LanguageModel(Model):
             raise CheckpointError(f"{path}/config.json: reading {reading!r}; expected {' or '.join(_READINGS)}")
         sections = read_sections(path, config, {"decoding": Sampling})
         self.decoding: Sampling = sections["decoding"]
+        try:
+            refuse_looking_ahead(sections["model"])
+        except ConfigError as error:
+            raise CheckpointError(f"{path}/config.json: {error}") from None
         super().__init__(path, sections["model"], tensors, tokenizer, LanguageModeling(tokenizer, reading))
 
     def generate(
@@ -106,16 +110,23 @@ class LanguageModel(Model):
             )
 
     @torch.no_grad()
-    def embed(self, text: str | Sequence[str], pool: str = "last") -> Any:
+    def embed(
+        self,
+        text: str | Sequence[str],
+        pool: str | None = None,
+        *,
+        normalise: bool = False,
+        batch_size: int | None = None,
+    ) -> Any:
         """A vector `[N]` for a text; of a list of texts, a list.
 
-        pool: "last", what the model shows after the last token; "mean", the mean of what it shows after each. Raises
-        ConfigError.
+        pool: "last", what the model shows after the last token; "mean", the mean of what it shows after each.
+        normalise: to the length 1. Texts are read one by one, whatever batch_size says. Raises ConfigError.
         """
         texts = [text] if isinstance(text, str) else list(text)
         vectors = []
         for one in texts:  # one by one, so that none hangs on the others
-            vectors.append(pooled(self.task.hidden(self.network, one), pool))
+            vectors.append(pooled(self.task.hidden(self.network, one), pool or "last", normalise))
         return vectors[0] if isinstance(text, str) else vectors
 
     @torch.no_grad()

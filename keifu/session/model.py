@@ -4,9 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from keifu.config import Schema, validate
@@ -29,16 +30,18 @@ class Model:
     uses: ClassVar[tuple[str, ...]]
     """What can be done with it, as the commands are called."""
 
-    def __init__(self, path: Path, config: Any, tensors: Mapping[str, Tensor], tokenizer: Tokenizer, task: Any) -> None:
+    def __init__(self, path: Path, config: Any, tensors: Mapping[str, Tensor], tokenizer: Any, task: Any) -> None:
         """config: the model's settings; tensors: its weights and the head's. Raises CheckpointError."""
-        self.path, self.tokenizer, self.task, self.model_config = path, tokenizer, task, config
-        if config.vocab_size != tokenizer.vocab_size:
+        self.path, self.task, self.model_config = path, task, config
+        self.tokenizer: Tokenizer = tokenizer  # of a model that sees pictures None, which it never asks for
+        if tokenizer is not None and config.vocab_size != tokenizer.vocab_size:  # who sees has none
             raise CheckpointError(
                 f"{path}/config.json: model.vocab_size is {config.vocab_size}, tokenizer.json has "
                 f"{tokenizer.vocab_size} tokens; copy the whole folder again"
             )
         self.network: Any = make_model(config)
-        self.head: VocabularyHead | QuantisedHead = task.head(self.network)
+        self.head: Any = task.head(self.network)
+        self._quantised = False
         fill(named_parameters(self.network, self.head), tensors, path)
         self.network.eval()
         self.head.eval()
@@ -50,10 +53,9 @@ class Model:
         if precision not in _PRECISIONS:
             raise ConfigError(f"precision {precision!r} is not known; expected {', '.join(_PRECISIONS)}")
         target = choose_device(str(device))
-        quantised = isinstance(self.head, QuantisedHead)
-        if quantised and (precision != "int8" or target.type != "cpu"):
+        if self._quantised and (precision != "int8" or target.type != "cpu"):
             raise ConfigError("precision int8: its weights are rounded and stay on the CPU; load the model again")
-        if precision == "int8" and not quantised:
+        if precision == "int8" and not self._quantised:
             self._quantise(target)
         dtype = DTYPES.get(precision, torch.float32)
         self.network.to(device=target, dtype=dtype)
@@ -69,7 +71,11 @@ class Model:
         self.network.cpu()
         self.head.cpu()
         quantise(self.network)
-        self.head = QuantisedHead(cast(VocabularyHead, self.head))
+        if isinstance(self.head, VocabularyHead):
+            self.head = QuantisedHead(self.head)
+        else:
+            quantise(self.head)
+        self._quantised = True
 
     @property
     def device(self) -> torch.device:
@@ -86,8 +92,12 @@ class Model:
         return {role: digest == sha256 for role, digest in roles.items()}
 
     def inputs(self, text: str, *target: str) -> PairBatch | TokenBatch:
-        """What the network reads of a text, as a batch of one row; of a translator, a target as well."""
-        raise NotImplementedError
+        """What the network reads of a text, as a batch of one row; of a translator, a target as well.
+
+        Raises ConfigError for a model that reads something else.
+        """
+        name = self.model_config.name
+        raise ConfigError(f"{name} for {self.task.name} reads no plain text, so this is not known of it")
 
     def path_lengths(self, text: str, *target: str) -> PathLengths:
         """The fewest blocks that stand between each token and each output while the model reads `text`."""
@@ -123,8 +133,9 @@ def read_sections(path: Path, config: Mapping[str, Any], schemas: Mapping[str, t
         raise CheckpointError(str(error)) from None
 
 
-def pooled(hidden: Tensor, pool: str) -> Tensor:
+def pooled(hidden: Tensor, pool: str, normalise: bool = False) -> Tensor:
     """One vector `[N]` of those of each token `[T, N]`: "last" or "mean". Raises ConfigError."""
     if pool not in ("last", "mean"):
         raise ConfigError(f"pool {pool!r} is not known; expected last or mean")
-    return hidden[-1] if pool == "last" else hidden.mean(0)
+    vector = hidden[-1] if pool == "last" else hidden.mean(0)
+    return F.normalize(vector, dim=-1) if normalise else vector

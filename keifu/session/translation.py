@@ -18,6 +18,7 @@ from keifu.data.pairs import UNNAMED, Form, PairData, load_pairs
 from keifu.errors import CheckpointError, ConfigError, DataError
 from keifu.generation.translation import Decoding, Translated, translate
 from keifu.interface import PairBatch, TokenBatch
+from keifu.models import model_class
 from keifu.session.model import Model, pooled, read_sections
 from keifu.tasks.alignment import alignment_errors
 from keifu.tasks.translation import Batch, Translation, in_one_stream
@@ -25,7 +26,6 @@ from keifu.tasks.translation_metrics import score_translations
 from keifu.text import Tokenizer
 from keifu.text.normalisation import PairNormalisation
 from keifu.trace import Edit, Recorded, Recorder, Trace, bound
-from keifu.training.network import model_class
 from keifu.training.record import own_corpus, read_history, run_of
 from keifu.views.diagnosis import Circumstances, diagnose
 from keifu.views.documents import open_document, translate_segments
@@ -46,7 +46,7 @@ class Translator(Model):
         self.languages = _read_languages(path, config)
         sections = read_sections(path, config, {"decoding": Decoding, "normalisation": PairNormalisation})
         self.decoding, self.normalisation = sections["decoding"], sections["normalisation"]
-        task = Translation(tokenizer, takes=model_class(sections["model"]).takes)
+        task = Translation(tokenizer, takes=model_class(sections["model"].name).takes)
         super().__init__(path, sections["model"], tensors, tokenizer, task)
 
     def translate(self, text: str | Sequence[str], *, details: bool = False, raw: bool = False, **decoding: Any) -> Any:
@@ -106,18 +106,25 @@ class Translator(Model):
         return from_right_padded(scores, order)
 
     @torch.no_grad()
-    def embed(self, text: str | Sequence[str], pool: str = "last") -> Any:
+    def embed(
+        self,
+        text: str | Sequence[str],
+        pool: str | None = None,
+        *,
+        normalise: bool = False,
+        batch_size: int | None = None,
+    ) -> Any:
         """A vector `[D]` for a text, of what the encoder makes of it, or a model of one stream; of a list of texts, a
         list.
 
         pool: "last", the vector of the last token, which an encoder has at [EOS]; "mean", the mean of those of all
-        tokens. Raises ConfigError.
+        tokens. normalise: to the length 1. Texts are read one by one, whatever batch_size says. Raises ConfigError.
         """
         texts = [self.normalisation.source(one) for one in ([text] if isinstance(text, str) else text)]
         vectors = []
         for one in texts:  # one by one, so that none hangs on the others
             ids = self.task.encode_now([Pair(one, "")]).sources.padded(np.arange(1), 0).to(self.device)
-            vectors.append(pooled(self._read(ids)[0], pool))
+            vectors.append(pooled(self._read(ids)[0], pool or "last", normalise))
         return vectors[0] if isinstance(text, str) else vectors
 
     def inputs(self, text: str, *target: str) -> PairBatch | TokenBatch:

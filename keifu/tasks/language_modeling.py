@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from keifu.data.batches import Indices, cut, length_mask
 from keifu.data.windows import Stretches, Windows, whole
+from keifu.errors import ConfigError
 from keifu.interface import Loss, State, TokenBatch
 from keifu.layers.heads import VocabularyHead
 from keifu.text import Tokenizer
@@ -197,6 +198,16 @@ class _Views(NamedTuple):
     windows: Windows
     known: Indices
     later: Indices
+
+
+def refuse_looking_ahead(config: Any) -> None:
+    """Raises ConfigError for a model that has read what it should predict."""
+    direction = getattr(config, "direction", "forward")
+    if direction != "forward":
+        raise ConfigError(
+            f"model.direction: {direction} sees what comes later, which a language model has to predict; "
+            "expected forward"
+        )
 
 
 def scores(surprise: float, tokens: int, characters: int) -> dict[str, Any]:

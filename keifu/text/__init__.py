@@ -1,5 +1,5 @@
-"""Text to token ids and back: characters, words, byte-pair pieces."""
+"""Text to token ids and back: characters, words, pieces of words."""
 
-from keifu.text.tokenizer import KINDS, SPECIAL_TOKENS, Encoding, Tokenizer
+from keifu.text.tokenizer import KINDS, READING_TOKENS, SPECIAL_TOKENS, Encoding, Tokenizer
 
-__all__ = ["KINDS", "SPECIAL_TOKENS", "Encoding", "Tokenizer"]
+__all__ = ["KINDS", "READING_TOKENS", "SPECIAL_TOKENS", "Encoding", "Tokenizer"]

@@ -19,15 +19,22 @@ _KANA_SIGNS = r"ーｰ゛゜ﾞﾟ\x{3099}\x{309A}"
 _JAPANESE = rf"\p{{Han}}\p{{Hiragana}}\p{{Katakana}}{_KANA_SIGNS}"
 
 
-def _pattern(han: int, kana: int, letters: int, digits: int, symbols: int) -> str:
+def _scripts(han: int, kana: int) -> tuple[str, ...]:
+    """Japanese cut between its scripts."""
+    return (
+        rf" ?\p{{Han}}{{1,{han}}}",
+        rf" ?\p{{Hiragana}}[\p{{Hiragana}}{_KANA_SIGNS}]{{0,{kana - 1}}}",
+        rf" ?[\p{{Katakana}}{_KANA_SIGNS}]{{1,{kana}}}",
+    )
+
+
+def _pattern(japanese: tuple[str, ...], letters: int, digits: int, symbols: int) -> str:
     """The segmentation with the longest run, in characters, that each kind of character may form."""
     letter = rf"\p{{L}}&&[^{_JAPANESE}]"
     return "|".join(
         (
             r" ?['’](?:[dmst]|ll|re|ve)(?!\p{L})",  # the second half of "don't" and "we'll"
-            rf" ?\p{{Han}}{{1,{han}}}",
-            rf" ?\p{{Hiragana}}[\p{{Hiragana}}{_KANA_SIGNS}]{{0,{kana - 1}}}",
-            rf" ?[\p{{Katakana}}{_KANA_SIGNS}]{{1,{kana}}}",
+            *japanese,
             rf" ?[{letter}](?:[{letter}]|\p{{M}}){{0,{letters - 1}}}",
             rf" ?\p{{N}}{{1,{digits}}}",
             rf" ?[^\s\p{{L}}\p{{N}}]{{1,{symbols}}}",
@@ -37,8 +44,12 @@ def _pattern(han: int, kana: int, letters: int, digits: int, symbols: int) -> st
     )
 
 
-WORDS = _pattern(han=100, kana=100, letters=100, digits=100, symbols=1)
-SUBWORDS = _pattern(han=8, kana=16, letters=40, digits=3, symbols=8)
+WORDS = _pattern(_scripts(han=100, kana=100), letters=100, digits=100, symbols=1)
+SUBWORDS = _pattern(_scripts(han=8, kana=16), letters=40, digits=3, symbols=8)
+# Signs one by one, so that no run of them is taken for the "##" that marks the inside of a word.
+WORD_PIECES = _pattern(_scripts(han=8, kana=16), letters=24, digits=3, symbols=1)
+# Japanese whole, from sign to sign: pieces may join scripts, as in 食べる.
+UNIGRAMS = _pattern((rf" ?[{_JAPANESE}]{{1,64}}",), letters=40, digits=3, symbols=8)
 
 # One space is put before every text, so that its first word is the same piece as inside a sentence, and
 # taken away again where this matches: before Japanese letters and punctuation (「 、 full-width forms),

@@ -1,17 +1,23 @@
-"""Text to token ids and back, in four kinds that share four special tokens.
+"""Text to token ids and back, in six kinds that share four special tokens.
 
     character   one token a character; the rarest ones, beyond the vocabulary, are [UNK]
     word        one token a word or sign, with the space before it; the rarest ones are [UNK]
     bpe         pieces of words; a character outside the vocabulary is spelt by its UTF-8 bytes
     byte-bpe    pieces of words, all made of bytes
+    wordpiece   pieces of words, longest first, "##" before those inside a word (Schuster and Nakajima 2012); a word
+                with a character outside the vocabulary is [UNK]
+    unigram     the likeliest pieces (Kudo 2018, arXiv:1804.10959), in Japanese across its scripts; a character outside
+                the vocabulary is spelt by its UTF-8 bytes
 
-`decode(encode(text)) == text` for every text with `bpe` and `byte-bpe`, and with the other two where
-nothing is [UNK]. Everything stands in one `tokenizer.json` of the `tokenizers` library, which reads it
+`decode(encode(text)) == text` for every text with `bpe`, `byte-bpe` and `unigram`, and with the others where
+nothing is [UNK]. A tokenizer of models that read texts and pairs has three more special tokens, [CLS], [SEP] and
+[MASK]. Everything stands in one `tokenizer.json` of the `tokenizers` library, which reads it
 without this package. One thing that file cannot say: here "[EOS]" typed in a text is ordinary text,
 never the special token.
 """
 
 import json
+import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -23,19 +29,31 @@ import tokenizers
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
 
 from keifu.errors import CheckpointError, ConfigError, DataError
-from keifu.text.segmentation import NO_SPACE_AT_START, SUBWORDS, WORDS
+from keifu.text.segmentation import NO_SPACE_AT_START, SUBWORDS, UNIGRAMS, WORD_PIECES, WORDS
 
-KINDS = ("character", "word", "bpe", "byte-bpe")
+KINDS = ("character", "word", "bpe", "byte-bpe", "wordpiece", "unigram")
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[BOS]", "[EOS]")  # ids 0, 1, 2, 3
+READING_TOKENS = (*SPECIAL_TOKENS, "[CLS]", "[SEP]", "[MASK]")  # and 4, 5, 6
 
 _BYTE_TOKENS = tuple(f"<0x{byte:02X}>" for byte in range(256))
-# The fewest tokens that are of use: the special ones and one more, or the special ones and every byte.
-_SMALLEST = {"character": 5, "word": 5, "bpe": 260, "byte-bpe": 260}
+_SPELLS = ("bpe", "byte-bpe", "unigram")  # kinds that spell what they do not know by its bytes
+_SEGMENTS = {"word": WORDS, "wordpiece": WORD_PIECES, "unigram": UNIGRAMS}
+_INSIDE = "##"  # marks a piece inside a word
 _LONGEST_PIECE = 32  # characters (bytes with byte-bpe) that merges may join; keeps rules of "=====" out
+_LONGEST_UNIGRAM = 16
+_STEP = 1e-4  # between the scores of characters that the library's unigram trainer keeps without need
 _FEWEST_PAIRS = 2  # a pair seen once teaches nothing
 
 _Vocabulary = dict[str, int]
 _Merges = list[tuple[str, str]]
+
+
+class _Learned(NamedTuple):
+    """What training finds. scores: of the tokens of a unigram tokenizer, by id."""
+
+    vocabulary: _Vocabulary
+    merges: _Merges = []  # noqa: RUF012 - never changed
+    scores: tuple[float, ...] = ()
 
 
 class Encoding(NamedTuple):
@@ -54,32 +72,51 @@ class Tokenizer:
     """Turns text into token ids and back. Made by `train` or `load`."""
 
     pad_id, unk_id, bos_id, eos_id = range(4)
+    cls_id, sep_id, mask_id = range(4, 7)
+    """Of a tokenizer that has them (`reads`)."""
 
-    def __init__(self, kind: str, vocabulary: _Vocabulary, merges: _Merges) -> None:
-        self.kind = kind
-        self._library = _assemble(kind, vocabulary, merges)
+    def __init__(self, kind: str, learned: _Learned, special: tuple[str, ...] = SPECIAL_TOKENS) -> None:
+        self.kind, self.special = kind, special
+        self._library = _assemble(kind, learned, special)
         _no_threads_after_fork()
 
     @classmethod
-    def train(cls, texts: Iterable[str], kind: str = "bpe", vocab_size: int = 8000) -> "Tokenizer":
+    def train(
+        cls,
+        texts: Iterable[str],
+        kind: str = "bpe",
+        vocab_size: int = 8000,
+        special: tuple[str, ...] = SPECIAL_TOKENS,
+    ) -> "Tokenizer":
         """Learns a vocabulary of at most `vocab_size` tokens, fewer where the texts do not hold that many.
 
         `texts` is read twice (an iterator is kept in memory for that). The same texts give the same
-        file, byte for byte. Raises ConfigError for an unknown kind or a vocabulary too small, DataError
-        where there is no text.
+        file, byte for byte. special: SPECIAL_TOKENS or READING_TOKENS. Raises ConfigError for an unknown kind or a
+        vocabulary too small, DataError where there is no text.
         """
         assert not isinstance(texts, str), "texts is a collection of texts, not one text"
-        _check_request(kind, vocab_size)
+        _check_request(kind, vocab_size, special)
         if iter(texts) is texts:
             texts = list(texts)
         characters = _count_characters(texts)
+        room = vocab_size - len(special)  # for all that is learned
         if kind == "character":
-            return cls(kind, *_learn_characters(characters, vocab_size))
-        if kind == "word":
-            return cls(kind, *_learn_words(texts, vocab_size))
-        if kind == "bpe":
-            return cls(kind, *_learn_pieces(texts, characters, vocab_size))
-        return cls(kind, *_learn_byte_pieces(texts, vocab_size))
+            learned = _Learned(dict(_numbered([*special, *_most_frequent(characters, room)])))
+        elif kind == "word":
+            trainer = trainers.WordLevelTrainer(
+                vocab_size=vocab_size, special_tokens=list(special), show_progress=False
+            )
+            learned = _learn(texts, kind, trainer)
+        elif kind == "bpe":
+            learned = _learn_pieces(texts, characters, vocab_size, special)
+        elif kind == "byte-bpe":
+            alphabet = pre_tokenizers.ByteLevel.alphabet()
+            learned = _learn(texts, kind, _merge_trainer(vocab_size, list(special), alphabet))
+        elif kind == "wordpiece":
+            learned = _learn_word_pieces(texts, characters, vocab_size, special)
+        else:
+            learned = _learn_unigrams(texts, characters, vocab_size, special)
+        return cls(kind, learned, special)
 
     @classmethod
     def load(cls, path: str | Path) -> "Tokenizer":
@@ -104,25 +141,30 @@ class Tokenizer:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Lets a tokenizer be copied and sent to other processes."""
-        return Tokenizer, (self.kind, *_learned(self._library))
+        return Tokenizer, (self.kind, _learned(self._library), self.special)
 
     @property
     def vocab_size(self) -> int:
         """The number of token ids, special tokens included."""
         return int(self._library.get_vocab_size())
 
+    @property
+    def reads(self) -> bool:
+        """Whether it has [CLS], [SEP] and [MASK]."""
+        return self.special == READING_TOKENS
+
     @cached_property
     def unknown_ids(self) -> frozenset[int]:
-        """The tokens that stand for something outside the vocabulary: [UNK], and with bpe the bytes. With byte-bpe,
-        which knows every text, they do not occur.
+        """The tokens that stand for something outside the vocabulary: [UNK], and with bpe and unigram the bytes. With
+        byte-bpe, which knows every text, they do not occur.
         """
-        spelling = map(self._library.token_to_id, _BYTE_TOKENS) if self.kind == "bpe" else ()
+        spelling = map(self._library.token_to_id, _BYTE_TOKENS) if self.kind in ("bpe", "unigram") else ()
         return frozenset({self.unk_id, *spelling})
 
     @property
     def unknown_are(self) -> str:
         """What the `unknown_ids` of a text are called: "[UNK]", "bytes" or "none"."""
-        return {"bpe": "bytes", "byte-bpe": "none"}.get(self.kind, "[UNK]")
+        return {"bpe": "bytes", "unigram": "bytes", "byte-bpe": "none"}.get(self.kind, "[UNK]")
 
     def encode(self, text: str) -> list[int]:
         """The text's token ids, no special token added. Raises DataError for a text that is not Unicode."""
@@ -160,6 +202,10 @@ class Tokenizer:
         """`decode` for each."""
         return list(self._library.decode_batch([list(ids) for ids in batch]))
 
+    def goes_on(self, id: int) -> bool:
+        """Whether a token stands inside a word, right behind the one before it."""
+        return self.kind == "wordpiece" and str(self._library.id_to_token(id)).startswith(_INSIDE)
+
     def token(self, id: int) -> str:
         r"""One token as a label for pictures: " cats" with its space, "<0xE3>" for a byte, "[EOS]", "\n".
 
@@ -168,7 +214,7 @@ class Tokenizer:
         token = self._library.id_to_token(id) if id >= 0 else None
         if token is None:
             raise IndexError(f"token id {id} is outside 0 to {self.vocab_size - 1}")
-        if self.kind == "byte-bpe" and id >= len(SPECIAL_TOKENS):
+        if self.kind == "byte-bpe" and id >= len(self.special):
             token = _spell(bytes(_byte_of_sign()[sign] for sign in token))
         return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in token)
 
@@ -176,25 +222,30 @@ class Tokenizer:
 # The library's tokenizer of each kind
 
 
-def _assemble(kind: str, vocabulary: _Vocabulary, merges: _Merges) -> tokenizers.Tokenizer:
+def _assemble(kind: str, learned: _Learned, special: tuple[str, ...]) -> tokenizers.Tokenizer:
     """What every tokenizer in use is made by, so that a trained and a loaded one cannot differ."""
-    library = tokenizers.Tokenizer(_model(kind, vocabulary, merges))
+    library = tokenizers.Tokenizer(_model(kind, learned))
     if kind == "character":
         library.decoder = decoders.Fuse()
     else:
         library.normalizer = _space_at_start()
         library.pre_tokenizer = _segmentation(kind)
         library.decoder = decoders.Sequence([*_joining(kind), decoders.Strip(" ", 1, 0)])
-    library.add_special_tokens(list(SPECIAL_TOKENS))
+    library.add_special_tokens(list(special))
     library.encode_special_tokens = True  # read special tokens in a text as text; no file keeps this
     return library
 
 
-def _model(kind: str, vocabulary: _Vocabulary, merges: _Merges) -> models.Model:
+def _model(kind: str, learned: _Learned) -> models.Model:
+    vocabulary, merges, scores = learned
     if kind == "word":
         return models.WordLevel(vocabulary, unk_token="[UNK]")
     if kind == "byte-bpe":
         return models.BPE(vocabulary, merges)
+    if kind == "wordpiece":
+        return models.WordPiece(vocabulary, unk_token="[UNK]", continuing_subword_prefix=_INSIDE)
+    if kind == "unigram":
+        return models.Unigram(list(zip(vocabulary, scores, strict=True)), Tokenizer.unk_id, byte_fallback=True)
     # A BPE without merges leaves every character alone, three times as fast as a cut at every character.
     return models.BPE(vocabulary, merges, unk_token="[UNK]", byte_fallback=kind == "bpe")
 
@@ -205,7 +256,7 @@ def _space_at_start() -> normalizers.Normalizer:
 
 
 def _segmentation(kind: str) -> pre_tokenizers.PreTokenizer:
-    split = pre_tokenizers.Split(Regex(WORDS if kind == "word" else SUBWORDS), "isolated")
+    split = pre_tokenizers.Split(Regex(_SEGMENTS.get(kind, SUBWORDS)), "isolated")
     if kind != "byte-bpe":
         return split
     to_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
@@ -216,25 +267,36 @@ def _joining(kind: str) -> list[decoders.Decoder]:
     """The decoders that make one text of a kind's tokens."""
     if kind == "byte-bpe":
         return [decoders.ByteLevel()]
-    return [decoders.ByteFallback(), decoders.Fuse()] if kind == "bpe" else [decoders.Fuse()]
+    if kind == "wordpiece":
+        return [decoders.Replace(Regex(rf"\A{_INSIDE}"), ""), decoders.Fuse()]
+    return [decoders.ByteFallback(), decoders.Fuse()] if kind in _SPELLS else [decoders.Fuse()]
 
 
-def _learned(library: tokenizers.Tokenizer) -> tuple[_Vocabulary, _Merges]:
-    model = json.loads(library.to_str())["model"]
-    return model["vocab"], [(left, right) for left, right in model.get("merges", [])]
+def _learned(library: tokenizers.Tokenizer) -> _Learned:
+    return _as_learned(json.loads(library.to_str())["model"])
+
+
+def _as_learned(model: dict[str, Any]) -> _Learned:
+    """What was learned, from the model's part of a tokenizer.json; raises LookupError, TypeError or ValueError."""
+    vocabulary = model["vocab"]
+    if isinstance(vocabulary, list):
+        tokens = [token for token, _ in vocabulary]
+        return _Learned(dict(_numbered(tokens)), [], tuple(score for _, score in vocabulary))
+    return _Learned(vocabulary, [(left, right) for left, right in model.get("merges", [])])
 
 
 # Training
 
 
-def _check_request(kind: str, vocab_size: int) -> None:
+def _check_request(kind: str, vocab_size: int, special: tuple[str, ...]) -> None:
     if kind not in KINDS:
         raise ConfigError(f"tokenizer kind {kind!r} is not known; choose one of {', '.join(KINDS)}")
-    smallest = _SMALLEST[kind]
+    # The fewest tokens that are of use: the special ones and one more, or the special ones and every byte.
+    smallest = len(special) + (256 if kind in _SPELLS else 1)
     if vocab_size < smallest:
-        others = "256 bytes" if smallest == 260 else "at least one other"
+        others = "256 bytes" if kind in _SPELLS else "at least one other"
         found = f"vocab_size {vocab_size} is too small for a {kind} tokenizer"
-        raise ConfigError(f"{found}: 4 special tokens and {others} make {smallest}; raise vocab_size")
+        raise ConfigError(f"{found}: {len(special)} special tokens and {others} make {smallest}; raise vocab_size")
 
 
 def _count_characters(texts: Iterable[str]) -> Counter[str]:
@@ -253,25 +315,57 @@ def _most_frequent(counts: Counter[str], limit: int) -> list[str]:
     return sorted(counts, key=lambda character: (-counts[character], character))[:limit]
 
 
-def _learn_characters(counts: Counter[str], vocab_size: int) -> tuple[_Vocabulary, _Merges]:
-    characters = _most_frequent(counts, vocab_size - len(SPECIAL_TOKENS))
-    return dict(_numbered([*SPECIAL_TOKENS, *characters])), []
+def _learn_pieces(texts: Iterable[str], counts: Counter[str], vocab_size: int, special: tuple[str, ...]) -> _Learned:
+    known = [*special, *_BYTE_TOKENS]
+    return _learn(texts, "bpe", _merge_trainer(vocab_size, known, _alphabet(counts, vocab_size - len(known))))
 
 
-def _learn_words(texts: Iterable[str], vocab_size: int) -> tuple[_Vocabulary, _Merges]:
-    special = list(SPECIAL_TOKENS)
-    trainer = trainers.WordLevelTrainer(vocab_size=vocab_size, special_tokens=special, show_progress=False)
-    return _learn(texts, "word", trainer)
+def _learn_word_pieces(
+    texts: Iterable[str], counts: Counter[str], vocab_size: int, special: tuple[str, ...]
+) -> _Learned:
+    """Pieces by merges, as everyone learns them since the learner of the paper was never published. A character takes
+    two tokens, at the beginning of a word and inside; both together take half of the room at most.
+    """
+    alphabet = _alphabet(counts, (vocab_size - len(special)) // 2) or [*_most_frequent(counts, 1)]
+    # Numbered here: left to itself the library numbers the second ones as it comes upon them, which is by chance.
+    inside = [f"{_INSIDE}{character}" for character in alphabet if character != " "]
+    room = vocab_size - len(special) - len(alphabet)
+    trainer = _merge_trainer(vocab_size, [*special, *inside[:room]], alphabet, continuing_subword_prefix=_INSIDE)
+    library = _assemble("wordpiece", _Learned(dict(_numbered(special))), special)
+    library.model = models.BPE(continuing_subword_prefix=_INSIDE)
+    library.train_from_iterator(texts, trainer)
+    return _Learned(_learned(library).vocabulary)
 
 
-def _learn_pieces(texts: Iterable[str], counts: Counter[str], vocab_size: int) -> tuple[_Vocabulary, _Merges]:
-    alphabet = _alphabet(counts, vocab_size - _SMALLEST["bpe"])
-    return _learn(texts, "bpe", _merge_trainer(vocab_size, [*SPECIAL_TOKENS, *_BYTE_TOKENS], alphabet))
+def _learn_unigrams(texts: Iterable[str], counts: Counter[str], vocab_size: int, special: tuple[str, ...]) -> _Learned:
+    known = [*special, *_BYTE_TOKENS]
+    alphabet = set(_alphabet(counts, vocab_size - len(known)))
+    rare = {ord(character): "\n" for character in counts if character not in alphabet}  # the library would keep them
+    trainer = trainers.UnigramTrainer(
+        vocab_size=vocab_size,
+        special_tokens=known,
+        unk_token="[UNK]",
+        max_piece_length=_LONGEST_UNIGRAM,
+        show_progress=False,
+    )
+    learned = _learn([text.translate(rare) for text in texts], "unigram", trainer)
+    return _in_one_order(learned, len(known), vocab_size)
 
 
-def _learn_byte_pieces(texts: Iterable[str], vocab_size: int) -> tuple[_Vocabulary, _Merges]:
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    return _learn(texts, "byte-bpe", _merge_trainer(vocab_size, list(SPECIAL_TOKENS), alphabet))
+def _in_one_order(learned: _Learned, known: int, most: int) -> _Learned:
+    """At most so many tokens, those after the first `known` by their scores, likeliest first.
+
+    The library's sums are made by several threads and differ in their last digits, and characters that it keeps
+    although no piece needs them get scores near the lowest in an order by chance: here they share the lowest.
+    """
+    tokens, scores = list(learned.vocabulary), learned.scores
+    pieces = [(token, score) for token, score in zip(tokens[known:], scores[known:], strict=True) if token != "\n"]
+    lowest = min((score for _, score in pieces), default=0.0)
+    near = lowest + _STEP * sum(len(token) == 1 for token, _ in pieces)
+    shared = [(token, lowest if len(token) == 1 and score <= near else score) for token, score in pieces]
+    ranked = sorted((-round(score, 4), token) for token, score in shared)[: most - known]
+    vocabulary = dict(_numbered([*tokens[:known], *(token for _, token in ranked)]))
+    return _Learned(vocabulary, [], (*scores[:known], *(-score for score, _ in ranked)))
 
 
 def _alphabet(counts: Counter[str], room: int) -> list[str]:
@@ -285,7 +379,7 @@ def _alphabet(counts: Counter[str], room: int) -> list[str]:
     return [" ", *_most_frequent(letters, room // 2)][: room // 2]
 
 
-def _merge_trainer(vocab_size: int, special: list[str], alphabet: list[str]) -> trainers.BpeTrainer:
+def _merge_trainer(vocab_size: int, special: list[str], alphabet: list[str], **more: str) -> trainers.BpeTrainer:
     return trainers.BpeTrainer(
         vocab_size=vocab_size,
         special_tokens=special,
@@ -294,36 +388,43 @@ def _merge_trainer(vocab_size: int, special: list[str], alphabet: list[str]) -> 
         min_frequency=_FEWEST_PAIRS,
         max_token_length=_LONGEST_PIECE,
         show_progress=False,
+        **more,
     )
 
 
-def _learn(texts: Iterable[str], kind: str, trainer: trainers.Trainer) -> tuple[_Vocabulary, _Merges]:
-    library = _assemble(kind, dict(_numbered(SPECIAL_TOKENS)), [])
+def _learn(texts: Iterable[str], kind: str, trainer: trainers.Trainer) -> _Learned:
+    library = _assemble(kind, _empty(kind, SPECIAL_TOKENS), SPECIAL_TOKENS)
     library.train_from_iterator(texts, trainer)
     return _learned(library)
+
+
+def _empty(kind: str, special: tuple[str, ...]) -> _Learned:
+    """Nothing but the special tokens."""
+    return _Learned(dict(_numbered(special)), [], (0.0,) * len(special) if kind == "unigram" else ())
 
 
 # Reading a file. Nothing unchecked reaches the library: on some damaged files it aborts the whole process.
 
 
-def _parse(content: Any, path: str | Path) -> tuple[str, _Vocabulary, _Merges]:
-    """Kind, vocabulary and merges of a tokenizer.json; raises CheckpointError."""
+def _parse(content: Any, path: str | Path) -> tuple[str, _Learned, tuple[str, ...]]:
+    """Kind, what was learned, and special tokens of a tokenizer.json; raises CheckpointError."""
     try:
-        kind = next((kind for kind in KINDS if _has_settings_of(kind, content)), None)
-        if kind is None:
+        makes = ((kind, special) for kind in KINDS for special in (SPECIAL_TOKENS, READING_TOKENS))
+        found = next((make for make in makes if _has_settings_of(*make, content)), None)
+        if found is None:
             expected = f"a {', '.join(KINDS[:-1])} or {KINDS[-1]} tokenizer that keifu trained"
             raise CheckpointError(f"{path}: a tokenizer of another make; expected {expected}")
-        vocabulary = content["model"]["vocab"]
-        merges = [(left, right) for left, right in content["model"].get("merges", [])]
-        complete = _is_complete(kind, vocabulary, merges)
+        kind, special = found
+        learned = _as_learned(content["model"])
+        complete = _is_complete(kind, learned, special)
     except (LookupError, TypeError, ValueError, AttributeError):
         raise _damaged(path, "parts are missing") from None
     if not complete:
         raise _damaged(path, "the vocabulary is not complete")
-    return kind, vocabulary, merges
+    return kind, learned, special
 
 
-def _has_settings_of(kind: str, content: dict[str, Any]) -> bool:
+def _has_settings_of(kind: str, special: tuple[str, ...], content: dict[str, Any]) -> bool:
     expected, model = _settings(kind), content["model"]
     # A setting of the model that only one side knows comes from another version of the library.
     common = expected["model"].keys() & model.keys() - {"vocab", "merges"}
@@ -331,33 +432,40 @@ def _has_settings_of(kind: str, content: dict[str, Any]) -> bool:
         "type" in common
         and all(model[name] == expected["model"][name] for name in common)
         and all(content[part] == expected[part] for part in ("normalizer", "pre_tokenizer", "decoder"))
-        and [(token["content"], token["id"]) for token in content["added_tokens"]] == _numbered(SPECIAL_TOKENS)
+        and [(token["content"], token["id"]) for token in content["added_tokens"]] == _numbered(special)
     )
 
 
 @cache
 def _settings(kind: str) -> dict[str, Any]:
     """What the file of this kind holds apart from what was learned."""
-    empty = _assemble(kind, dict(_numbered(SPECIAL_TOKENS)), [])
+    empty = _assemble(kind, _empty(kind, SPECIAL_TOKENS), SPECIAL_TOKENS)
     settings: dict[str, Any] = json.loads(empty.to_str())
     return settings
 
 
-def _is_complete(kind: str, vocabulary: _Vocabulary, merges: _Merges) -> bool:
+def _is_complete(kind: str, learned: _Learned, special: tuple[str, ...]) -> bool:
     """Whether ids have no gaps, special tokens and bytes are there, and merges make the other tokens.
 
     Raises TypeError, ValueError or AttributeError for parts that are of another type.
     """
-    basic = {"bpe": _BYTE_TOKENS, "byte-bpe": tuple(_byte_of_sign())}.get(kind, ())
+    vocabulary, merges, scores = learned
+    basic = {"bpe": _BYTE_TOKENS, "byte-bpe": tuple(_byte_of_sign()), "unigram": _BYTE_TOKENS}.get(kind, ())
     merged = {left + right for left, right in merges}
+    made = {token for token in vocabulary if len(token) > 1} - {*basic, *special}
     return (
         all(type(id) is int for id in vocabulary.values())
         and sorted(vocabulary.values()) == list(range(len(vocabulary)))
-        and all(vocabulary.get(token) == id for token, id in _numbered(SPECIAL_TOKENS))
+        and all(vocabulary.get(token) == id for token, id in _numbered(special))
         and vocabulary.keys() >= {*basic, *(part for pair in merges for part in pair)}
-        and (kind == "word" or merged == {token for token in vocabulary if len(token) > 1} - {*basic, *SPECIAL_TOKENS})
+        and (kind not in ("character", "bpe", "byte-bpe") or merged == made)
+        and (kind != "unigram" or ("" not in vocabulary and len(scores) == len(vocabulary) and _are_numbers(scores)))
         and not any(_is_surrogate(sign) for token in vocabulary for sign in token)
     )
+
+
+def _are_numbers(scores: Iterable[Any]) -> bool:
+    return all(isinstance(score, float) and math.isfinite(score) for score in scores)
 
 
 def _damaged(path: str | Path, reason: str) -> CheckpointError:

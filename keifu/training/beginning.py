@@ -1,5 +1,10 @@
-"""Beginning with the weights and the tokenizer of a trained model instead of fresh ones (--init)."""
+"""Beginning with the weights and the tokenizer of a trained model instead of fresh ones (--init).
 
+The model may have been trained for another task: then heads that fit are taken over, and others are new. It may also be
+of another architecture that is a part of the new one, as BERT is of bert-seq2seq.
+"""
+
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,21 +14,26 @@ from torch import Tensor, nn
 
 from keifu.checkpoint import load_model_files, resolve, verify
 from keifu.errors import CheckpointError, ConfigError
+from keifu.models import model_class
 from keifu.text import Tokenizer
 from keifu.training.network import fill
 
 _FREE = ("dropout",)  # settings of a model that its weights do not depend on
+_OF_CLASSES = "head.classes."  # before the names of weights that mean something only for the same classes
 
 
 @dataclass(frozen=True)
 class Beginning:
-    """A trained model to begin with: where it lies, its architecture, its sizes, its weights and its tokenizer."""
+    """A trained model to begin with: where it lies, its architecture, its sizes, its weights, its tokenizer, and its
+    classes where it has some.
+    """
 
     path: Path
     name: str
     sizes: Mapping[str, Any]
     tensors: Mapping[str, Tensor]
-    tokenizer: Tokenizer
+    tokenizer: Tokenizer | None
+    labels: Any = None
 
 
 def read_beginning(path: str | Path, preset: str | None = None) -> Beginning:
@@ -38,16 +48,34 @@ def read_beginning(path: str | Path, preset: str | None = None) -> Beginning:
         raise CheckpointError(f"{folder}: damaged ({', '.join(damaged)}); copy it again, or begin with another")
     config, tensors, tokenizer = load_model_files(folder)
     model = config.get("model")
-    if tokenizer is None or not isinstance(model, dict) or not isinstance(model.get("name"), str):
-        raise CheckpointError(
-            f"{folder}: not a model that keifu trained on text; begin with another, or without --init"
-        )
+    sees = config.get("task") == "image-classification"
+    if (tokenizer is None and not sees) or not isinstance(model, dict) or not isinstance(model.get("name"), str):
+        raise CheckpointError(f"{folder}: not a model that keifu trained on text or pictures; begin with another")
     sizes = {key: value for key, value in model.items() if key != "name"}
-    return Beginning(folder, model["name"], sizes, tensors, Tokenizer.load(tokenizer))
+    known = Tokenizer.load(tokenizer) if tokenizer else None
+    return Beginning(folder, model["name"], sizes, tensors, known, config.get("labels"))
 
 
-def begin_with(beginning: Beginning, named: list[tuple[str, nn.Parameter]], model: Any) -> None:
-    """Copies the weights into a new model with the settings `model`. Raises ConfigError where these differ."""
+def check_begins(beginning: Beginning, name: str, special_tokens: tuple[str, ...]) -> None:
+    """Raises ConfigError where a model of this name cannot begin with it, or where its tokenizer lacks these tokens."""
+    parents = (name, *getattr(model_class(name), "begins_with", ()))
+    if beginning.name not in parents:
+        raise ConfigError(
+            f"{beginning.path}: is a {beginning.name}; a {name} can begin with a {' or a '.join(parents)}; choose "
+            "another --model, or leave --init away"
+        )
+    known = beginning.tokenizer.special if beginning.tokenizer else ()
+    if missing := [token for token in special_tokens if token not in known]:
+        raise ConfigError(
+            f"{beginning.path}: its tokenizer has no {', '.join(missing)}, which this task needs; begin with a model "
+            "that was trained for masked-lm, classification or tagging"
+        )
+
+
+def begin_with(beginning: Beginning, named: list[tuple[str, nn.Parameter]], model: Any, labels: Any = None) -> str:
+    """Copies the weights into a new model with the settings `model`, and those of its heads that fit; returns in words
+    what was taken. labels: the classes that the new head is for. Raises ConfigError where settings differ.
+    """
     settings = model.model_dump(mode="json")
     other = [
         f"{key} is {settings[key]} here and {value} there"
@@ -56,4 +84,29 @@ def begin_with(beginning: Beginning, named: list[tuple[str, nn.Parameter]], mode
     ]
     if other:
         raise ConfigError(f"{beginning.path}: cannot begin with it: model.{', model.'.join(other)}; leave these away")
-    fill(named, beginning.tensors, beginning.path)
+    tensors = beginning.tensors
+    own = [(name, parameter) for name, parameter in named if name.startswith("model.")]
+    if beginning.name != model.name:
+        theirs = {name.removeprefix("model."): tensor for name, tensor in tensors.items() if name.startswith("model.")}
+        inherited = model_class(model.name).inherited(theirs).items()
+        tensors = {f"model.{name}": tensor for name, tensor in inherited}
+        own = [(name, parameter) for name, parameter in own if name in tensors]
+    heads = [
+        (name, parameter)
+        for name, parameter in named
+        if name.startswith("head.")
+        and name in tensors
+        and tensors[name].shape == parameter.shape
+        and not (name.startswith(_OF_CLASSES) and (labels is None or labels != beginning.labels))
+    ]
+    taken = dict(own + heads)
+    fill(list(taken.items()), {name: tensors[name] for name in taken if name in tensors}, beginning.path)
+    new = [name for name, _ in named if name not in taken]
+    count = sum(parameter.numel() for parameter in taken.values())
+    return f"taken: {_parts(list(taken))} ({count:,} weights); new: {_parts(new) or 'nothing'}"
+
+
+def _parts(names: list[str]) -> str:
+    """The parts of a model that weights of these names belong to, without the numbers of layers."""
+    parts = (re.sub(r"\.\d+(?=\.)", "", name).rpartition(".")[0] for name in names)
+    return ", ".join(dict.fromkeys(".".join(part.split(".")[:2]) for part in parts))

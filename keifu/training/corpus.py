@@ -8,6 +8,7 @@ from typing import Any
 
 from keifu.data.download import Progress, ignore
 from keifu.data.examples import Pair
+from keifu.data.labelled import load_labelled
 from keifu.data.pairs import (
     NONE_BLANK,
     Form,
@@ -19,9 +20,13 @@ from keifu.data.pairs import (
     same_way,
     tests_at_hand,
 )
+from keifu.data.pictures import PictureData, Wanted, load_pictures
 from keifu.data.stored import StoredPairs
+from keifu.data.stories import StoryData, load_stories
+from keifu.data.tagged import load_tagged
 from keifu.data.texts import TextData, load_text
 from keifu.errors import ConfigError, DataError
+from keifu.tasks.question_answering import plain
 from keifu.training import settings
 
 _HELD_OUT_SHARE, _MOST_HELD_OUT, _MOST_CHARACTERS = 0.05, 2_000, 100_000
@@ -88,14 +93,80 @@ class TextCorpus:
         return blocks
 
 
+class PassageCorpus(TextCorpus):
+    """The same, read as documents made of sentences."""
+
+    @property
+    def texts(self) -> list[str]:
+        return [sentence for passage in self.train.passages(self.reading) for sentence in passage]
+
+
+@dataclass(frozen=True)
+class ExampleCorpus:
+    """Examples with classes or tags to learn from and to choose the best checkpoint on, as data/labelled.py or
+    data/tagged.py has them; `valid_is` says in words which the latter are.
+    """
+
+    train: Any
+    valid: Any
+    valid_is: str
+
+    @property
+    def pairs(self) -> int:
+        """How many there are to learn from."""
+        return len(self.train.examples)
+
+    @property
+    def texts(self) -> list[str]:
+        """What the tokenizer learns from."""
+        texts: list[str] = self.train.texts
+        return texts
+
+
+@dataclass(frozen=True)
+class StoryCorpus:
+    """Questions to learn from and to choose the best checkpoint on; `valid_is` says in words which the latter are."""
+
+    train: StoryData
+    valid: StoryData
+    valid_is: str
+
+    @property
+    def pairs(self) -> int:
+        """How many questions there are to learn from."""
+        return len(self.train.questions)
+
+    @property
+    def texts(self) -> list[str]:
+        """What the tokenizer learns from: every different fact and question once."""
+        facts = (fact for one in self.train.questions for fact in (*one.facts, one.question))
+        return [plain(text) for text in dict.fromkeys(facts)]
+
+
+@dataclass(frozen=True)
+class PictureCorpus:
+    """Pictures to learn from and to choose the best checkpoint on; `valid_is` says in words which the latter are."""
+
+    train: PictureData
+    valid: PictureData
+    valid_is: str
+    texts = None
+
+    @property
+    def pairs(self) -> int:
+        """How many pictures there are to learn from."""
+        return len(self.train.labels)
+
+
 def load_corpus(data: Any, on_progress: Progress = ignore) -> Any:
     """What the data section of the settings names: a Corpus of pairs or of text. on_progress: is told of downloads.
 
     Raises DataError and ConfigError.
     """
-    load, load_probes = _LOADERS[type(data)]
-    corpus = load(data, on_progress)
-    return replace(corpus, probes=load_probes(data, corpus, on_progress)) if data.probes else corpus
+    corpus = _LOADERS[type(data)](data, on_progress)
+    if getattr(data, "probes", None):
+        corpus = replace(corpus, probes=_PROBES[type(data)](data, corpus, on_progress))
+    return corpus
 
 
 def _load_pairs(data: settings.Data, on_progress: Progress) -> Corpus:
@@ -122,7 +193,7 @@ def _load_pairs(data: settings.Data, on_progress: Progress) -> Corpus:
     return Corpus(train.cut(0, kept), valid, held_out)
 
 
-def _load_text(data: settings.TextData, on_progress: Progress) -> TextCorpus:
+def _load_text(data: settings.TextData | settings.PassageData, on_progress: Progress) -> TextCorpus:
     if not data.train:
         raise ConfigError("no data to train on; name it with --data, for example --data book.txt")
     form = Form(data.columns, data.encoding)
@@ -139,6 +210,87 @@ def _load_text(data: settings.TextData, on_progress: Progress) -> TextCorpus:
         )
     held_out = f"{held_out} of {data.train}"
     return TextCorpus(train.cut(0, kept), train.cut(kept, train.characters), held_out, reading)
+
+
+def _load_passages(data: settings.PassageData, on_progress: Progress) -> PassageCorpus:
+    corpus = _load_text(data, on_progress)
+    return PassageCorpus(corpus.train, corpus.valid, corpus.valid_is, corpus.reading)
+
+
+def _load_examples(data: settings.LabelledData | settings.TaggedData, on_progress: Progress) -> ExampleCorpus:
+    labelled = isinstance(data, settings.LabelledData)
+    if not data.train:
+        example = "reviews.tsv" if labelled else "words.conllu"
+        raise ConfigError(f"no data to train on; name it with --data, for example --data {example}")
+    load: Callable[..., Any] = load_labelled if labelled else load_tagged
+    form = Form(getattr(data, "columns", ()), data.encoding)
+    train = load(data.train, "train", form, on_progress)
+    named = data.valid or (has_parts(data.train) and other_part(data.train, "dev"))
+    if named:
+        return _agreeing(ExampleCorpus(train, load(named, "dev", form, on_progress), named))
+    count = len(train.examples)
+    if count < 2:
+        raise DataError(
+            f"{data.train}: only one example; training needs at least 2, or other data to choose the best model on "
+            "(--valid)"
+        )
+    kept = count - min(math.ceil(count * _HELD_OUT_SHARE), _MOST_HELD_OUT)
+    held_out = f"the last {f'{count - kept:,} examples' if count - kept > 1 else 'example'} of {data.train}"
+    return _agreeing(ExampleCorpus(train.cut(0, kept), train.cut(kept, count), held_out))
+
+
+def _agreeing(corpus: ExampleCorpus) -> ExampleCorpus:
+    """The corpus, whose classes are all learned. Raises DataError where they are not, or where there is only one."""
+    known = corpus.train.labels
+    if len(known) < 2:
+        raise DataError(f"{corpus.train.spec}: all examples are of the class {next(iter(known))!r}; expected several")
+    if other := [label for label in corpus.valid.labels if label not in known]:
+        raise DataError(
+            f"{corpus.valid_is}: the class {other[0]!r} does not occur among the examples to learn from, which have "
+            f"{', '.join(list(known)[:5])}{' ...' if len(known) > 5 else ''}; correct it, or mix the lines anew"
+        )
+    return corpus
+
+
+def _load_stories(data: settings.StoryData, on_progress: Progress) -> StoryCorpus:
+    if not data.train:
+        raise ConfigError("no data to train on; name it with --data, for example --data babi-1 or builtin:stories")
+    train = load_stories(data.train, "train", data.encoding, on_progress)
+    named = data.valid or (has_parts(data.train) and other_part(data.train, "dev"))
+    if named:
+        return StoryCorpus(train, load_stories(named, "dev", data.encoding, on_progress), named)
+    count = len(train.questions)
+    if count < 2:
+        raise DataError(
+            f"{data.train}: only one question; training needs at least 2, or other data to choose the best model on "
+            "(--valid)"
+        )
+    kept = count - min(math.ceil(count * _HELD_OUT_SHARE), _MOST_HELD_OUT)
+    held_out = f"the last {f'{count - kept:,} questions' if count - kept > 1 else 'question'} of {data.train}"
+    return StoryCorpus(train.cut(0, kept), train.cut(kept, count), held_out)
+
+
+def _load_pictures(data: settings.PictureData, on_progress: Progress) -> PictureCorpus:
+    if not data.train:
+        raise ConfigError("no data to train on; name it with --data, for example --data pictures or digits")
+    size = (data.height, data.width) if data.height is not None and data.width is not None else None
+    train = load_pictures(data.train, "train", Wanted(size, data.colour))
+    if len(train.classes) < 2:
+        raise DataError(
+            f"{train.spec}: only one class, {next(iter(train.classes))!r}; expected a folder for each of several"
+        )
+    named = data.valid or (has_parts(data.train) and other_part(data.train, "dev"))
+    if named:
+        valid = load_pictures(named, "dev", train.shape)
+        if other := [label for label in valid.classes if label not in train.classes]:
+            raise DataError(f"{named}: the class {other[0]!r} has no picture to learn from; add some, or leave it away")
+        return PictureCorpus(train, valid, named)
+    count = len(train.labels)
+    kept = count - min(math.ceil(count * _HELD_OUT_SHARE), _MOST_HELD_OUT)
+    learned = train.cut(slice(0, kept))
+    if missing := [label for label in train.classes if label not in learned.classes]:
+        raise DataError(f"{train.spec}: too few pictures of {missing[0]!r}; find more, or name other data with --valid")
+    return PictureCorpus(learned, train.cut(slice(kept, count)), f"{count - kept:,} pictures of {data.train}")
 
 
 def _documents_cut(data: TextData) -> tuple[int, str]:
@@ -173,7 +325,16 @@ def _probe_texts(data: settings.TextData, corpus: TextCorpus, on_progress: Progr
     return list(islice(documents, _MOST_PROBES))
 
 
-_LOADERS: dict[type, tuple[Callable[[Any, Progress], Any], Callable[[Any, Any, Progress], Any]]] = {
-    settings.Data: (_load_pairs, _probe_pairs),
-    settings.TextData: (_load_text, _probe_texts),
+_LOADERS: dict[type, Callable[[Any, Progress], Any]] = {
+    settings.Data: _load_pairs,
+    settings.TextData: _load_text,
+    settings.PassageData: _load_passages,
+    settings.LabelledData: _load_examples,
+    settings.TaggedData: _load_examples,
+    settings.StoryData: _load_stories,
+    settings.PictureData: _load_pictures,
+}
+_PROBES: dict[type, Callable[[Any, Any, Progress], Any]] = {
+    settings.Data: _probe_pairs,
+    settings.TextData: _probe_texts,
 }

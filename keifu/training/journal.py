@@ -54,8 +54,16 @@ def _scores(metrics: dict[str, Any]) -> str:
     """The metrics beside the loss, in short, whichever the task has."""
     if "bits_per_character" in metrics:
         return f"perplexity {metrics['perplexity']:,.2f}  bits per character {metrics['bits_per_character']:.3f}"
+    if "accuracy" in metrics:
+        f1 = f"  macro F1 {metrics['macro_f1']:.3f}" if "macro_f1" in metrics else ""
+        return f"accuracy {metrics['accuracy']:.1%}{f1}"
+    told = [f"{_SHORT[name]} {metrics[name]:.1%}" for name in _SHORT if name in metrics]
+    if told:
+        return "  ".join(told)
     return f"BLEU {metrics['bleu']:.2f}  chrF {metrics['chrf']:.2f}  exact {metrics['exact_match']:.1%}"
 
+
+_SHORT = {"masked_accuracy": "masked tokens right", "next_sentence_accuracy": "pairs right"}
 
 _ENDS = {
     "steps": "done",

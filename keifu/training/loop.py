@@ -267,6 +267,8 @@ def take_step(learner: Learner, settings: Training, should_stop: Callable[[], bo
     rate = learning_rate(step, settings, learner.peak)
     set_learning_rate(learner.optimizers, rate)
     learner.network.train()
+    if hasattr(learner.model, "before_step"):  # a model may change on the way
+        learner.model.before_step((step - 1) / (settings.max_steps or 1))
     try:
         loss, tokens = accumulate_gradients(learner, next(learner.sampler), settings.accumulate, should_stop)
     except Stopped:

@@ -52,16 +52,17 @@ def refuse_too_large_a_model(config: Any, device: torch.device) -> None:
 
 def parameter_count(config: Any) -> int:
     """The number of weights that such a model has. Built without memory, and with few layers, however many it has."""
-    fewest, more = min(1, config.n_layers), min(2, config.n_layers)
+    depth = "n_layers" if hasattr(config, "n_layers") else "n_hops"
+    total: int = getattr(config, depth)
+    fewest, more = min(1, total), min(2, total)
 
     def count(layers: int) -> int:
-        model = make_model(config.model_copy(update={"n_layers": layers}))
+        model = make_model(config.model_copy(update={depth: layers}))
         return sum(weight.numel() for weight in model.parameters())
 
     with torch.device("meta"):
         first, second = count(fewest), count(more)
-    layers: int = config.n_layers - fewest
-    return first + layers * (second - first)
+    return first + (total - fewest) * (second - first)
 
 
 def refuse_too_large_a_batch(learner: Any, parts: int) -> None:

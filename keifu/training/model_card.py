@@ -28,30 +28,56 @@ def model_card(path: Path, settings: Settings, selects_by: str) -> str:
         scores = scores_in_words(best["valid"], "`")
         lines += [
             f"- Best at step {best['step']:,} of {settings.training.max_steps:,}: {scores}, "
-            f"loss {best['valid']['loss']:.3f} nats a token. These are scores on the data that it was chosen "
-            "on; report others.",
+            f"loss {best['valid']['loss']:.3f} nats {_COUNTED.get(task, 'a token')}. These are scores on the data that "
+            "it was chosen on; report others.",
         ]
     commands = [command_to_use(path, task), f"keifu resume {path} --max-time +20m"]
     return "\n".join([*lines, "", "```", *commands, "```", ""])
 
 
+_COUNTED = {"question-answering": "a question", "image-classification": "a picture"}
+"""What a loss is a mean over, where it is not tokens."""
+
+
 def layers(model: Any) -> str:
-    """How many a model has, in words."""
+    """How many a model has, in words; of a memory network its hops."""
+    if not hasattr(model, "n_layers"):
+        return f"{model.n_hops} hop{'s' if model.n_hops > 1 else ''}"
     return f"{model.n_layers} layer{'s' if model.n_layers > 1 else ''}"
 
 
 def command_to_use(path: Path, task: str) -> str:
     """What to type to use a model."""
-    use = {"translation": "translate", "language-modeling": "generate"}[task]
-    return f'keifu {use} {path} "..."'
+    use = {"translation": "translate", "language-modeling": "generate", "masked-lm": "fill"}
+    use |= {"classification": "classify", "tagging": "tag", "question-answering": "answer"}
+    if task == "image-classification":
+        return f"keifu classify {path} picture.png"
+    if task == "question-answering":
+        return f'keifu answer {path} "..." --story FILE'
+    return f'keifu {use[task]} {path} "{"... [MASK] ..." if task == "masked-lm" else "..."}"'
 
 
 def scores_in_words(metrics: dict[str, Any], quote: str = "") -> str:
     """The scores of an evaluation beside its loss, whichever the task has."""
     if "bits_per_character" in metrics:
         return f"{metrics['bits_per_character']:.3f} bits per character, perplexity {metrics['perplexity']:,.2f}"
+    if "accuracy" in metrics:
+        if "failed" in metrics:
+            failed = f", failed: {', '.join(metrics['failed'])}" if metrics["failed"] else ""
+            return f"accuracy {with_interval(metrics, 'accuracy')}{failed}"
+        accuracy, f1 = (with_interval(metrics, name) for name in ("accuracy", "macro_f1"))
+        return f"accuracy {accuracy}, macro F1 {f1}"
+    told = {"masked_accuracy": "of masked tokens", "next_sentence_accuracy": "of pairs"}
+    if right := [f"{with_interval(metrics, name)} {what}" for name, what in told.items() if name in metrics]:
+        return f"right: {', '.join(right)}"
     signature = f"{quote}{metrics['bleu_signature']}{quote}"
     return f"BLEU {metrics['bleu']:.2f} ({signature}, greedy), chrF {metrics['chrf']:.2f}"
+
+
+def with_interval(metrics: dict[str, Any], name: str) -> str:
+    """A share with its 95 % interval: "81.2 % (79.9 to 82.4)"."""
+    low, high = metrics[f"{name}_interval"]
+    return f"{100 * metrics[name]:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def best_evaluation(path: Path, selects_by: str) -> dict[str, Any] | None:
@@ -61,4 +87,5 @@ def best_evaluation(path: Path, selects_by: str) -> dict[str, Any] | None:
 
 
 def _amount(part: dict[str, Any]) -> str:
-    return f"{part['pairs']:,} pairs" if "pairs" in part else f"{part['characters']:,} characters"
+    unit = next(unit for unit in ("pairs", "characters", "examples", "questions", "pictures") if unit in part)
+    return f"{part[unit]:,} {unit}"

@@ -8,18 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from keifu.errors import CheckpointError
-from keifu.models import LINEAGE, architecture
-
-
-def model_class(config: Any) -> Any:
-    """The class of the architecture that the config names."""
-    ancestor = LINEAGE[config.name]
-    return getattr(architecture(ancestor.name), ancestor.cls)
+from keifu.models import model_class
 
 
 def make_model(config: Any) -> nn.Module:
     """The architecture that the config names, with fresh weights."""
-    model: nn.Module = model_class(config)(config)
+    model: nn.Module = model_class(config.name)(config)
     return model
 
 

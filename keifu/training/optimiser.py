@@ -7,12 +7,14 @@ line to 2 % of its peak; optimizer=adamw, schedule=inverse-sqrt and weight_decay
 """
 
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from keifu.errors import ConfigError
 from keifu.training.muon import Muon
 from keifu.training.settings import Training
 
@@ -37,20 +39,56 @@ def make_optimizers(
 ) -> list[torch.optim.Optimizer]:
     """Muon for the matrices of hidden layers and AdamW (Loshchilov and Hutter 2019) for the rest, or AdamW for all.
 
-    Only matrices decay, and no embedding; beside Muon the head does not either. dtype: the number format of Muon's
-    products.
+    Only matrices decay, and no embedding; beside Muon the head does not either. Weights that are frozen are left out;
+    layers may learn the slower the lower they are (layer-wise decay, Howard and Ruder 2018, arXiv:1801.06146). dtype:
+    the number format of Muon's products.
     """
-    named = list(named)
+    named = [(name, parameter) for name, parameter in named if parameter.requires_grad]
     matrices = {name: parameter for name, parameter in named if parameter.dim() == 2 and "embedding" not in name}
-    others = [parameter for name, parameter in named if name not in matrices]
-    decay = settings.weight_decay
+    others = {name: parameter for name, parameter in named if name not in matrices}
+    decay, slower = settings.weight_decay, _layer_rates(list(matrices) + list(others), settings.layer_decay)
     if settings.optimizer == "adamw":
-        groups = [{"params": list(matrices.values())}, {"params": others, "weight_decay": 0.0}]
+        groups = [*_groups(matrices, slower), *_groups(others, slower, weight_decay=0.0)]
         return [_adamw(groups, settings, peak, decay)]
-    hidden = [matrix for name, matrix in matrices.items() if not name.startswith("head.")]
-    others += [matrix for name, matrix in matrices.items() if name.startswith("head.")]
-    muon = Muon(hidden, peak, _MUON, weight_decay=decay, dtype=dtype)
-    return [muon, _adamw([{"params": others, "faster": _BESIDE_MUON}], settings, peak, 0.0)]
+    hidden = {name: matrix for name, matrix in matrices.items() if not name.startswith("head.")}
+    others |= {name: matrix for name, matrix in matrices.items() if name.startswith("head.")}
+    muon = [Muon(_groups(hidden, slower), peak, _MUON, weight_decay=decay, dtype=dtype)] if hidden else []
+    return [*muon, _adamw(_groups(others, slower, _BESIDE_MUON), settings, peak, 0.0)]
+
+
+def freeze(named: Iterable[tuple[str, nn.Parameter]], layers: int, of: int) -> None:
+    """Lets the embeddings and the lowest so many layers stay as they are. Raises ConfigError where there are fewer."""
+    if layers > of:
+        raise ConfigError(f"training.frozen_layers: {layers}, but the model has {of} layers; give {of} at most")
+    for name, parameter in named:
+        depth = _depth(name)
+        if layers and depth is not None and depth <= layers:
+            parameter.requires_grad_(False)
+
+
+def _depth(name: str) -> int | None:
+    """Of a weight's name the number of its layer, from 1; 0 of embeddings; None of what stands above all layers."""
+    if "embedding" in name:
+        return 0
+    found = re.match(r"model\..*?\.(\d+)\.", name)
+    return int(found[1]) + 1 if found else None
+
+
+def _layer_rates(names: list[str], decay: float) -> dict[str, float]:
+    """The share of the rate at which each weight learns; a head learns at all of it."""
+    depths = {name: _depth(name) for name in names}
+    top = max((depth for depth in depths.values() if depth is not None), default=0)
+    return {name: 1.0 if depth is None else decay ** (top + 1 - depth) for name, depth in depths.items()}
+
+
+def _groups(
+    parameters: Mapping[str, nn.Parameter], rates: Mapping[str, float], faster: float = 1.0, **more: Any
+) -> list[dict[str, Any]]:
+    """The weights in groups of one rate."""
+    found: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in parameters.items():
+        found.setdefault(rates[name] * faster, []).append(parameter)
+    return [{"params": group, "faster": rate, **more} for rate, group in found.items()]
 
 
 def set_learning_rate(optimizers: Iterable[torch.optim.Optimizer], rate: float) -> None:

@@ -8,7 +8,13 @@ from keifu.errors import ConfigError, DataError
 from keifu.training.corpus import Corpus, load_corpus
 from keifu.training.settings import read_settings
 
-_SCORES = (("loss", "bleu", "chrf"), ("loss", "perplexity", "bits_per_character"))
+_SCORES = (
+    ("loss", "bleu", "chrf"),
+    ("loss", "perplexity", "bits_per_character"),
+    ("loss", "masked_accuracy"),
+    ("loss", "next_sentence_accuracy"),
+    ("loss", "accuracy"),
+)
 """What evaluations of the tasks hold, one or the other."""
 
 

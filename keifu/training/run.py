@@ -54,6 +54,8 @@ class Run:
     evaluated_as_asked: bool = False
     """Whether the steps between two evaluations were asked for."""
     new: bool = True
+    beginning: str = ""
+    """What was taken of the model that a new run begins with, in words."""
     history: str = ""
     """Where a resumed run goes on, in words."""
     probes: Probes | None = None
@@ -115,9 +117,8 @@ class Run:
         named = named_parameters(learner.model, learner.head)
         with learner.used_weights():
             tensors = {name: parameter.detach() for name, parameter in named}
-            path = self.folder.save(
-                learner.step, self.model_config(), tensors, self.task.tokenizer.to_json(), state, keep
-            )
+            tokenizer = self.task.tokenizer.to_json() if self.task.tokenizer else None
+            path = self.folder.save(learner.step, self.model_config(), tensors, tokenizer, state, keep)
         if best:
             self.folder.point("best", learner.step)
             self.folder.prune(keep)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -12,6 +12,9 @@ from keifu.errors import ConfigError
 from keifu.generation.sampling import Sampling
 from keifu.generation.translation import Decoding
 from keifu.models import LINEAGE, architecture
+from keifu.tasks.language_modeling import refuse_looking_ahead
+from keifu.tasks.reading import Reading
+from keifu.text import READING_TOKENS, SPECIAL_TOKENS
 
 MOST_STEPS = 10**12
 
@@ -19,8 +22,13 @@ _BEFORE = {"training": {"optimizer": "adamw", "average": 0}}
 """What a run did whose config.yaml was written before these settings existed."""
 
 
+Kind = Literal["bpe", "byte-bpe", "wordpiece", "unigram", "word", "character"]
+
+
 class Data(Schema):
     """What is learned from, and how text becomes tokens."""
+
+    special_tokens: ClassVar = SPECIAL_TOKENS
 
     train: str = ""
     """The data: two aligned files (train.en,train.ja), one file with both sides (corpus.tsv), a set by name (enja)."""
@@ -42,8 +50,10 @@ class Data(Schema):
     encoding: str = "utf-8"
     """How text files are encoded, such as cp932, shift_jis, euc_jp, cp1252 or latin-1."""
 
-    tokenizer: Literal["bpe", "byte-bpe", "word", "character"] = "bpe"
-    """How text is cut: pieces of words with bytes as a last resort, pieces of bytes, words, or characters."""
+    tokenizer: Kind = "bpe"
+    """How text is cut: pieces of words with bytes as a last resort (bpe, unigram), pieces of bytes (byte-bpe), the
+    pieces of BERT (wordpiece), words, or characters.
+    """
 
     vocab_size: int = Field(8000, ge=5, le=2_000_000)
     """Most tokens the tokenizer may learn; both languages share them."""
@@ -65,6 +75,8 @@ class Data(Schema):
 class TextData(Schema):
     """What a language model learns from, and how text becomes tokens."""
 
+    special_tokens: ClassVar = SPECIAL_TOKENS
+
     train: str = ""
     """The data: a text file, a table with a column of texts, or a set by name (shakespeare)."""
 
@@ -84,8 +96,10 @@ class TextData(Schema):
     included. Empty: as documents where there are several lines and no blank one between them.
     """
 
-    tokenizer: Literal["bpe", "byte-bpe", "word", "character"] = "bpe"
-    """How text is cut: pieces of words with bytes as a last resort, pieces of bytes, words, or characters."""
+    tokenizer: Kind = "bpe"
+    """How text is cut: pieces of words with bytes as a last resort (bpe, unigram), pieces of bytes (byte-bpe), the
+    pieces of BERT (wordpiece), words, or characters.
+    """
 
     vocab_size: int = Field(8000, ge=5, le=2_000_000)
     """Most tokens the tokenizer may learn."""
@@ -111,6 +125,171 @@ class TextData(Schema):
     @classmethod
     def _names_of_columns(cls, names: Any) -> Any:
         return _listed(names)
+
+
+class PassageData(Schema):
+    """What a model is pre-trained on, and how text becomes tokens."""
+
+    special_tokens: ClassVar = READING_TOKENS
+
+    train: str = ""
+    """The data: a text file, a table with a column of texts, or a set by name (neko)."""
+
+    valid: str | None = None
+    """Data on which the best checkpoint is chosen. Empty: a named set's dev part, or the last 5 % of the text (at most
+    2,000 documents or 100,000 characters).
+    """
+
+    columns: tuple[str, ...] = ()
+    """The column of a table that holds the texts. Empty: the one called text."""
+
+    encoding: str = "utf-8"
+    """How text files are encoded, such as cp932, shift_jis, euc_jp, cp1252 or latin-1."""
+
+    reading: Literal["documents", "stream"] | None = None
+    """How the text is read: every line a document, or the lines between two blank ones. Empty: as documents where there
+    are several lines and no blank one between them.
+    """
+
+    tokenizer: Kind = "wordpiece"
+    """How text is cut: pieces of words with bytes as a last resort (bpe, unigram), pieces of bytes (byte-bpe), the
+    pieces of BERT (wordpiece), words, or characters.
+    """
+
+    vocab_size: int = Field(8000, ge=8, le=2_000_000)
+    """Most tokens the tokenizer may learn."""
+
+    max_tokens: int = Field(128, ge=8, le=1_000_000)
+    """Tokens of a sequence, [CLS] and [SEP] included: as many whole sentences as fit."""
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _names_of_columns(cls, names: Any) -> Any:
+        return _listed(names)
+
+
+class LabelledData(Schema):
+    """What a classifier learns from, and how text becomes tokens."""
+
+    special_tokens: ClassVar = READING_TOKENS
+
+    train: str = ""
+    """The data: a file with a text, a TAB and its class a line, or two texts and their class; a table; or a set by name
+    (sst2).
+    """
+
+    valid: str | None = None
+    """Data on which the best checkpoint is chosen. Empty: a named set's dev part, or the last 5 % (at most 2,000)."""
+
+    columns: tuple[str, ...] = ()
+    """Names of a table's columns, in order, where its header does not say; or those of the texts and of the class."""
+
+    encoding: str = "utf-8"
+    """How text files are encoded, such as cp932, shift_jis, euc_jp, cp1252 or latin-1."""
+
+    tokenizer: Kind = "bpe"
+    """How text is cut: pieces of words with bytes as a last resort (bpe, unigram), pieces of bytes (byte-bpe), the
+    pieces of BERT (wordpiece), words, or characters.
+    """
+
+    vocab_size: int = Field(8000, ge=8, le=2_000_000)
+    """Most tokens the tokenizer may learn."""
+
+    max_tokens: int = Field(256, ge=8, le=1_000_000)
+    """Longer texts are cut to so many tokens, [CLS] and [SEP] included; of a pair, the longer text first."""
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _names_of_columns(cls, names: Any) -> Any:
+        return _listed(names)
+
+
+class TaggedData(Schema):
+    """What a tagger learns from, and how words become tokens."""
+
+    special_tokens: ClassVar = READING_TOKENS
+
+    train: str = ""
+    """The data: a file in CoNLL-U, or with a word, a TAB and its tag a line; or a set by name (ud-en)."""
+
+    valid: str | None = None
+    """Data on which the best checkpoint is chosen. Empty: a named set's dev part, or the last 5 % (at most 2,000)."""
+
+    encoding: str = "utf-8"
+    """How text files are encoded, such as cp932, shift_jis, euc_jp, cp1252 or latin-1."""
+
+    tokenizer: Kind = "bpe"
+    """How words are cut: pieces of words with bytes as a last resort (bpe, unigram), pieces of bytes (byte-bpe), the
+    pieces of BERT (wordpiece), words, or characters.
+    """
+
+    vocab_size: int = Field(8000, ge=8, le=2_000_000)
+    """Most tokens the tokenizer may learn."""
+
+    max_tokens: int = Field(256, ge=8, le=1_000_000)
+    """Longer sentences are cut to so many tokens, [CLS] and [SEP] included."""
+
+
+class StoryData(Schema):
+    """What is learned from: questions on stories; and how text becomes tokens."""
+
+    special_tokens: ClassVar = SPECIAL_TOKENS
+
+    train: str = ""
+    """The data: a file of bAbI's text, JSON lines of stories, or a set by name (babi-1, builtin:stories)."""
+
+    valid: str | None = None
+    """Data on which the best checkpoint is chosen. Empty: a named set's dev part, or the last 5 % (at most 2,000
+    questions).
+    """
+
+    encoding: str = "utf-8"
+    """How text files are encoded, such as cp932, shift_jis, euc_jp, cp1252 or latin-1."""
+
+    tokenizer: Literal["bpe", "byte-bpe", "word", "character"] = "word"
+    """How text is cut: pieces of words with bytes as a last resort, pieces of bytes, words, or characters."""
+
+    vocab_size: int = Field(8000, ge=5, le=2_000_000)
+    """Most tokens the tokenizer may learn."""
+
+    max_facts: int = Field(256, ge=1, le=1_000_000)
+    """Facts of a story that are read, at most (by a memory network, at most model.max_length): the latest."""
+
+
+class PictureData(Schema):
+    """What is learned from: pictures."""
+
+    special_tokens: ClassVar = ()
+
+    train: str = ""
+    """The data: a folder with a folder of PNG or JPEG files for each class, or a set by name (digits)."""
+
+    valid: str | None = None
+    """Data on which the best checkpoint is chosen. Empty: a named set's dev part, or 5 % of the pictures (at most
+    2,000), chosen by their names.
+    """
+
+    height: int | None = Field(None, ge=1, le=4096)
+    """Height in pixels to which pictures are brought. Empty: their own, or 32 where they differ."""
+
+    width: int | None = Field(None, ge=1, le=4096)
+    """Width in pixels. Empty: their own, or 32 where they differ."""
+
+    colour: bool | None = None
+    """Whether colours are seen. Empty: where there are any."""
+
+    @model_validator(mode="after")
+    def _both_sides(self) -> "PictureData":
+        if (self.height is None) != (self.width is None):
+            raise ValueError("height and width go together; give both or neither")
+        return self
+
+
+class Answering(Schema):
+    """How questions are answered."""
+
+    batch_size: int = Field(256, ge=1)
+    """Questions computed together."""
 
 
 class Training(Schema):
@@ -143,6 +322,14 @@ class Training(Schema):
 
     learning_rate: float | None = Field(None, gt=0)
     """Peak learning rate. Empty: 0.256 / d_model, and at most 0.002."""
+
+    layer_decay: float = Field(1.0, gt=0, le=1)
+    """Share of a layer's learning rate at which the layer below it learns; embeddings learn slowest. 1: all alike. For
+    going on with a pre-trained model (--init), whose lower layers need to change less.
+    """
+
+    frozen_layers: int = Field(0, ge=0)
+    """Lowest layers that stay as they are, and with them the embeddings. For going on with a pre-trained model."""
 
     warmup: float = Field(0.05, ge=0, lt=1)
     """Share of the steps over which the learning rate rises from zero."""
@@ -224,13 +411,105 @@ class LanguageTraining(Training):
     """What is learned."""
 
 
+class MaskedTraining(Training):
+    """How a model is pre-trained."""
+
+    task: Literal["masked-lm"] = "masked-lm"
+    """What is learned."""
+
+    masked: bool = True
+    """Whether masked tokens are to be told."""
+
+    mask_share: float = Field(0.15, gt=0, lt=1)
+    """Share of the tokens that are to be told: 80 % of them are masked, 10 % are replaced, 10 % stay."""
+
+    whole_words: bool = False
+    """Whether all tokens of a word are masked together. Words of Japanese are found by an analyser (keifu[ja])."""
+
+    next_sentence: bool | None = None
+    """Whether to tell pairs of which one text follows the other from those made by chance. Empty: where documents have
+    several sentences.
+    """
+
+    @model_validator(mode="after")
+    def _something_is_learned(self) -> "MaskedTraining":
+        if not self.masked and self.next_sentence is False:
+            raise ValueError("masked and next_sentence are both false; expected at least one of them to be true")
+        return self
+
+
+class ClassificationTraining(Training):
+    """How a classifier is trained."""
+
+    task: Literal["classification"] = "classification"
+    """What is learned."""
+
+    class_weights: Literal["none", "balanced"] = "none"
+    """What an example counts: the same whatever its class, or more where its class is rare."""
+
+
+class TaggingTraining(Training):
+    """How a tagger is trained."""
+
+    task: Literal["tagging"] = "tagging"
+    """What is learned."""
+
+
+class StoryTraining(Training):
+    """How a model that answers questions on stories is trained. Gradients are clipped at 40, as Sukhbaatar et al. 2015
+    do; they anneal the rate of plain gradient descent, here AdamW's goes down in a straight line.
+    """
+
+    task: Literal["question-answering"] = "question-answering"
+    """What is learned."""
+
+    batch_size: int = Field(32, ge=1)
+    """Questions in a step of a memory network. Other models, which read word by word, take batch_tokens."""
+
+    optimizer: Literal["muon", "adamw"] = "adamw"
+    """What turns gradients into steps: Muon for the matrices of hidden layers and AdamW for the rest, or AdamW for all.
+    """
+
+    clip_norm: float = Field(40.0, gt=0)
+    """Gradients longer than this are shortened to it."""
+
+
+class ImageTraining(Training):
+    """How a classifier of pictures is trained."""
+
+    task: Literal["image-classification"] = "image-classification"
+    """What is learned."""
+
+    batch_size: int = Field(64, ge=1)
+    """Pictures in a step (batch_tokens does not count here)."""
+
+    augment: bool = True
+    """Whether pictures are turned, stretched and moved a little by chance, each time anew."""
+
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    """Share of the target probability that is spread over all classes."""
+
+
 SCHEMAS: dict[str, dict[str, type[Schema]]] = {
     "translation": {"data": Data, "training": TranslationTraining, "decoding": Decoding},
     "language-modeling": {"data": TextData, "training": LanguageTraining, "decoding": Sampling},
+    "masked-lm": {"data": PassageData, "training": MaskedTraining, "decoding": Reading},
+    "classification": {"data": LabelledData, "training": ClassificationTraining, "decoding": Reading},
+    "question-answering": {"data": StoryData, "training": StoryTraining, "decoding": Answering},
+    "image-classification": {"data": PictureData, "training": ImageTraining, "decoding": Reading},
+    "tagging": {"data": TaggedData, "training": TaggingTraining, "decoding": Reading},
 }
 """Of every task, the sections of config.yaml beside the model's."""
 
-_DEFAULT_MODELS = {"translation": "transformer", "language-modeling": "lstm"}
+_DEFAULT_MODELS = {
+    "translation": "transformer",
+    "language-modeling": "lstm",
+    "masked-lm": "bert",
+    "classification": "bert",
+    "tagging": "bert",
+    "question-answering": "memory-network",
+    "image-classification": "vit",
+}
 
 
 @dataclass(frozen=True)
@@ -282,7 +561,10 @@ def resolve_settings(
         raise ConfigError(f"preset {preset!r} is not known; {name} has {', '.join(presets)}")
     sizes = sizes or (presets[preset] if preset else {})
     base = {"model": {**sizes, "name": name}, "training": {"task": task}}
-    return Settings(**validate(section_schemas(task, name), merge(base, data), lines, config or "", overrides))
+    settings = Settings(**validate(section_schemas(task, name), merge(base, data), lines, config or "", overrides))
+    if task == "language-modeling":
+        refuse_looking_ahead(settings.model)
+    return settings
 
 
 def read_settings(path: Path) -> Settings:
@@ -301,7 +583,7 @@ def read_settings(path: Path) -> Settings:
 def default_model(task: str) -> str:
     """The model that a task takes when none is named. Raises ConfigError for a task that does not exist."""
     if task not in _DEFAULT_MODELS:
-        raise ConfigError(f"task {task!r} is not known; expected {' or '.join(_DEFAULT_MODELS)}")
+        raise ConfigError(f"task {task!r} is not known; expected one of {', '.join(_DEFAULT_MODELS)}")
     return _DEFAULT_MODELS[task]
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -14,10 +14,11 @@ from keifu.checkpoint import RunFolder, TrainingState, load_model_files, load_tr
 from keifu.config import duration, merge
 from keifu.data.spec import short_name
 from keifu.errors import CheckpointError, ConfigError, DataError
+from keifu.models import heir
 from keifu.text import Tokenizer
 from keifu.training.allocator import keep_freed_memory
 from keifu.training.average import Average
-from keifu.training.beginning import Beginning, begin_with, read_beginning
+from keifu.training.beginning import Beginning, begin_with, check_begins, read_beginning
 from keifu.training.budget import (
     ENOUGH,
     EVALUATIONS,
@@ -34,14 +35,16 @@ from keifu.training.lessons import LESSONS, Lesson
 from keifu.training.loop import Learner
 from keifu.training.memory import available, explained, refuse_too_large_a_batch, refuse_too_large_a_model
 from keifu.training.network import fill, make_model, named_parameters
-from keifu.training.optimiser import make_optimizers, peak_learning_rate
+from keifu.training.optimiser import freeze, make_optimizers, peak_learning_rate
 from keifu.training.precision import NAMES, choose_device, choose_precision
+from keifu.training.probes import Probes
 from keifu.training.run import Run
 from keifu.training.settings import (
     MOST_STEPS,
     SCHEMAS,
     Settings,
     Training,
+    check_fits,
     default_model,
     preset_for,
     read_settings,
@@ -100,7 +103,10 @@ def prepare(
     begun = None
     if settings.training.init is not None:
         begun = read_beginning(settings.training.init, preset)
-        settings = resolve_settings(task, model or begun.name, None, asked, config, begun.sizes)
+        name = model or heir(begun.name, task)
+        check_fits(task, name)
+        check_begins(begun, name, settings.data.special_tokens)
+        settings = resolve_settings(task, name, None, asked, config, begun.sizes)
     corpus = _read(settings.data, say)
     if preset is None and begun is None:
         preset = preset_for(corpus.pairs)
@@ -126,12 +132,16 @@ def start(
     path = Path(out) if out else _free_name(settings)
     RunFolder.refuse_used(path)
     data = settings.data
-    say("learning a vocabulary and cutting the text into tokens")
-    tokenizer = begun.tokenizer if begun else Tokenizer.train(corpus.texts, data.tokenizer, data.vocab_size)
-    settings = settings.with_model(vocab_size=tokenizer.vocab_size)
+    tokenizer = begun.tokenizer if begun else None
+    if tokenizer is None and corpus.texts is not None:  # pictures have none
+        say("learning a vocabulary and cutting the text into tokens")
+        tokenizer = Tokenizer.train(corpus.texts, data.tokenizer, data.vocab_size, data.special_tokens)
+    if tokenizer is not None:
+        settings = settings.with_model(vocab_size=tokenizer.vocab_size)
     run = _assemble(RunFolder(path), settings, corpus, tokenizer)
     if begun:
-        begin_with(begun, named_parameters(run.learner.model, run.learner.head), settings.model)
+        named = named_parameters(run.learner.model, run.learner.head)
+        run.beginning = begin_with(begun, named, settings.model, run.lesson.model_facts.get("labels"))
         if run.learner.average:
             run.learner.average.begin()
     say("measuring how fast training is here")
@@ -160,10 +170,10 @@ def resume(path: str | Path, more: dict[str, str] | None = None, began: float | 
     settings = read_settings(folder.path / "config.yaml")
     checkpoint, state, found = _newest_checkpoint(folder)
     _, tensors, tokenizer_path = load_model_files(checkpoint)
-    if tokenizer_path is None:
+    if tokenizer_path is None and settings.training.task != "image-classification":
         raise CheckpointError(f"{checkpoint}: tokenizer.json is missing; copy it from another checkpoint of the run")
     corpus = _read(settings.data, say)
-    run = _assemble(folder, settings, corpus, Tokenizer.load(tokenizer_path))
+    run = _assemble(folder, settings, corpus, Tokenizer.load(tokenizer_path) if tokenizer_path else None)
     run.new, run.found = False, found
     _refuse_other_data(run)
     learner = run.learner
@@ -209,7 +219,7 @@ def _newest_checkpoint(folder: RunFolder) -> tuple[Path, TrainingState, list[Pat
     return checkpoint, state, found
 
 
-def _assemble(folder: RunFolder, settings: Settings, corpus: Any, tokenizer: Tokenizer) -> Run:
+def _assemble(folder: RunFolder, settings: Settings, corpus: Any, tokenizer: Tokenizer | None) -> Run:
     lesson = LESSONS[settings.training.task](settings, corpus, tokenizer)
     settings = lesson.settings
     refuse_too_large_a_model(settings.model, choose_device(settings.training.device))
@@ -217,7 +227,8 @@ def _assemble(folder: RunFolder, settings: Settings, corpus: Any, tokenizer: Tok
     refuse_too_large_a_batch(learner, settings.training.accumulate)
     # Frozen, so that a run that goes on elsewhere computes in the same format.
     settings = settings.with_training(precision=NAMES[learner.dtype])
-    if probes := lesson.probes():
+    probes: Probes | None = cast(Any, lesson).probes() if getattr(settings.data, "probes", None) else None
+    if probes:
         probes.refuse_without_attention(learner)
     return Run(folder, settings, lesson, learner, probes=probes)
 
@@ -232,6 +243,7 @@ def _fresh_learner(settings: Settings, lesson: Lesson) -> Learner:
     dtype = choose_precision(training.precision, device, width)
     peak = peak_learning_rate(training, width)
     named = named_parameters(model, head)
+    freeze(named, training.frozen_layers, getattr(settings.model, "n_layers", 0))
     optimizers = make_optimizers(named, training, peak, dtype)
     average = Average((weight for _, weight in named), training.average) if training.average else None
     return Learner(lesson.task, model, head, optimizers, peak, lesson.sampler(), lesson.data, device, dtype, average)

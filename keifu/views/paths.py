@@ -15,10 +15,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from keifu.layers.embeddings import TokenEmbedding
 from keifu.trace import Recorder
 
-_ENTRY = "embedding.token"
+_EMBEDDING = "embedding"
+_ENTRY = f"{_EMBEDDING}.token"
 _ROWS = 32  # outputs whose gradients are computed side by side
 
 Place = tuple[str, int]  # a block, or an embedding, and a position
@@ -151,7 +151,7 @@ def _influence(network: nn.Module, inputs: Any, outputs: range, generator: torch
         leaves[name] = output.detach().requires_grad_()
         return leaves[name]
 
-    embeddings = [(name, module) for name, module in network.named_modules() if isinstance(module, TokenEmbedding)]
+    embeddings = [(name, module) for name, module in network.named_modules() if name.endswith(_EMBEDDING)]
     hooks = [module.register_forward_hook(partial(leaf_of, name)) for name, module in embeddings]
     try:
         with torch.enable_grad():

@@ -32,7 +32,11 @@ COMMANDS = {
     "diagnose": "data limit beam length-penalty source target columns encoding device precision batch-size seed json",
     "generate": "max-tokens temperature top-k top-p min-p repetition-penalty samples device precision batch-size seed "
     "json",
-    "embed": "pool device precision batch-size seed json",
+    "fill": "top device precision batch-size seed json",
+    "classify": "head top device precision batch-size seed json",
+    "tag": "device precision batch-size seed json",
+    "answer": "story device precision batch-size seed json",
+    "embed": "pool normalise device precision batch-size seed json",
     "models": "json",
     "datasets": "json",
     "download": "json",
@@ -525,7 +529,7 @@ def test_config_documents_every_field(task: str, keifu: Command) -> None:
 
 
 def test_config_refuses_unknown_names(keifu: Command) -> None:
-    assert_one_message(keifu("config", "tagging", "transformer"), 2, "task 'tagging' is not known")
+    assert_one_message(keifu("config", "taging", "transformer"), 2, "task 'taging' is not known")
     assert_one_message(keifu("config", "translation", "gtp"), 2, "model 'gtp' is not known")
     assert_one_message(keifu("config", "translation", "transformer", "--preset", "x"), 2, "preset 'x' is not known")
 

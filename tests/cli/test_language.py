@@ -226,7 +226,7 @@ def test_data_that_are_no_text_are_refused_in_one_message(
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("task", "tagging", "task 'tagging' is not known; expected one of translation, language-modeling"),
+        ("task", "taging", "task 'taging' is not known; expected one of translation, language-modeling"),
         ("task", ["x"], "is not known; expected one of"),
         ("reading", "pages", "reading 'pages'; expected documents or stream"),
         ("decoding", {"beam": 5}, "decoding.beam: unknown key"),

@@ -18,10 +18,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from keifu.interface import PairBatch, TokenBatch
+from keifu.data.batches import to_right_padded
+from keifu.interface import PairBatch, StoryBatch, TokenBatch
 from keifu.models import (
+    bert,
+    bert_seq2seq,
     gpt,
     llama,
+    memory_network,
     moe,
     recurrent,
     recurrent_attention,
@@ -29,10 +33,12 @@ from keifu.models import (
     seq2seq_attention,
     transformer,
 )
-from keifu.session import LanguageModel, Translator
+from keifu.session import Answerer, LanguageModel, MaskedModel, Translator
 from keifu.tasks.language_modeling import LanguageModeling
+from keifu.tasks.masked_lm import MaskedLanguageModeling
+from keifu.tasks.question_answering import QuestionAnswering
 from keifu.tasks.translation import Translation
-from keifu.text import Tokenizer
+from keifu.text import READING_TOKENS, SPECIAL_TOKENS, Tokenizer
 from keifu.trace import Recorded, Trace
 from keifu.training.network import make_model, named_parameters
 
@@ -61,11 +67,18 @@ class PairInputs:
 
     sides = ("source", "target")
     written = "target"
-    embeddings: Mapping[str, str] = {"source": "source_embedding", "target": "target_embedding"}
     session, task = Translator, Translation
+    config: Mapping[str, Any] = {}
+
+    def __init__(self, source_embedding: str = "source_embedding") -> None:
+        self.embeddings: Mapping[str, str] = {"source": source_embedding, "target": "target_embedding"}
 
     def batch(self, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> PairBatch:
         return PairBatch(tokens["source"], masks["source"], tokens["target"], masks["target"])
+
+    def spread(self, hidden: Tensor, tokens: Mapping[str, Tensor]) -> Tensor:
+        """What a model came to, as a vector for every token of the written side."""
+        return hidden
 
     def outputs(self, model: Any, batch: PairBatch) -> dict[str, Tensor]:
         """Every sequence of hidden vectors, by the side that it runs over."""
@@ -93,9 +106,14 @@ class TokenInputs:
     written = "text"
     embeddings: Mapping[str, str] = {"text": "embedding"}
     session, task = LanguageModel, LanguageModeling
+    config: Mapping[str, Any] = {}
 
     def batch(self, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> TokenBatch:
         return TokenBatch(tokens["text"], masks["text"])
+
+    def spread(self, hidden: Tensor, tokens: Mapping[str, Tensor]) -> Tensor:
+        """What a model came to, as a vector for every token of the written side."""
+        return hidden
 
     def outputs(self, model: Any, batch: TokenBatch) -> dict[str, Tensor]:
         """Every sequence of hidden vectors, by the side that it runs over."""
@@ -115,6 +133,82 @@ class TokenInputs:
         return {"text": ["[BOS]", *text], "predicted": [*text, "[EOS]"]}
 
 
+class StoryInputs:
+    """Reads a story, whose facts are of one token here, and a question; comes to one vector, which is that of every
+    token of the question.
+    """
+
+    sides = ("story", "question")
+    written = "question"
+    embeddings: Mapping[str, str] = {"story": "embeddings.1", "question": "question_embedding.words"}
+    session = Answerer
+    config: Mapping[str, Any] = {"answers": [f"answer {number}" for number in range(50)], "max_facts": 64}
+
+    def task(self, tokenizer: Tokenizer) -> QuestionAnswering:
+        return QuestionAnswering(tokenizer, tuple(self.config["answers"]))
+
+    def batch(self, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> StoryBatch:
+        story = tokens["story"]
+        facts = story.reshape(-1, 1)
+        places = torch.arange(story.numel()).view_as(story)
+        mask = torch.ones_like(facts, dtype=torch.bool)
+        return StoryBatch(facts, mask, places, masks["story"], tokens["question"], masks["question"])
+
+    def spread(self, hidden: Tensor, tokens: Mapping[str, Tensor]) -> Tensor:
+        return hidden.expand(-1, tokens["question"].shape[1], -1)
+
+    def outputs(self, model: Any, batch: StoryBatch) -> dict[str, Tensor]:
+        return {"question": self.spread(model(batch).hidden, {"question": batch.question})}
+
+    @torch.no_grad()
+    def logits(self, model: Any, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> Tensor:
+        moved = {side: to_right_padded(tokens[side], masks[side]) for side in self.sides}
+        inputs = ({side: each[part] for side, each in moved.items()} for part in (0, 1))
+        return self.spread(model.head(model.network(self.batch(*inputs)).hidden), tokens)
+
+    def trace(self, model: Any, text: str, target: str, **options: Any) -> Trace:
+        return model.trace(target, [*text], **options)
+
+    def sequences(self, text: str, target: str) -> dict[str, list[str]]:
+        return {"answers": self.config["answers"], "story": [*text], "question": [*target]}
+
+
+class ReadInputs:
+    """Reads a text or a pair of texts at once, and writes nothing: there are no steps. The vectors of a text are called
+    after it as if it were written. Every third token is one of a second text.
+    """
+
+    sides = ("text",)
+    written = "text"
+    embeddings: Mapping[str, str] = {"text": "embedding"}
+    session, task = MaskedModel, MaskedLanguageModeling
+    config: Mapping[str, Any] = {}
+
+    def batch(self, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> TokenBatch:
+        return TokenBatch(tokens["text"], masks["text"], None, self.segments(tokens["text"]))
+
+    def spread(self, hidden: Tensor, tokens: Mapping[str, Tensor]) -> Tensor:
+        """What a model came to, as a vector for every token of the written side."""
+        return hidden
+
+    def segments(self, tokens: Tensor) -> Tensor:
+        return (tokens % 3 == 0).long()
+
+    def outputs(self, model: Any, batch: TokenBatch) -> dict[str, Tensor]:
+        """Every sequence of hidden vectors, by the side that it runs over."""
+        return {"text": model(batch).hidden}
+
+    def logits(self, model: Any, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> Tensor:
+        return model.logits(tokens["text"], masks["text"], self.segments(tokens["text"]))
+
+    def trace(self, model: Any, text: str, target: str, **options: Any) -> Trace:
+        return model.trace(text, **options)
+
+    def sequences(self, text: str, target: str) -> dict[str, list[str]]:
+        labels = ["[CLS]", *text, "[SEP]"]
+        return {"text": labels, "source": labels}
+
+
 @dataclass(frozen=True)
 class Family:
     """config: a small random Config. dependencies: for (side of the output, side of the input) which positions may
@@ -123,10 +217,11 @@ class Family:
     letters other than B, T and S stand for. wiring: recorded values recomputed from others, as (name, expected); names
     that begin with `apart` have other tests. regroups: a token's neighbours decide with which rows it is multiplied.
     attends: which positions attend to which, where that is less than may matter.
+    shown: a pattern of recorded values, where the usual ones have other names.
     """
 
     config: Callable[[random.Random], Any]
-    inputs: PairInputs | TokenInputs
+    inputs: PairInputs | TokenInputs | ReadInputs | StoryInputs
     dependencies: Callable[[Any], Mapping[tuple[str, str], Declared]]
     symmetric: tuple[str, ...]
     attention: Mapping[str, tuple[str, str]]
@@ -135,6 +230,13 @@ class Family:
     apart: str = "-"
     regroups: bool = False
     attends: Callable[[Any, int, int], Tensor] | None = None
+
+    shown: str = ""
+
+    @property
+    def pattern(self) -> str:
+        """Of values that stand for the rest: what is attended to, or the states."""
+        return self.shown or ("*.weights" if self.attention else "*.hidden")
 
     def may_attend(self, config: Any, asks: str, answers: str, outputs: int, inputs: int) -> Tensor:
         """Which positions of one side attend to which of another: those that may matter to it, unless declared."""
@@ -164,7 +266,7 @@ class Case:
         return sizes
 
     @property
-    def inputs(self) -> PairInputs | TokenInputs:
+    def inputs(self) -> PairInputs | TokenInputs | ReadInputs | StoryInputs:
         return self.family.inputs
 
     def to(self, dtype: torch.dtype) -> "Case":
@@ -210,10 +312,12 @@ class Case:
 
     def session(self) -> Any:
         """The model as a user holds it, in the same precision, with a tokenizer of one character a token."""
-        tokenizer = letters(self.config.vocab_size)
+        special = READING_TOKENS if isinstance(self.inputs, ReadInputs) else SPECIAL_TOKENS
+        tokenizer = letters(self.config.vocab_size, special)
         head = self.inputs.task(tokenizer).head(self.model)
         tensors = {name: parameter.detach() for name, parameter in named_parameters(self.model, head)}
-        model = self.inputs.session(Path("test"), {"model": self.config.model_dump()}, tensors, tokenizer)
+        config = {"model": self.config.model_dump(), **self.inputs.config}
+        model = self.inputs.session(Path("test"), config, tensors, tokenizer)
         dtype = next(self.model.parameters()).dtype
         model.network.to(dtype)
         model.head.to(dtype)
@@ -222,9 +326,9 @@ class Case:
         return model
 
 
-def letters(vocab_size: int) -> Tokenizer:
+def letters(vocab_size: int, special: tuple[str, ...] = SPECIAL_TOKENS) -> Tokenizer:
     """A tokenizer of this many tokens: the special ones and letters."""
-    return Tokenizer.train([ascii_letters[: vocab_size - 4]], "character", vocab_size)
+    return Tokenizer.train([ascii_letters[: vocab_size - len(special)]], "character", vocab_size, special)
 
 
 def make_case(name: str, seed: int) -> Case:
@@ -290,6 +394,83 @@ def _transformer_wiring(model: Any, values: Mapping[str, Recorded]) -> Iterator[
                 x = value(f"{at}.{sublayer}_normalised")
             feedforward = block.feedforward
             yield f"{at}.feedforward.output", feedforward.contract(value(f"{at}.feedforward.hidden"))
+
+
+def _bert_config(rng: random.Random, module: Any = bert) -> Any:
+    n_heads = rng.choice([1, 2, 3, 4])
+    d_head = rng.choice([None, 3, 5])
+    d_model = n_heads * rng.choice([2, 4, 6]) if d_head is None else rng.randint(4, 17)
+    return module.Config(
+        vocab_size=rng.randint(12, 40),
+        max_length=64,
+        d_model=max(d_model, 4),
+        n_layers=rng.randint(1, 3),
+        n_heads=n_heads,
+        d_head=d_head,
+        d_ff=rng.randint(1, 24),
+        dropout=rng.choice([0.0, 0.3]),
+        norm_eps=rng.choice([1e-12, 1e-5, 1e-3]),
+        tie_embeddings=rng.random() < 0.5,
+    )
+
+
+def _bert_wiring(model: Any, values: Mapping[str, Recorded]) -> Iterator[tuple[str, Tensor]]:
+    """Figure 2 of the paper, then the Transformer's block with GELU."""
+
+    def value(name: str) -> Tensor:
+        return values[name].value
+
+    parts = [value(f"embedding.{part}") for part in ("token", "segment", "position")]
+    yield "embedding.sum", sum(parts[1:], parts[0])
+    yield "embedding.normalised", model.embedding.norm(value("embedding.sum"))
+    yield "embedding.segment", model.embedding.segments[ReadInputs().segments(_tokens_of(model, values))]
+    x = value("embedding.normalised")
+    for layer, block in enumerate(model.blocks):
+        at = f"blocks.{layer}"
+        expanded = block.feedforward.expand(value(f"{at}.attention_normalised"))
+        yield f"{at}.feedforward.hidden", expanded * 0.5 * (1 + torch.erf(expanded / 2**0.5))
+        yield f"{at}.feedforward.output", block.feedforward.contract(value(f"{at}.feedforward.hidden"))
+        for sublayer in ("attention", "feedforward"):
+            yield f"{at}.{sublayer}_residual", x + value(f"{at}.{sublayer}.output")
+            norm = getattr(block, f"{sublayer}_norm")
+            yield f"{at}.{sublayer}_normalised", norm(value(f"{at}.{sublayer}_residual"))
+            x = value(f"{at}.{sublayer}_normalised")
+
+
+def _bert_seq2seq_wiring(model: Any, values: Mapping[str, Recorded]) -> Iterator[tuple[str, Tensor]]:
+    """BERT, and beside it blocks with a second attention."""
+
+    def value(name: str) -> Tensor:
+        return values[name].value
+
+    own = "encoder."
+    encoder = {name.removeprefix(own): recorded for name, recorded in values.items() if name.startswith(own)}
+    for name, expected in _bert_wiring(model.encoder, encoder):
+        if name != "embedding.segment":  # here all of the source stands in the first
+            yield f"{own}{name}", expected
+    for path in ("encoder.embedding", "target_embedding"):
+        first = model.get_submodule(path).segments[0]
+        yield f"{path}.segment", first.expand_as(value(f"{path}.segment"))
+    parts = [value(f"target_embedding.{part}") for part in ("token", "segment", "position")]
+    yield "target_embedding.sum", sum(parts[1:], parts[0])
+    yield "target_embedding.normalised", model.target_embedding.norm(value("target_embedding.sum"))
+    x = value("target_embedding.normalised")
+    for layer, block in enumerate(model.decoder):
+        at = f"decoder.{layer}"
+        expanded = block.feedforward.expand(value(f"{at}.cross_attention_normalised"))
+        yield f"{at}.feedforward.hidden", expanded * 0.5 * (1 + torch.erf(expanded / 2**0.5))
+        yield f"{at}.feedforward.output", block.feedforward.contract(value(f"{at}.feedforward.hidden"))
+        for sublayer in ("self_attention", "cross_attention", "feedforward"):
+            yield f"{at}.{sublayer}_residual", x + value(f"{at}.{sublayer}.output")
+            norm = getattr(block, f"{sublayer}_norm")
+            yield f"{at}.{sublayer}_normalised", norm(value(f"{at}.{sublayer}_residual"))
+            x = value(f"{at}.{sublayer}_normalised")
+
+
+def _tokens_of(model: Any, values: Mapping[str, Recorded]) -> Tensor:
+    """The token ids, told by their vectors, each of which is another."""
+    vectors = values["embedding.token"].value
+    return (vectors[:, :, None] == model.embedding.tokens).all(-1).long().argmax(-1)
 
 
 def _recurrent(name: str) -> Family:
@@ -585,6 +766,40 @@ def _decoder(config: Callable[[random.Random], Any], sizes: Callable[[Any], dict
     )
 
 
+def _memory_config(rng: random.Random) -> memory_network.Config:
+    return memory_network.Config(
+        vocab_size=rng.randint(12, 40),
+        max_length=64,
+        d_model=rng.randint(3, 17),
+        n_hops=rng.randint(1, 3),
+        tying=rng.choice(["adjacent", "layer-wise", "none"]),
+        encoding=rng.choice(["position", "bag"]),
+        d_ff=rng.choice([0, 5]),
+        dropout=rng.choice([0.0, 0.3]),
+    )
+
+
+def _memory_wiring(model: Any, values: Mapping[str, Recorded]) -> Iterator[tuple[str, Tensor]]:
+    """Section 2 of the paper: what each hop reads, and what the question comes to."""
+
+    def value(name: str) -> Tensor:
+        return values[name].value
+
+    after = value("after" if model.config.d_ff else "state")
+    before = torch.cat([value("question")[None], after[:-1]])
+    yield "scores", before @ value("key").transpose(-1, -2)
+    exponentials = value("scores").exp() * (value("weights") > 0)
+    yield "weights", exponentials / exponentials.sum(-1, keepdim=True)
+    yield "read", value("weights") @ value("value")
+    yield "state", (before if model.carry is None else model.carry(before)) + value("read")
+    if model.config.d_ff:
+        outputs = [value(f"hidden.{hop}.output") for hop in range(model.config.n_hops)]
+        yield "after", value("state") + torch.stack(outputs)
+        for hop, hidden in enumerate(model.hidden):
+            yield f"hidden.{hop}.output", hidden.contract(value(f"hidden.{hop}.hidden"))
+    yield "output", after[-1]
+
+
 FAMILIES: dict[str, Family] = {
     **{name: _recurrent(name) for name in ("rnn", "lstm", "gru")},
     **{name: _recurrent_attention(name) for name in ("rnn-attention", "gru-attention", "lstm-attention")},
@@ -593,6 +808,17 @@ FAMILIES: dict[str, Family] = {
         name: _seq2seq(name, seq2seq_attention)
         for name in ("rnn-seq2seq-attention", "gru-seq2seq-attention", "lstm-seq2seq-attention")
     },
+    "memory-network": Family(
+        config=_memory_config,
+        inputs=StoryInputs(),
+        dependencies=lambda config: {("question", "question"): full, ("question", "story"): full},
+        symmetric=("story",),
+        attention={},
+        sizes=lambda config: {"D": config.d_model, "F": config.d_ff, "I": config.n_hops, "T": 1},
+        wiring=_memory_wiring,
+        apart="question",
+        shown="weights",
+    ),
     "transformer": Family(
         config=_transformer_config,
         inputs=PairInputs(),
@@ -614,5 +840,31 @@ FAMILIES: dict[str, Family] = {
     "llama": _decoder(_llama_config, _llama_sizes),
     "moe": replace(
         _decoder(_moe_config, lambda config: {**_llama_sizes(config), "E": config.n_experts}), regroups=True
+    ),
+    "bert": Family(
+        config=_bert_config,
+        inputs=ReadInputs(),
+        dependencies=lambda config: {("text", "text"): full},
+        symmetric=("text",),
+        attention={"blocks.*.attention": ("text", "text")},
+        sizes=_transformer_sizes,
+        wiring=_bert_wiring,
+    ),
+    "bert-seq2seq": Family(
+        config=lambda rng: _bert_config(rng, bert_seq2seq),
+        inputs=PairInputs("encoder.embedding"),
+        dependencies=lambda config: {
+            ("source", "source"): full,
+            ("target", "source"): full,
+            ("target", "target"): causal,
+        },
+        symmetric=("source",),
+        attention={
+            "encoder.blocks.*.attention": ("source", "source"),
+            "decoder.*.self_attention": ("target", "target"),
+            "decoder.*.cross_attention": ("target", "source"),
+        },
+        sizes=_transformer_sizes,
+        wiring=_bert_seq2seq_wiring,
     ),
 }

@@ -12,7 +12,8 @@ from tests.properties.families import FAMILIES, Case, Example
 
 
 def test_every_model_of_the_lineage_is_tested() -> None:
-    assert list(FAMILIES) == list(LINEAGE)
+    sees = ("flat", "vit")  # pictures alone: tests/properties/test_pictures.py
+    assert list(FAMILIES) == [name for name in LINEAGE if name not in sees]
 
 
 def test_outputs_depend_on_exactly_the_declared_inputs(case: Case) -> None:

@@ -15,7 +15,7 @@ from keifu.layers import losses
 from keifu.layers.attention import MultiHeadAttention, attend, attention, causal_mask, padding_mask, scaled_dot_product
 from keifu.layers.embeddings import Embedding, LearnedPosition, SinusoidalPosition, sinusoidal
 from keifu.layers.feedforward import FeedForward, GatedFeedForward
-from keifu.layers.heads import VocabularyHead
+from keifu.layers.heads import ClassHead, VocabularyHead
 from keifu.layers.norms import RMSNorm
 from keifu.layers.rotary import RotaryPosition
 from keifu.models import transformer
@@ -204,7 +204,11 @@ def test_derivative_of_the_loss_in_any_direction(case: Case) -> None:
 
     def loss() -> Tensor:
         output = session.network(case.inputs.batch(tokens, masks))
-        total: Tensor = session.head.cross_entropy(output.hidden[masks[side]], targets, 0.1)[0]
+        hidden = case.inputs.spread(output.hidden, tokens)[masks[side]]
+        if isinstance(session.head, ClassHead):
+            total = F.cross_entropy(session.head(hidden), targets, reduction="sum")
+        else:
+            total = session.head.cross_entropy(hidden, targets, 0.1)[0]
         return sum(output.penalties, total) / len(targets)
 
     found = torch.autograd.grad(loss(), parameters, allow_unused=case.family.regroups)

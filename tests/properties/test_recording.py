@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from keifu.errors import ConfigError
+from keifu.tasks.masked_lm import with_masks
 from keifu.trace import Recorder, record, recording
-from tests.properties.families import Case
+from tests.properties.families import Case, ReadInputs
 
 EXACT = {"rtol": 0, "atol": 1e-12}
 
@@ -30,7 +31,7 @@ class Run:
     @torch.no_grad()
     def _outputs(self) -> Tensor:
         hidden: Tensor = self.case.model(self.case.inputs.batch(self.tokens, self.masks)).hidden
-        return hidden
+        return self.case.inputs.spread(hidden, self.tokens)
 
     def at_real(self, name: str, value: Tensor) -> Tensor:
         """A recorded value, or one with its axes, at the real tokens: what is at padding means nothing."""
@@ -116,7 +117,7 @@ def test_wiring_replays_from_what_was_recorded(case: Case) -> None:
         torch.testing.assert_close(found, expected, msg=lambda text, name=name: f"{name}: {text}", **EXACT)
         replayed.add(name)
     last = list(run.values)[-1]
-    torch.testing.assert_close(run.outputs, run.values[last].value, **EXACT)
+    torch.testing.assert_close(run.outputs, run.values[last].value.expand_as(run.outputs), **EXACT)
     replayed_by_attention = ("scores", "weights", "heads", "output", "query", "key", "value")
     left = [name for name in run.values if name not in replayed and not name.endswith(replayed_by_attention)]
     left = [name for name in left if not name.startswith(case.family.apart)]
@@ -169,10 +170,10 @@ def test_nothing_stays_after_a_failure() -> None:
 
 
 def test_only_values_that_match_are_kept(case: Case) -> None:
-    names = {"*.weights", "*.heads"}
+    names = {case.family.pattern, "*.heads"}
     everything = Run(case).values
     kept = Run(case, names=tuple(names)).values
-    assert list(kept) == [name for name in everything if name.endswith((".weights", ".heads"))]
+    assert list(kept) == [name for name in everything if any(fnmatchcase(name, pattern) for pattern in names)]
     assert Run(case, names=()).values == {}
 
 
@@ -223,15 +224,15 @@ def test_every_recorded_value_can_be_edited(case: Case) -> None:
 
 
 def test_an_edit_that_matches_nothing_names_what_is_close(case: Case) -> None:
-    name = next(name for name in Run(case).values if name.endswith((".weights", ".hidden")))
+    name = next(name for name in Run(case).values if fnmatchcase(name, case.family.pattern))
     with pytest.raises(ConfigError, match=f"close to it: .*{name[:-1]}"):
         Run(case, edits={name[:-1]: torch.zeros_like})
 
 
 def test_an_edit_must_keep_the_shape(case: Case) -> None:
-    pattern, axes = ("*.weights", "B H T S") if case.family.attention else ("*.hidden", "B N")
+    axes = "B H T S" if case.family.attention else "B T M" if case.family.shown else "B N"
     with pytest.raises(ConfigError, match=f"gave shape .* expected .*{axes}"):
-        Run(case, edits={pattern: lambda value: value[:1]})
+        Run(case, edits={case.family.pattern: lambda value: value[:1]})
 
 
 def test_another_thread_does_not_record(case: Case) -> None:
@@ -299,16 +300,20 @@ def test_a_trace_names_the_tokens_of_every_time_axis(case: Case, session: Any) -
         if recorded.name == "logits":
             continue
         for letter, size in zip(recorded.letters, recorded.value.shape, strict=True):
-            if letter in "TS":
+            if letter in "TS" and letter not in case.sizes():
                 labels = trace.labels(recorded, letter)
                 assert labels is not None, recorded.name
                 assert len(labels) == size, recorded.name
     bos, eos = session.tokenizer.bos_id, session.tokenizer.eos_id
     ids = {"source": [*session.tokenizer.encode(text), eos], "target": [bos, *session.tokenizer.encode(target)]}
-    ids["text"] = [bos, *session.tokenizer.encode(text)]
+    ids |= {"text": [bos, *session.tokenizer.encode(text)]}
+    ids |= {"story": session.tokenizer.encode(text), "question": session.tokenizer.encode(target)}
     tokens = {side: torch.tensor([ids[side]]) for side in inputs.sides}
-    logits = inputs.logits(session, tokens, dict.fromkeys(inputs.sides))
-    torch.testing.assert_close(trace["logits"].value, logits, **EXACT)
+    if isinstance(inputs, ReadInputs):
+        logits = session.logits(torch.tensor([with_masks(session.tokenizer, text)]))
+    else:
+        logits = inputs.logits(session, tokens, dict.fromkeys(inputs.sides))
+    torch.testing.assert_close(trace["logits"].value.expand_as(logits), logits, **EXACT)
 
 
 def test_a_trace_without_a_target_follows_the_greedy_translation(case: Case, session: Any) -> None:
@@ -319,7 +324,7 @@ def test_a_trace_without_a_target_follows_the_greedy_translation(case: Case, ses
 
 
 def test_a_trace_answers_by_name_and_by_pattern(case: Case, session: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    pattern = "*.weights" if case.family.attention else "*.hidden"
+    pattern = case.family.pattern
     trace = case.inputs.trace(session, "abc", "bc", names=(pattern,))
     names = [name for name in trace if name != "logits"]
     assert names

@@ -9,9 +9,17 @@ from torch import Tensor
 
 from keifu.interface import State
 from keifu.layers.quantised import multiplies_int8, quantise
-from tests.properties.families import Case, Example
+from tests.properties.conftest import CASES
+from tests.properties.families import FAMILIES, Case, Example, ReadInputs, StoryInputs, make_case
 
 TOLERANCE = 1e-10
+WRITERS = [(name, seed) for name, seed in CASES if not isinstance(FAMILIES[name].inputs, ReadInputs | StoryInputs)]
+
+
+@pytest.fixture(params=WRITERS, ids=lambda param: f"{param[0]}-{param[1]}")
+def case(request: pytest.FixtureRequest) -> Case:
+    """Only of the models that take steps."""
+    return make_case(*request.param)
 
 
 @dataclass

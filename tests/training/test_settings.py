@@ -58,7 +58,7 @@ def test_all_mistakes_of_a_file_are_reported_with_their_lines(tmp_path: Path) ->
         ("training", {"task": "tagging"}, "expected 'translation', found 'tagging'"),
         ("model", {"d_model": 10, "n_heads": 4}, "d_model 10 is not a multiple of n_heads 4"),
         ("model", {"name": "lstm"}, "model lstm cannot do translation; it does language-modeling"),
-        ("model", {"name": "gtp"}, "model 'gtp' is not known; expected one of rnn, lstm, gru, rnn-seq2seq, "),
+        ("model", {"name": "gtp"}, "model 'gtp' is not known; expected one of flat, rnn, lstm, gru, rnn-seq2seq, "),
         ("decoding", {"n_best": 6}, "n_best 6 needs a beam of 6 or more, found 5"),
     ],
 )
@@ -70,8 +70,8 @@ def test_settings_that_do_not_go_together_are_refused(section: str, values: dict
 @pytest.mark.parametrize(
     ("task", "model", "preset", "message"),
     [
-        ("translate", None, None, "task 'translate' is not known; expected translation"),
-        ("translation", "gtp", None, "model 'gtp' is not known; expected one of rnn, lstm, gru, rnn-seq2seq, "),
+        ("translate", None, None, "task 'translate' is not known; expected one of translation"),
+        ("translation", "gtp", None, "model 'gtp' is not known; expected one of flat, rnn, lstm, gru, rnn-seq2seq, "),
         ("translation", None, "huge", "preset 'huge' is not known; transformer has tiny, small, base"),
     ],
 )

@@ -1,0 +1,259 @@
+"""A loaded model that answers questions on stories: answer, evaluate, look inside."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from keifu.data.examples import Question
+from keifu.data.stories import load_stories
+from keifu.errors import CheckpointError, ConfigError, DataError
+from keifu.models import model_class
+from keifu.session.model import Model, read_sections
+from keifu.tasks.answer_metrics import score_answers, supported
+from keifu.tasks.question_answering import Batch, QuestionAnswering, plain
+from keifu.text import Tokenizer
+from keifu.text.sentences import sentence_ends
+from keifu.trace import Edit, Recorded, Recorder, Trace, bound
+from keifu.training.settings import Answering
+
+_WEIGHTS = "weights"  # of a memory network, by hop
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An answer, and how the model came to it.
+
+    answer: None where the story does not speak of what is asked for; missing: the words of the question that it lacks.
+    others: the next likeliest answers with their probabilities. facts: those that were read; weights: of each hop how
+    much of each fact it read, where the model has hops. unknown: words of the facts that no training text has.
+    """
+
+    question: str
+    answer: str | None
+    probability: float
+    others: tuple[tuple[str, float], ...]
+    facts: tuple[str, ...]
+    weights: tuple[tuple[float, ...], ...]
+    missing: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+
+class Answerer(Model):
+    """A trained model that answers questions on stories, ready to use."""
+
+    uses = ("answer", "evaluate")
+
+    def __init__(
+        self, path: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor], tokenizer: Tokenizer
+    ) -> None:
+        """config: the content of its config.json. Raises CheckpointError."""
+        sections = read_sections(path, config, {"decoding": Answering})
+        self.decoding: Answering = sections["decoding"]
+        answers, longest = config.get("answers"), config.get("max_facts")
+        if not isinstance(answers, list) or not answers or not all(isinstance(one, str) for one in answers):
+            raise CheckpointError(f"{path}/config.json: answers: expected a list of texts")
+        if type(longest) is not int or longest < 1:
+            raise CheckpointError(f"{path}/config.json: max_facts: expected a whole number from 1")
+        if not isinstance(told := config.get("told_of", []), list):
+            raise CheckpointError(f"{path}/config.json: told_of: expected a list of words")
+        self._told_of = frozenset(word for word in told if isinstance(word, str))
+        takes = model_class(sections["model"].name).takes
+        task = QuestionAnswering(tokenizer, tuple(answers), takes, longest)
+        super().__init__(path, sections["model"], tensors, tokenizer, task)
+
+    def answer(
+        self,
+        question: str | Sequence[str],
+        story: str | Sequence[str],
+        *,
+        details: bool = False,
+        batch_size: int | None = None,
+    ) -> Any:
+        """The answer to a question on a story; of a list of questions, a list.
+
+        story: facts, or a text with a fact a sentence or line. The answer is None where the story does not speak of
+        what is asked for. details=True gives `Answered` objects. Raises ConfigError and DataError.
+        """
+        questions = [question] if isinstance(question, str) else list(question)
+        asked = self._asked(questions, facts_of(story))
+        found: list[Answered] = []
+        together = self._together(batch_size)
+        for begin in range(0, len(asked), together):
+            found += self._answer(asked[begin : begin + together])
+        given = found if details else [one.answer for one in found]
+        return given[0] if isinstance(question, str) else given
+
+    @torch.no_grad()
+    def _answer(self, asked: list[Question]) -> list[Answered]:
+        data = self.task.encode(asked)
+        with Recorder(self.network, (_WEIGHTS,)) as recorder:
+            logits = self.task.logits(self.network, self.head, self._batch(data, np.arange(len(asked))).inputs)
+        shares, order = logits.float().softmax(-1).sort(-1, descending=True)
+        hops = _of_each(recorder.values(), len(asked))
+        found = []
+        for one, share, places, weights in zip(asked, shares.tolist(), order.tolist(), hops, strict=True):
+            facts = one.facts[-self.task.longest :]
+            likely = [(self.task.answers[place], part) for place, part in zip(places, share, strict=True)]
+            missing = self._missing(one)
+            answer, probability = likely[0]
+            found.append(
+                Answered(
+                    one.question,
+                    None if missing else answer,
+                    probability,
+                    tuple(likely[1:4]),
+                    facts,
+                    tuple(tuple(hop[: len(facts)]) for hop in weights.tolist()),
+                    missing,
+                    self._unknown(facts),
+                )
+            )
+        return found
+
+    @torch.no_grad()
+    def trace(
+        self,
+        question: str,
+        story: str | Sequence[str],
+        names: Sequence[str] = ("*",),
+        edits: Mapping[str, Edit] | None = None,
+    ) -> Trace:
+        """What the model computes while it answers a question.
+
+        Its sequences are the "story" (facts) and the "question" (tokens) of a memory network, what another model reads,
+        and the "answers". names: patterns of the values to keep, beside the logits, which are always there. edits:
+        pattern -> function that replaces a value.
+        """
+        asked = self._asked([question], facts_of(story))
+        inputs: Any = self._batch(self.task.encode(asked), np.arange(1)).inputs
+        with Recorder(self.network, names, edits) as recorder:
+            logits = self.task.logits(self.network, self.head, inputs)
+        values = recorder.values()
+        values["logits"] = Recorded("logits", "B C", logits, {"C": "answers"})
+        sequences = {"answers": list(self.task.answers)}
+        match self.task.takes:
+            case "story":
+                facts = list(asked[0].facts[-self.task.longest :])
+                sequences |= {"story": facts, "question": self.labels(inputs.question[0])}
+            case "pair":
+                sequences |= {"source": self.labels(inputs.source[0]), "target": self.labels(inputs.target[0])}
+            case _:
+                sequences |= {"text": self.labels(inputs.tokens[0])}
+        return Trace(bound(values, self.network.axis_sequences), sequences)
+
+    def evaluate(
+        self, data: str, *, encoding: str = "utf-8", batch_size: int | None = None, **other: Any
+    ) -> dict[str, Any]:
+        """How many questions are answered rightly: accuracy with its 95 % interval, accuracy of each kind, the mean
+        error of the kinds and which of them failed (over 5 % wrong), loss in nats a question.
+
+        Of a memory network, and data that know their supporting facts, also for each hop the share of questions whose
+        highest weight lies on one. A set without a part is measured on `test`, or on `dev` where it has no test. Says
+        in "selected_on" whether the best checkpoint was chosen on these very questions, in "trained_on" whether the
+        model was trained on them. Raises ConfigError and DataError.
+        """
+        if given := [name for name, value in other.items() if value not in (None, ())]:
+            raise ConfigError(f"{given[0]} does not go with a model that answers questions; leave it away")
+        together = self._together(batch_size)
+        stories = load_stories(data, "test", encoding)
+        began = time.perf_counter()
+        surprise, chosen, weights = self._measure(stories.questions, together)
+        seconds = time.perf_counter() - began
+        right = np.array([self.task.answers[number] for number in chosen]) == np.array(
+            [one.answer for one in stories.questions]
+        )
+        report: dict[str, Any] = {"data": stories.spec, "questions": len(right)}
+        report |= score_answers(right, [one.kind for one in stories.questions])
+        report |= {"loss": surprise / len(right)}
+        if weights and any(one.supporting for one in stories.questions):
+            report["supported_by_hop"] = supported(weights, [self._places(one) for one in stories.questions])
+        return report | self.role_in_training(stories.sha256) | {"questions_per_second": len(right) / seconds}
+
+    @torch.no_grad()
+    def _measure(
+        self, questions: Sequence[Question], together: int
+    ) -> tuple[float, NDArray[np.int64], list[NDArray[np.floating[Any]]]]:
+        """-log p of the right answers, the likeliest answers by number, and the weights of each question's hops."""
+        data = self.task.encode(questions)
+        surprise, chosen = 0.0, np.zeros(len(data), np.int64)
+        weights: dict[int, NDArray[np.floating[Any]]] = {}
+        order = np.argsort(data.sizes[:, 0], kind="stable")
+        for begin in range(0, len(order), together):
+            rows = order[begin : begin + together]
+            batch = self._batch(data, rows)
+            with Recorder(self.network, (_WEIGHTS,)) as recorder:
+                logits = self.task.logits(self.network, self.head, batch.inputs)
+            surprise += float(self.task.surprise(logits, batch.targets))
+            chosen[rows] = logits.argmax(-1).cpu().numpy()
+            if values := recorder.values():
+                weights |= dict(zip(rows.tolist(), _of_each(values, len(rows)), strict=True))
+        return surprise, chosen, [weights[row] for row in sorted(weights)]
+
+    def _batch(self, data: Any, rows: NDArray[np.integer[Any]]) -> Batch:
+        batch: Batch = self.task.batch(data, rows)
+        return batch.to(self.device)
+
+    def _together(self, batch_size: int | None) -> int:
+        if batch_size is not None and batch_size < 1:
+            raise ConfigError(f"batch_size {batch_size}: expected at least 1")
+        return batch_size or self.decoding.batch_size
+
+    def _asked(self, questions: list[str], facts: tuple[str, ...]) -> list[Question]:
+        """The questions that can be asked. Raises ConfigError and DataError."""
+        if not facts:
+            raise DataError("the story is empty; expected a fact a line")
+        for one in questions:
+            ids = self.tokenizer.encode(plain(one))
+            if not ids:
+                raise ConfigError(f"{one!r}: an empty question; write one, such as: Where is Daniel?")
+            if all(index == self.tokenizer.unk_id for index in ids):
+                raise ConfigError(f"{one!r}: no word of it occurs in what the model learned from; ask in its words")
+        return [Question(facts, one, "") for one in questions]
+
+    def _missing(self, one: Question) -> tuple[str, ...]:
+        """Words of the question that no training text has, or of which a story always told and this one does not."""
+        asked = plain(one.question)
+        spoken = {word for fact in one.facts for word in plain(fact).split()}
+        silent = (word for word in asked.split() if word in self._told_of and word not in spoken)
+        return tuple(dict.fromkeys((*silent, *_unknown_in(asked, self.tokenizer))))
+
+    def _unknown(self, texts: Sequence[str]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(word for text in texts for word in _unknown_in(plain(text), self.tokenizer)))
+
+    def _places(self, one: Question) -> list[int]:
+        """The supporting facts by their places among those that are read."""
+        left_out = max(0, len(one.facts) - self.task.longest)
+        return [place - left_out for place in one.supporting if place >= left_out]
+
+
+def facts_of(story: str | Sequence[str]) -> tuple[str, ...]:
+    """The facts of a story: those of a list as they are, of a text its sentences and lines."""
+    if not isinstance(story, str):
+        return tuple(fact for fact in story if plain(fact))
+    facts = []
+    for line in story.splitlines():
+        ends = list(sentence_ends(line))
+        for begin, end in zip((0, *(after for _, after in ends)), (*(end for end, _ in ends), len(line)), strict=True):
+            facts.append(line[begin:end].strip())
+    return tuple(fact for fact in facts if plain(fact))
+
+
+def _of_each(values: Mapping[str, Recorded], count: int) -> list[NDArray[np.floating[Any]]]:
+    """The weights of each question, `[I, M]`; without a hop where the model has none."""
+    if _WEIGHTS not in values:
+        return [np.zeros((0, 0))] * count
+    return list(values[_WEIGHTS].value[:, :, 0].float().cpu().numpy().transpose(1, 0, 2))
+
+
+def _unknown_in(text: str, tokenizer: Tokenizer) -> Iterator[str]:
+    ids, offsets = tokenizer.encode_with_offsets(text)
+    for index, (begin, end) in zip(ids, offsets, strict=True):
+        if index == tokenizer.unk_id:
+            yield text[begin:end].strip()

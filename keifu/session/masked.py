@@ -1,0 +1,196 @@
+"""A loaded model that was pre-trained: fill gaps, say whether one text follows another, turn texts into vectors."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from keifu.data.batches import Sequences, from_right_padded, to_right_padded
+from keifu.data.pairs import Form
+from keifu.data.texts import load_text
+from keifu.errors import CheckpointError, ConfigError, DataError
+from keifu.interface import TokenBatch
+from keifu.layers.heads import exact
+from keifu.session.classifier import ranked, split_pair
+from keifu.session.reading import ReadingModel, refuse_others
+from keifu.tasks.masked_lm import MASK, NEXT_SENTENCE, MaskedLanguageModeling, with_masks
+from keifu.tasks.reading import by_length, hidden_of, join, moved, pad
+from keifu.text import Tokenizer
+from keifu.trace import Edit, Recorded, Trace
+
+_HEAD = "next-sentence"
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A token that may stand in a gap, and the text with it. place: of the gap, from 0."""
+
+    text: str
+    token: str
+    probability: float
+    place: int
+
+
+class MaskedModel(ReadingModel):
+    """A pre-trained model, ready to use."""
+
+    uses = ("fill", "classify", "embed", "evaluate")
+
+    def __init__(
+        self, path: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor], tokenizer: Tokenizer
+    ) -> None:
+        """config: the content of its config.json. Raises CheckpointError."""
+        parts = {"masked": config.get("masked", True), "next_sentence": config.get("next_sentence", False)}
+        if not all(isinstance(part, bool) for part in parts.values()):
+            raise CheckpointError(f"{path}/config.json: masked and next_sentence: expected true or false")
+        self.most_tokens = config.get("max_tokens", 128)
+        if type(self.most_tokens) is not int or self.most_tokens < 8:
+            raise CheckpointError(f"{path}/config.json: max_tokens: expected a whole number from 8 on")
+        super().__init__(path, config, tensors, tokenizer, lambda: MaskedLanguageModeling(tokenizer, **parts))
+
+    @torch.no_grad()
+    def fill(self, text: str | Sequence[str], *, top: int = 5, batch_size: int | None = None) -> Any:
+        """The likeliest tokens in the place of each [MASK] of a text, likeliest first; of a list of texts, a list of
+        lists. A gap stands for one token, with the space before it. Raises ConfigError.
+        """
+        if not self.task.masked:
+            raise ConfigError(f"{self.path}: was trained without masked tokens; it cannot fill gaps")
+        if top < 1:
+            raise ConfigError(f"top {top}: expected at least 1")
+        texts = [text] if isinstance(text, str) else list(text)
+        for one in texts:
+            if MASK not in one:
+                raise ConfigError(f"{one[:40]!r}: no {MASK} in it; write one where a word is to be told")
+        tokens = Sequences(with_masks(self.tokenizer, one) for one in texts)
+        filled: list[list[Filled]] = [[] for _ in texts]
+        for rows in by_length(tokens.lengths, self.batch_size(batch_size)):
+            inputs = moved(pad(self.tokenizer, tokens, tokens.lengths, rows), self.device)
+            gaps = inputs.tokens == self.tokenizer.mask_id
+            scores = exact(self.head(hidden_of(self.network, inputs)[gaps]))
+            scores[:, : len(self.tokenizer.special)] = -torch.inf
+            shares, best = scores.softmax(-1).topk(min(top, scores.shape[-1] - len(self.tokenizer.special)))
+            for gap, (row, column) in enumerate(gaps.nonzero().tolist()):
+                ids = tokens[int(rows[row])].tolist()
+                place = ids[:column].count(self.tokenizer.mask_id)
+                for share, token in zip(shares[gap].tolist(), best[gap].tolist(), strict=True):
+                    name = self.tokenizer.token(token)
+                    whole = self._with(texts[rows[row]], place, token)
+                    filled[rows[row]].append(Filled(whole, name.strip() or name, share, place))
+        return filled[0] if isinstance(text, str) else filled
+
+    def _with(self, text: str, place: int, token: int) -> str:
+        """The text with one gap filled; others stay."""
+        parts = text.split(MASK)
+        before, after = MASK.join(parts[: place + 1]), MASK.join(parts[place + 1 :])
+        if self.tokenizer.goes_on(token):
+            before = before.removesuffix(" ")
+        return before + self.tokenizer.decode([token]) + after
+
+    def classify(
+        self,
+        text: str | Sequence[str],
+        *,
+        top: int | None = None,
+        head: str | None = None,
+        details: bool = False,
+        batch_size: int | None = None,
+    ) -> Any:
+        """Whether the second text of a pair follows the first: "next", or "random". A pair is two texts with a TAB
+        between. head: "next-sentence", the only one; else as for a classifier. Raises ConfigError.
+        """
+        if head not in (None, _HEAD):
+            raise ConfigError(f"head {head!r} is not known; expected {_HEAD}")
+        if not self.task.next_sentence:
+            raise ConfigError(f"{self.path}: was trained without pairs of texts; it cannot say what follows")
+        texts = [text] if isinstance(text, str) else list(text)
+        for one in texts:
+            if len(split_pair(one)) != 2:
+                raise ConfigError(f"{one[:40]!r}: one text; expected two with a TAB between, of which one may follow")
+        found = [
+            ranked(one, NEXT_SENTENCE, share, top)
+            for one, share in zip(texts, self._follows(texts, batch_size), strict=True)
+        ]
+        results: list[Any] = [one if details else one.label for one in found]
+        return results[0] if isinstance(text, str) else results
+
+    @torch.no_grad()
+    def _follows(self, texts: Sequence[str], batch_size: int | None) -> list[list[float]]:
+        """Of each pair the probabilities that the second text is a stranger, and that it follows."""
+        joined = [join(self.tokenizer, self.tokenizer.encode_batch(split_pair(one))) for one in texts]
+        tokens, firsts = Sequences(ids for ids, _ in joined), torch.tensor([first for _, first in joined]).numpy()
+        found: list[list[float]] = [[] for _ in texts]
+        for rows in by_length(tokens.lengths, self.batch_size(batch_size)):
+            inputs = moved(pad(self.tokenizer, tokens, firsts, rows), self.device)
+            shares = exact(self.head.follows(hidden_of(self.network, inputs)[:, 0])).softmax(-1)
+            for row, share in zip(rows.tolist(), shares.tolist(), strict=True):
+                found[row] = share
+        return found
+
+    @torch.no_grad()
+    def logits(self, tokens: Tensor, mask: Tensor | None = None, segments: Tensor | None = None) -> Tensor:
+        """Scores `[B, T, V]` of what each token is, from ids `[B, T]`, which begin with [CLS] and end with [SEP].
+
+        mask: `[B, T]`, True at real tokens; padding may stand on either side. segments: `[B, T]`, 1 at the tokens of a
+        second text.
+        """
+        tokens, mask, order = to_right_padded(tokens.to(self.device), mask)
+        if segments is not None:
+            segments = segments.to(self.device).gather(1, order)
+        hidden: Tensor = self.head(self.network(TokenBatch(tokens, mask, None, segments)).hidden)
+        return from_right_padded(hidden, order)
+
+    def trace(self, text: str, names: Sequence[str] = ("*",), edits: Mapping[str, Edit] | None = None) -> Trace:
+        """What the model computes while it reads a text, with gaps or without, or a pair with a TAB between.
+
+        "logits" are the scores of what each token is, "follows" those of a pair. names: patterns of the values to
+        keep, beside these. edits: pattern -> function that replaces a value.
+        """
+        texts = split_pair(text)
+        if len(texts) > 1:
+            ids, first = join(self.tokenizer, [with_masks(self.tokenizer, one)[1:-1] for one in texts])
+        else:
+            ids = with_masks(self.tokenizer, text)
+            first = len(ids)
+
+        def scores(hidden: Tensor) -> dict[str, Recorded]:
+            found = {}
+            if self.task.masked:
+                found["logits"] = Recorded("logits", "B T V", self.head(hidden), {"T": "text"})
+            if self.task.next_sentence and len(texts) > 1:
+                found["pooled"] = Recorded("pooled", "B D", self.head.pooler(hidden[:, 0]))
+                found["follows"] = Recorded("follows", "B C", self.head.follows(hidden[:, 0]))
+            return found
+
+        return self.recorded(ids, first, names, edits, scores)
+
+    def evaluate(
+        self,
+        data: str,
+        *,
+        columns: Sequence[str] = (),
+        encoding: str = "utf-8",
+        batch_size: int | None = None,
+        **other: Any,
+    ) -> dict[str, Any]:
+        """How many masked tokens and how many pairs the model tells right, with 95 % intervals, and the loss.
+
+        What is masked and which pairs are made is the same each time. A set without a part is measured on `test`. Says
+        in "selected_on" whether the best checkpoint was chosen on this very text, in "trained_on" whether it is what
+        the model was trained on. Raises ConfigError and DataError.
+        """
+        refuse_others("a pre-trained model", other)
+        text = load_text(data, "test", Form(tuple(columns), encoding))
+        reading = "documents" if text.is_a_list else "stream"
+        began = time.perf_counter()
+        passages = self.task.encode(text.passages(reading), min(self.most_tokens, self.network.longest))
+        if self.task.next_sentence and not len(passages.paired):
+            raise DataError(f"{text.spec}: no document has two sentences; put blank lines between documents")
+        found = self.task.measure(self.network, self.head, passages, self.batch_size(batch_size))
+        seconds = time.perf_counter() - began
+        report = {"data": text.spec, "documents": len(set(passages.documents.tolist())), "sequences": len(passages)}
+        report |= found | {"unknown": passages.share_of(self.tokenizer.unknown_ids)}
+        return report | self.role_in_training(text.sha256) | {"sequences_per_second": len(passages) / seconds}

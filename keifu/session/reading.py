@@ -1,0 +1,128 @@
+"""What loaded models have in common that say something about texts: settings, vectors, classes of a batch."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from keifu.config import validate
+from keifu.data.batches import Sequences
+from keifu.errors import CheckpointError, ConfigError
+from keifu.interface import TokenBatch
+from keifu.session.model import Model, read_sections
+from keifu.tasks.reading import Encoded, Reading, by_length, decide, hidden_of, join, mean_of, moved, pad
+from keifu.text import Tokenizer
+from keifu.trace import Edit, Recorded, Recorder, Trace, bound
+
+POOLS = ("cls", "mean", "last")
+
+
+class ReadingModel(Model):
+    """A model that reads texts."""
+
+    def __init__(
+        self,
+        path: Path,
+        config: Mapping[str, Any],
+        tensors: Mapping[str, Tensor],
+        tokenizer: Tokenizer,
+        make_task: Callable[[], Any],
+    ) -> None:
+        """config: the content of its config.json. Raises CheckpointError."""
+        if not tokenizer.reads:
+            raise CheckpointError(
+                f"{path}/tokenizer.json: without [CLS], [SEP] and [MASK]; copy the whole folder again"
+            )
+        sections = read_sections(path, config, {"decoding": Reading})
+        self.reading: Reading = sections["decoding"]
+        super().__init__(path, sections["model"], tensors, tokenizer, make_task())
+
+    def batch_size(self, asked: int | None) -> int:
+        """How many texts to read together. Raises ConfigError."""
+        if asked is None:
+            return self.reading.batch_size
+        section = {"decoding": {"batch_size": asked}}
+        reading: Reading = validate({"decoding": Reading}, section)["decoding"]
+        return reading.batch_size
+
+    @torch.no_grad()
+    def embed(
+        self,
+        text: str | Sequence[str],
+        pool: str | None = None,
+        *,
+        normalise: bool = False,
+        batch_size: int | None = None,
+    ) -> Any:
+        """A vector `[D]` for a text; of a list of texts, a list.
+
+        pool: "mean" of all tokens' vectors, "cls", the vector of [CLS], or "last", that of the last token. normalise:
+        to the length 1, so that inner products are cosines. Raises ConfigError.
+        """
+        pool = pool or "mean"
+        if pool not in POOLS:
+            raise ConfigError(f"pool {pool!r} is not known; expected {', '.join(POOLS[:-1])} or {POOLS[-1]}")
+        texts = [text] if isinstance(text, str) else list(text)
+        rows = [join(self.tokenizer, [ids])[0] for ids in self.tokenizer.encode_batch(texts)]
+        tokens = Sequences(rows)
+        vectors: list[Any] = [None] * len(texts)
+        for some in by_length(tokens.lengths, self.batch_size(batch_size)):
+            inputs = moved(pad(self.tokenizer, tokens, tokens.lengths, some), self.device)
+            hidden = hidden_of(self.network, inputs).float()
+            if pool == "mean":
+                found = mean_of(hidden, inputs.mask)
+            else:
+                last = inputs.mask.sum(1) - 1 if pool == "last" else torch.zeros(len(some), dtype=torch.long)
+                found = hidden[torch.arange(len(some)), last]
+            found = F.normalize(found, dim=-1) if normalise else found
+            for row, vector in zip(some.tolist(), found, strict=True):
+                vectors[row] = vector
+        return vectors[0] if isinstance(text, str) else vectors
+
+    def inputs(self, text: str, *target: str) -> TokenBatch:
+        assert not target, "it reads one text"
+        ids = join(self.tokenizer, [self.tokenizer.encode(text)])[0]
+        tokens = Sequences([ids])
+        return moved(pad(self.tokenizer, tokens, tokens.lengths, np.array([0])), self.device)
+
+    @torch.no_grad()
+    def probabilities(self, encoded: Encoded, batch_size: int | None) -> list[Any]:
+        """Of each row those of its classes `[n, C]`."""
+        return decide(self.task, self.network, self.head, encoded, self.batch_size(batch_size))[0]
+
+    @torch.no_grad()
+    def recorded(
+        self,
+        ids: Sequence[int],
+        first: int,
+        names: Sequence[str],
+        edits: Mapping[str, Edit] | None,
+        scores: Callable[[Tensor], dict[str, Recorded]],
+    ) -> Trace:
+        """What the model computes while it reads these tokens, and what `scores` makes of the hidden vectors."""
+        tokens = Sequences([ids])
+        inputs = moved(pad(self.tokenizer, tokens, np.array([first]), np.array([0])), self.device)
+        with Recorder(self.network, names, edits) as recorder:
+            hidden = hidden_of(self.network, inputs)
+        values = {**recorder.values(), **scores(hidden)}
+        labels = self.labels(inputs.tokens[0])
+        sequences = {"text": labels, "source": labels}
+        return Trace(bound(values, self.network.axis_sequences), sequences)
+
+
+def read_labels(path: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The classes in a config.json. Raises CheckpointError."""
+    labels = config.get("labels")
+    if isinstance(labels, list) and len(labels) > 1 and all(isinstance(label, str) for label in labels):
+        return tuple(labels)
+    raise CheckpointError(f"{path}/config.json: labels: expected a list of names; copy the folder again")
+
+
+def refuse_others(kind: str, other: Mapping[str, Any]) -> None:
+    """Raises ConfigError for options of `evaluate` that such a model does not have."""
+    if given := [name for name, value in other.items() if value is not None]:
+        raise ConfigError(f"{given[0]} does not go with {kind}; leave it away")

@@ -1,0 +1,194 @@
+"""Question answering: questions on stories to batches, one vector a question to its answer.
+
+An answer is one of those that were seen in training, a list ("apple,milk") as a whole. What a model reads depends on
+what it takes:
+
+    story     the facts as a memory, and the question
+    pair      the story as source, its facts one after another; the question as target
+    tokens    the question, then the story, as one sequence
+
+Words are in lower case, and the sign that ends a sentence is left out, so that nothing hangs on how a user writes it.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from keifu.data.batches import Indices, Sequences, length_mask
+from keifu.data.examples import Question
+from keifu.interface import Loss, PairBatch, StoryBatch, TokenBatch
+from keifu.layers.heads import ClassHead
+from keifu.text import Tokenizer
+
+MOST_TOGETHER = 256
+"""Questions that are answered together where they are only measured."""
+
+_NO_ANSWER = -1  # of a question whose answer was not seen in training
+_END = re.compile(r"[\s.?!。？！]+$")
+
+
+def plain(text: str) -> str:
+    """The text as models read it: in lower case, without the sign that ends it."""
+    return _END.sub("", " ".join(text.casefold().split()))
+
+
+class Batch(NamedTuple):
+    """What the model reads, and the number of each question's answer `[B]`."""
+
+    inputs: StoryBatch | PairBatch | TokenBatch
+    targets: Tensor
+
+    def to(self, device: torch.device) -> "Batch":
+        parts = (part.to(device) if isinstance(part, Tensor) else part for part in self.inputs)
+        return Batch(type(self.inputs)(*parts), self.targets.to(device))  # type: ignore[arg-type]
+
+
+class StoryQuestions:
+    """Encoded questions on stories; every different fact is kept once.
+
+    facts: their tokens; told: of all stories, one after another, which fact stands there; begins: where each story's
+    first is; counts: how many facts it has. answers: their numbers. `sizes` `[N, 1]`: tokens of a question and its
+    story.
+    """
+
+    def __init__(
+        self, facts: Sequences, told: NDArray[np.int32], counts: Indices, questions: Sequences, answers: Indices
+    ) -> None:
+        self.facts, self.told, self.counts, self.questions, self.answers = facts, told, counts, questions, answers
+        self.begins: Indices = np.cumsum(counts) - counts
+        lengths = np.concatenate([[0], np.cumsum(facts.lengths[told] + 1)])
+        story = lengths[self.begins + counts] - lengths[self.begins]
+        self.sizes: Indices = (story + questions.lengths)[:, None]
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    def story(self, row: int, most: int | None = None) -> NDArray[np.int32]:
+        """The facts of a question's story, at most so many, the latest."""
+        end = self.begins[row] + self.counts[row]
+        return self.told[max(self.begins[row], end - most) if most is not None else self.begins[row] : end]
+
+    def unknown(self, unk_id: int) -> float:
+        """The share of all tokens that are not in the vocabulary."""
+        facts = np.array([int((fact == unk_id).sum()) for fact in self.facts])
+        count = int(facts[self.told].sum()) + sum(int((question == unk_id).sum()) for question in self.questions)
+        return count / max(1, int(self.facts.lengths[self.told].sum() + self.questions.lengths.sum()))
+
+
+@dataclass(frozen=True)
+class QuestionAnswering:
+    """The answer to a question on a story, among those that `answers` names.
+
+    takes: what the model reads: "story", "pair" or "tokens". longest: facts of a story that are read at most, the
+    latest; None: all.
+    """
+
+    name = "question-answering"
+    selects_by = "accuracy"
+    tokenizer: Tokenizer
+    answers: tuple[str, ...]
+    takes: str = "story"
+    longest: int | None = None
+
+    def head(self, model: Any) -> ClassHead:
+        """A score for every answer."""
+        return ClassHead(model.d_output, len(self.answers), 0.0, pooled=False)
+
+    def encode(self, questions: Sequence[Question]) -> StoryQuestions:
+        """The questions with their stories, as tokens."""
+        written = {fact: plain(fact) for fact in dict.fromkeys(fact for one in questions for fact in one.facts)}
+        places = {fact: place for place, fact in enumerate(dict.fromkeys(written.values()))}
+        told = [places[written[fact]] for one in questions for fact in one.facts]
+        number = {answer: place for place, answer in enumerate(self.answers)}
+        answers = np.array([number.get(one.answer, _NO_ANSWER) for one in questions], np.int64)
+        counts = np.array([len(one.facts) for one in questions], np.int64)
+        facts = Sequences(self.tokenizer.encode_batch(list(places)))
+        asked = Sequences(self.tokenizer.encode_batch([plain(one.question) for one in questions]))
+        return StoryQuestions(facts, np.array(told, np.int32), counts, asked, answers)
+
+    def batch(self, data: StoryQuestions, rows: Indices) -> Batch:
+        """The questions of these rows, padded on the right."""
+        inputs = _INPUTS[self.takes](self, data, rows)
+        return Batch(inputs, torch.from_numpy(data.answers[rows]))
+
+    def logits(self, model: nn.Module, head: nn.Module, inputs: Any) -> Tensor:
+        """A score for every answer `[B, C]`: by the vector after the last token, or the only one."""
+        hidden = model(inputs).hidden
+        if not isinstance(inputs, StoryBatch):
+            mask = inputs.target_mask if isinstance(inputs, PairBatch) else inputs.mask
+            hidden = hidden[torch.arange(len(hidden), device=hidden.device)[:, None], mask.sum(1)[:, None] - 1]
+        scores: Tensor = head(hidden[:, 0])
+        return scores
+
+    def loss(self, model: nn.Module, head: nn.Module, batch: Batch) -> Loss:
+        """Cross-entropy of the answers."""
+        total = self.surprise(self.logits(model, head, batch.inputs), batch.targets)
+        return Loss(total, total.detach(), len(batch.targets))
+
+    def surprise(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """-log p of the answers, summed; an even guess for one that no training question has."""
+        total = F.cross_entropy(logits.float(), targets, reduction="sum", ignore_index=_NO_ANSWER)
+        return total + (targets == _NO_ANSWER).sum() * float(np.log(len(self.answers)))
+
+    @staticmethod
+    def scored(batch: Batch) -> int:
+        """The number of answers that the loss sums over."""
+        return len(batch.targets)
+
+
+def _story(task: QuestionAnswering, data: StoryQuestions, rows: Indices) -> StoryBatch:
+    stories = [data.story(row, task.longest) for row in rows.tolist()]
+    counts = np.array([len(story) for story in stories])
+    different, places = np.unique(np.concatenate(stories), return_inverse=True)
+    story = np.zeros((len(rows), int(counts.max(initial=0))), np.int64)
+    story[np.arange(story.shape[1]) < counts[:, None]] = places
+    pad = task.tokenizer.pad_id
+    return StoryBatch(
+        data.facts.padded(different, pad),
+        length_mask(data.facts.lengths[different]),
+        torch.from_numpy(story),
+        length_mask(counts),
+        data.questions.padded(rows, pad),
+        length_mask(data.questions.lengths[rows]),
+    )
+
+
+def _pair(task: QuestionAnswering, data: StoryQuestions, rows: Indices) -> PairBatch:
+    pad, bos = task.tokenizer.pad_id, task.tokenizer.bos_id
+    stories = Sequences(_written(task, data, row) for row in rows.tolist())
+    every = np.arange(len(rows))
+    return PairBatch(
+        stories.padded(every, pad),
+        length_mask(stories.lengths),
+        data.questions.padded(rows, pad, first=bos),
+        length_mask(data.questions.lengths[rows] + 1),
+    )
+
+
+def _tokens(task: QuestionAnswering, data: StoryQuestions, rows: Indices) -> TokenBatch:
+    bos, eos = task.tokenizer.bos_id, task.tokenizer.eos_id
+    whole = Sequences(
+        np.concatenate([[bos], data.questions[row], [eos], _written(task, data, row)]) for row in rows.tolist()
+    )
+    return TokenBatch(whole.padded(np.arange(len(rows)), task.tokenizer.pad_id), length_mask(whole.lengths))
+
+
+def _written(task: QuestionAnswering, data: StoryQuestions, row: int) -> NDArray[np.int32]:
+    """The facts of a story one after another, each with [EOS] behind it."""
+    parts = [np.append(data.facts[fact], task.tokenizer.eos_id) for fact in data.story(row, task.longest).tolist()]
+    return np.concatenate(parts).astype(np.int32) if parts else np.zeros(0, np.int32)
+
+
+_INPUTS: dict[str, Callable[[QuestionAnswering, StoryQuestions, Indices], StoryBatch | PairBatch | TokenBatch]] = {
+    "story": _story,
+    "pair": _pair,
+    "tokens": _tokens,
+}
+"""Of what a model takes, how it is made."""

@@ -1,0 +1,48 @@
+"""Where the words of a text stand: by rules, and in Japanese by an analyser, of which keifu does without elsewhere."""
+
+import re
+from functools import cache
+from typing import Any
+
+from keifu.errors import ConfigError
+
+_JAPANESE = re.compile(r"[\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff々〆ー]")
+_WORD = re.compile(r"['’](?:[dmst]|ll|re|ve)(?!\w)|[^\W\d_]+|\d+|\S")
+_REMEDY = "install it with pip install 'keifu[ja]' (fugashi and unidic-lite)"
+
+
+def word_ranges(text: str) -> list[tuple[int, int]]:
+    """The words and signs of a text as ranges of characters, in order; white space belongs to none.
+
+    Raises ConfigError for Japanese where the analyser is not installed.
+    """
+    if not _JAPANESE.search(text):
+        return [found.span() for found in _WORD.finditer(text)]
+    ranges, place = [], 0
+    for word in _analyser()(text):
+        begin = text.find(word.surface, place)
+        place = begin + len(word.surface)
+        ranges.append((begin, place))
+    return ranges
+
+
+def words(text: str) -> list[str]:
+    """The words and signs of a text; of Japanese with spaces in it, what stands between these. Raises ConfigError as
+    `word_ranges` does.
+    """
+    parts = text.split()
+    if len(parts) > 1 and _JAPANESE.search(text):
+        return parts
+    return [text[begin:end] for begin, end in word_ranges(text)]
+
+
+@cache
+def _analyser() -> Any:
+    try:
+        import fugashi
+        import unidic_lite
+    except ImportError:
+        raise ConfigError(
+            f"words of Japanese text are found by an analyser, which is not installed; {_REMEDY}"
+        ) from None
+    return fugashi.Tagger(f'-d "{unidic_lite.DICDIR}"')

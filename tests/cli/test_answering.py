@@ -1,0 +1,226 @@
+"""Models that answer questions on the command line: trained, asked, measured; and what they cannot do is refused."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from keifu.config import merge, read_yaml
+from keifu.session import TrainedRun, load, train
+from tests.cli.conftest import Command
+from tests.cli.test_commands import assert_one_message
+from tests.small_stories import SMALL_STORIES, stories, write_stories
+from tests.tiny import set_arguments
+
+STORY = "Mary went to the garden.\nJohn went to the kitchen. Daniel went to the garden.\nDaniel went to the hallway.\n"
+FACTS = [
+    "Mary went to the garden.",
+    "John went to the kitchen.",
+    "Daniel went to the garden.",
+    "Daniel went to the hallway.",
+]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A memory network that has learned where everybody is."""
+    folder = tmp_path_factory.mktemp("stories")
+    paper: Any = {"d_model": 32, "d_ff": 0, "tying": "adjacent", "linear_start": 0.1, "dropout": 0.0}
+    more: Any = {"model": paper, "training": {"batch_size": 32, "learning_rate": 0.01}}
+    options: Any = {"out": folder / "run", "max_steps": 500, "overrides": merge(SMALL_STORIES, more)}
+    return train("question-answering", write_stories(folder, 2000), **options).path
+
+
+@pytest.fixture
+def story(tmp_path: Path) -> Path:
+    path = tmp_path / "story.txt"
+    path.write_text(STORY, "utf-8")
+    return path
+
+
+def test_stories_are_all_that_training_needs_and_resume_goes_on(tmp_path: Path, keifu: Command) -> None:
+    spec, out = write_stories(tmp_path, 100), tmp_path / "run"
+    small = set_arguments(SMALL_STORIES)
+    result = keifu("train", "question-answering", "--data", spec, "--max-steps", 4, "--out", out, *small)
+    assert result.code == 0, result.err
+    told = " ".join(result.out.split())
+    assert "95 questions with 4 answers; stories of" in told
+    assert "memory-network, 3 hops, d_model 16" in told
+    assert re.search(r"accuracy [0-9.]+ % \([0-9.]+ to [0-9.]+\)", result.out.splitlines()[-2])
+    assert result.out.splitlines()[-1] == f'use it: keifu answer {out} "..." --story FILE'
+    settings, _ = read_yaml(out / "config.yaml")
+    assert settings["model"]["name"] == "memory-network"
+    report = json.loads((out / "data.json").read_text("utf-8"))
+    assert (report["train"]["questions"], report["valid"]["questions"], report["answers"]) == (95, 5, 4)
+    card = (out / "README.md").read_text("utf-8")
+    assert "(3 hops, d_model 16) for question-answering" in card
+    assert "95 questions" in card
+    assert "nats a question" in card
+    resumed = keifu("resume", out, "--max-steps", "+3", "--json")
+    assert json.loads(resumed.out.splitlines()[-1]) == {"event": "finished", "step": 7, "reason": "steps"}
+    sample = (out / "samples" / "step-7.txt").read_text("utf-8").split("\n\n")[0].splitlines()
+    assert sample[-3].startswith("Where is ")
+    assert sample[-1] in ("kitchen", "garden", "hallway", "office")
+
+
+@pytest.mark.parametrize("model", ["memory-network", "transformer", "lstm"])
+def test_a_dry_run_and_a_check_say_what_would_be_learned(model: str, tmp_path: Path, keifu: Command) -> None:
+    spec = write_stories(tmp_path, 30)
+    overlapping = write_stories(tmp_path, 10, name="other.txt")
+    given = ("--model", model, "--set", "model.d_model=16", "--set", "training.device=cpu")
+    dry = keifu("train", "question-answering", "--data", spec, *given, "--max-steps", 4, "--dry-run")
+    assert dry.code == 0, dry.err
+    assert f"name: {model}" in dry.out
+    checked = keifu("check", spec, "--task", "question-answering", "--valid", overlapping, "--json", *given)
+    report = json.loads(checked.out)
+    assert [finding["kind"] for finding in report["findings"]] == ["overlap", "few"]
+    assert report["findings"][0]["count"] == 10
+    assert report["estimate"]["steps"] > 0
+    (tmp_path / "new.jsonl").write_text('{"story": ["Mary slept."], "question": "Who?", "answer": "Mary"}\n', "utf-8")
+    unseen = keifu("check", spec, "--task", "question-answering", "--valid", tmp_path / "new.jsonl", *given)
+    assert "with an answer that no question to learn from has" in " ".join(unseen.out.split())
+
+
+def test_an_answer_comes_with_the_facts_that_were_read(run: Path, story: Path, keifu: Command) -> None:
+    out = keifu("answer", run, "Where is Daniel?", "where is mary", "--story", story).out.splitlines()
+    assert out[0].startswith("Where is Daniel?  hallway  (")
+    reads = [line for line in out if "hop 3" in line]
+    assert [line.split("%")[1].split() for line in reads] == [
+        ["4", *FACTS[3].split()],
+        ["1", *FACTS[0].split()],
+    ]
+    assert sum(line.startswith("where is mary  garden") for line in out) == 1
+
+
+def test_answers_as_json_from_lines(run: Path, story: Path, keifu: Command) -> None:
+    result = keifu("answer", run, "--story", story, "--json", stdin=b"Where is Daniel?\nWhere is Mary?\n")
+    first, second = map(json.loads, result.out.splitlines())
+    assert (first["question"], first["answer"], second["answer"]) == ("Where is Daniel?", "hallway", "garden")
+    assert 0.5 < first["probability"] <= 1
+    shares = [first["probability"], *(one["probability"] for one in first["others"])]
+    assert sum(shares) == pytest.approx(1, abs=1e-5)
+    assert [[one["text"] for one in hop] for hop in first["hops"]] == [FACTS] * 3
+    for hop in first["hops"]:
+        assert sum(one["weight"] for one in hop) == pytest.approx(1, abs=1e-5)
+    assert first["hops"][-1][3]["weight"] > 0.9
+
+
+def test_the_library_answers_the_same(run: Path) -> None:
+    model = load(run, "cpu")
+    assert model.answer("Where is Daniel?", STORY) == model.answer("Where is Daniel?", FACTS) == "hallway"
+    assert model.answer(["Where is Daniel?", "Where is John?"], FACTS, batch_size=1) == ["hallway", "kitchen"]
+    found = model.answer("Where is Daniel?", FACTS, details=True)
+    trace = model.trace("Where is Daniel?", FACTS)
+    weights = trace["weights"]
+    assert weights.axes == "I B T M"
+    assert trace.labels(weights, "M") == FACTS
+    assert found.weights == tuple(tuple(hop) for hop in weights.value[:, 0, 0].tolist())
+    chances = trace["logits"].value[0].softmax(-1)
+    assert trace.sequences["answers"][int(chances.argmax())] == "hallway"
+    blind = model.trace("Where is Daniel?", FACTS, edits={"weights": lambda weights: weights * 0})
+    assert not blind["logits"].value.equal(trace["logits"].value)
+
+
+def test_one_fact_and_five_hundred(run: Path) -> None:
+    model = load(run, "cpu")
+    assert model.answer("Where is John?", ["John went to the office."]) == "office"
+    found = model.answer("Where is John?", ["John went to the office."] * 500, details=True)
+    assert len(found.facts) == len(found.weights[0]) == 256
+    assert found.answer == "office"
+
+
+def test_what_the_story_does_not_tell_is_not_answered(run: Path, story: Path, keifu: Command) -> None:
+    story.write_text("Mary went to the garden. Bob went to the moon.\n", "utf-8")
+    out = keifu("answer", run, "Where is Daniel?", "Where is Bob?", "Where is Mary?", "--story", story).out.splitlines()
+    assert out[0] == "Where is Daniel?  no answer: the story says nothing of 'daniel'"
+    assert out[2] == "Where is Bob?  no answer: the story says nothing of 'bob'"
+    assert out[3] == "  note: no training text has 'bob', 'moon'"
+    assert out[4].startswith("Where is Mary?  garden")
+    line = json.loads(keifu("answer", run, "Where is Daniel?", "--story", story, "--json").out)
+    assert (line["answer"], line["probability"], line["missing"]) == (None, None, ["daniel"])
+    assert line["unknown"] == ["bob", "moon"]
+
+
+def test_an_evaluation_says_what_it_measured(run: Path, tmp_path: Path, keifu: Command) -> None:
+    spec = write_stories(tmp_path, 200, seed=5)
+    told = keifu("evaluate", run, "--data", spec).out
+    report = json.loads(keifu("evaluate", run, "--data", spec, "--json").out)
+    assert report["questions"] == 200
+    assert report["accuracy"] > 0.95
+    assert f"accuracy       {report['accuracy']:6.1%}   95 % interval" in told
+    assert f"hop 3          {report['supported_by_hop'][2]:6.1%}" in told
+    assert report["supported_by_hop"][2] > 0.9
+    assert not report["trained_on"]
+    small = json.loads(keifu("evaluate", run, "--data", spec, "--batch-size", 7, "--json").out)
+    assert small["supported_by_hop"] == pytest.approx(report["supported_by_hop"], abs=0.01)
+    assert small["loss"] == pytest.approx(report["loss"], abs=1e-5)
+    train = run.parent / "rooms.txt"
+    assert json.loads(keifu("evaluate", run, "--data", f"{train}[:1900]", "--json").out)["trained_on"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("answer", "{run}", "Where is Mary?"), 2, "no story to ask about; name a file with a fact a line: --story"),
+        (("answer", "{run}", "Where?", "--story", "none.txt"), 3, "none.txt: no such file"),
+        (("answer", "{run}", "Where?", "--story", "blank.txt"), 3, "the story is empty; expected a fact a line"),
+        (("answer", "{run}", " ? ", "--story", "story.txt"), 2, "an empty question"),
+        (("answer", "{run}", "Wer da?", "--story", "story.txt"), 2, "no word of it occurs in what the model learned"),
+        (
+            ("answer", "{run}", "Where?", "--story", "story.txt", "--batch-size", "0"),
+            2,
+            "batch_size 0: expected at least",
+        ),
+        (("answer", "{translator}", "a", "--story", "story.txt"), 2, "a model for translation cannot answer"),
+        (("translate", "{run}", "I see."), 2, "a model for question-answering cannot translate; use one of: answer"),
+        (("evaluate", "{run}", "--data", "rooms.txt", "--beam", "3"), 2, "beam does not go with a model that answers"),
+        (("train", "question-answering"), 2, "no data to train on; name it with --data, for example --data babi-1"),
+        (("train", "question-answering", "--data", "rooms.txt", "--model", "gru-seq2seq"), 2, "cannot do question-ans"),
+        (("train", "question-answering", "--data", "rooms.txt", "--source", "en"), 2, "--source does not go with"),
+        (("train", "question-answering", "--data", "one.txt"), 3, "only one question; training needs at least 2"),
+        (("train", "question-answering", "--data", "story.txt"), 3, "story.txt:1: expected a number, a space and"),
+        (("train", "translation", "--data", "rooms.txt", "--model", "memory-network"), 2, "cannot do translation"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_one_message(
+    arguments: tuple[str, ...],
+    code: int,
+    message: str,
+    run: Path,
+    trained: TrainedRun,
+    story: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    keifu: Command,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_stories(tmp_path, 20)
+    (tmp_path / "blank.txt").write_text(" \n\n", "utf-8")
+    (tmp_path / "one.txt").write_text(stories(1), "utf-8")
+    before = sorted(path.name for path in tmp_path.iterdir())
+    result = keifu(*(each.format(run=run, translator=trained.path) for each in arguments))
+    assert_one_message(result, code, message)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("answers", [], "answers: expected a list of texts"),
+        ("answers", [1], "answers: expected a list of texts"),
+        ("answers", ["one"], "the weights do not fit its config.json: head.classes"),
+        ("max_facts", 0, "max_facts: expected a whole number from 1"),
+        ("told_of", 1, "told_of: expected a list of words"),
+        ("decoding", {"beam": 5}, "decoding.beam: unknown key"),
+    ],
+)
+def test_a_damaged_config_is_named(
+    key: str, value: object, message: str, run: Path, story: Path, tmp_path: Path, keifu: Command
+) -> None:
+    for name in ("model.safetensors", "tokenizer.json"):
+        (tmp_path / name).write_bytes((run / "best" / name).read_bytes())
+    config = json.loads((run / "best" / "config.json").read_text("utf-8"))
+    (tmp_path / "config.json").write_text(json.dumps(config | {key: value}), "utf-8")
+    assert_one_message(keifu("answer", tmp_path, "a", "--story", story), 3, message)

@@ -1,0 +1,86 @@
+"""Files of texts with classes, in every form, and what is refused."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from keifu.data.examples import LabelledText
+from keifu.data.labelled import load_labelled
+from keifu.data.pairs import Form
+from keifu.errors import ConfigError, DataError
+
+REAL = os.environ.get("KEIFU_DATA")
+
+
+def write(folder: Path, content: str, name: str = "a.tsv") -> str:
+    (folder / name).write_text(content, "utf-8")
+    return str(folder / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "columns"),
+    [
+        ("a.txt", "good\tyes\nbad film\tno\n", ()),
+        ("a.tsv", "text\tlabel\ngood\tyes\nbad film\tno\n", ()),
+        ("a.csv", "label,text\nyes,good\nno,bad film\n", ()),
+        ("a.csv", 'id,sentence,label\n1,good,yes\n2,"bad film",no\n', ()),
+        ("a.csv", "id,judgement,says\n1,yes,good\n2,no,bad film\n", ("says", "judgement")),
+        ("a.csv", "good,yes\nbad film,no\n", ("a", "b")),
+        ("a.jsonl", '{"text": "good", "label": "yes"}\n{"text": "bad film", "label": "no"}\n', ("text", "label")),
+    ],
+)
+def test_single_texts(name: str, content: str, columns: tuple[str, ...], tmp_path: Path) -> None:
+    data = load_labelled(write(tmp_path, content, name), form=Form(columns))
+    assert data.examples == [LabelledText(("good",), "yes"), LabelledText(("bad film",), "no")]
+    assert data.labels == {"no": 1, "yes": 1}
+
+
+def test_pairs_slices_and_several_files(tmp_path: Path) -> None:
+    spec = write(tmp_path, "a\tb\tsame\nc\td\tother\n e\tf\tsame\n")
+    data = load_labelled(f"{spec}[1:]+{spec}[:1]")
+    assert [example.texts for example in data.examples] == [("c", "d"), (" e", "f"), ("a", "b")]
+    assert data.spec == f"{spec}[1:]+{spec}[:1]"
+    assert data.texts == ["c", "d", " e", "f", "a", "b"]
+    assert load_labelled(spec).sha256 != data.sha256
+
+
+def test_lines_without_a_text_or_a_class_are_counted(tmp_path: Path) -> None:
+    data = load_labelled(write(tmp_path, "a\tx\n \ty\nb\t\n\nc\tz\n"))
+    assert [example.label for example in data.examples] == ["x", "z"]
+    assert data.blank == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "message"),
+    [
+        ("only a text\nand another\n", DataError, "one text a line, without a class; expected a text and its class"),
+        ("a\tb\tc\td\n", ConfigError, "name those of one or two texts and of the class with --columns"),
+        ("a\t\n", DataError, "no line has both a text and a class"),
+        ("a\tb\nc\n", DataError, "a.tsv:2: 1 column, but line 1 has 2"),
+    ],
+)
+def test_what_is_no_labelled_text_is_refused(content: str, error: type, message: str, tmp_path: Path) -> None:
+    with pytest.raises(error, match=message):
+        load_labelled(write(tmp_path, content))
+
+
+def test_other_sets_and_mixtures_are_refused(tmp_path: Path) -> None:
+    for spec, message in (("enja:dev", "is for translation"), ("neko", "is for language-modeling")):
+        with pytest.raises(ConfigError, match=f"{spec}.*{message}; expected a file for classification"):
+            load_labelled(spec)
+    one, two = write(tmp_path, "a\tx\n", "one.tsv"), write(tmp_path, "a\tb\tx\n", "two.tsv")
+    with pytest.raises(ConfigError, match="single texts in one place and pairs in another"):
+        load_labelled(f"{one}+{two}")
+    with pytest.raises(ConfigError, match="two files; expected a text and its class"):
+        load_labelled(f"{one},{two}")
+    with pytest.raises(DataError, match="no example in this slice; there are 1"):
+        load_labelled(f"{one}[5:]")
+
+
+@pytest.mark.skipif(not REAL, reason="$KEIFU_DATA, the folder of real data, is not set")
+def test_sst2_loads_by_name() -> None:
+    assert len(load_labelled("sst2", "train").examples) == 6_920
+    dev = load_labelled("sst2:dev")
+    assert len(dev.examples) == 872
+    assert set(dev.labels) == {"0", "1"}

@@ -1,0 +1,192 @@
+"""What is masked, which pairs are made, and that both follow from seed and row alone."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from keifu.models.bert import Bert, Config
+from keifu.tasks.masked_lm import (
+    ALONE,
+    FOLLOWS,
+    STRANGER,
+    MaskedLanguageModeling,
+    Passages,
+    with_masks,
+)
+from keifu.text import READING_TOKENS, Tokenizer
+
+PAD, CLS, SEP, MASK = 0, 4, 5, 6
+DOCUMENTS = [[f"{sign}{number}" for number in range(8)] for sign in "abcdefgh"]  # a sentence names its document
+TOKENIZER = Tokenizer.train([text for each in DOCUMENTS for text in each], "character", 40, READING_TOKENS)
+
+
+def encoded(most: int = 19, **options: Any) -> tuple[MaskedLanguageModeling, Passages]:
+    task = MaskedLanguageModeling(TOKENIZER, **options)
+    return task, task.encode(DOCUMENTS, most)
+
+
+def read(row: list[int]) -> list[str]:
+    return "".join(TOKENIZER.token(id) for id in row if id != PAD).split("[SEP]")
+
+
+def test_pairs_are_neighbours_of_whole_sentences_or_strangers_half_of_the_time() -> None:
+    task, data = encoded(masked=False, next_sentence=True)
+    assert len(data) == 8 * 7  # a row for every two sentences that stand side by side
+    counts = Counter[int]()
+    for seed in range(20):
+        batch = task.batch(data, data.rows(), seed)
+        for row, follows in zip(batch.inputs.tokens.tolist(), batch.follows.tolist(), strict=True):
+            first, second, rest = read(row)
+            assert first.startswith("[CLS]")
+            assert rest == ""
+            a, b = first.removeprefix("[CLS]"), second
+            assert len(a) <= 8
+            assert len(b) <= 8  # half of the length each
+            assert (a[0] == b[0]) == (follows == FOLLOWS)
+            if follows == FOLLOWS:
+                assert int(b[1]) == int(a[-1]) + 1
+            counts[follows] += 1
+    assert abs(counts[FOLLOWS] / sum(counts.values()) - 0.5) < 0.06
+    assert set(counts) == {FOLLOWS, STRANGER}
+
+
+def test_strangers_are_no_shorter_than_those_that_follow() -> None:
+    task, data = encoded(masked=False, next_sentence=True)
+    lengths: dict[int, list[int]] = {FOLLOWS: [], STRANGER: []}
+    for seed in range(60):
+        batch = task.batch(data, data.rows(), seed)
+        seconds = batch.inputs.segments.sum(1).tolist()  # type: ignore[union-attr]
+        for follows, length in zip(batch.follows.tolist(), seconds, strict=True):
+            lengths[follows].append(length)
+    means = [np.mean(each) for each in lengths.values()]
+    assert abs(means[0] - means[1]) < 0.25
+
+
+def test_segments_and_masks_say_where_the_texts_stand() -> None:
+    task, data = encoded(masked=False, next_sentence=True)
+    batch = task.batch(data, data.rows(), 0)
+    assert batch.inputs.segments is not None
+    for tokens, segments, mask in zip(batch.inputs.tokens, batch.inputs.segments, batch.inputs.mask, strict=True):
+        end = tokens.tolist().index(SEP)
+        assert segments[: end + 1].sum() == 0
+        assert bool((segments[end + 1 :] == mask[end + 1 :].long()).all())
+        assert torch.equal(mask, tokens != PAD)
+
+
+def test_a_document_of_one_sentence_has_no_pair() -> None:
+    task = MaskedLanguageModeling(TOKENIZER, next_sentence=True)
+    data = task.encode([["a0"], ["b0", "b1"]], 19)
+    assert task.batch(data, data.rows(), 0).follows.tolist().count(ALONE) == 1
+    assert data.paired.tolist() == [0]
+
+
+def test_without_pairs_every_token_stands_in_one_sequence() -> None:
+    task = MaskedLanguageModeling(TOKENIZER)
+    data = task.encode([*DOCUMENTS, ["abcdefgh" * 5]], 19)
+    found = [token for row in data.rows() for token in task.batch(data, np.array([row]), 0).targets.tolist()]
+    assert found
+    spans = [range(first, middle) for first, middle in zip(data.first, data.middle, strict=True)]
+    assert [sentence for span in spans for sentence in span] == list(range(len(data.sentences)))
+    assert data.lengths.max() <= 19
+    assert (data.lengths - 2).sum() == sum(len(text) for each in DOCUMENTS for text in each) + 40
+
+
+def test_fifteen_in_a_hundred_are_chosen_of_which_80_are_masked_and_10_replaced() -> None:
+    task = MaskedLanguageModeling(TOKENIZER)
+    data = task.encode([["abcdefgh01234567" * 6]] * 4, 98)
+    seen = Counter[str]()
+    for seed in range(150):
+        batch = task.batch(data, data.rows(), seed)
+        whole = torch.from_numpy(np.stack([data.sentences[row] for row in range(4)])).long()
+        tokens, chosen = batch.inputs.tokens[:, 1:-1], batch.masked[:, 1:-1]
+        assert not batch.masked[:, [0, -1]].any()
+        assert torch.equal(batch.targets, whole[chosen])
+        assert torch.equal(tokens[~chosen], whole[~chosen])
+        assert chosen.sum(1).tolist() == [14] * 4  # 15 % of 96
+        for token, target in zip(tokens[chosen].tolist(), batch.targets.tolist(), strict=True):
+            seen["mask" if token == MASK else "same" if token == target else "other"] += 1
+            assert token == MASK or token >= 7
+    shares = {kind: count / sum(seen.values()) for kind, count in seen.items()}
+    assert shares["mask"] == pytest.approx(0.8, abs=0.02)
+    assert shares["other"] == pytest.approx(0.1 * 15 / 16, abs=0.02)  # a replacement by chance may be the same
+
+
+def test_what_is_drawn_follows_from_seed_and_row_alone() -> None:
+    task, data = encoded(next_sentence=True)
+    whole = task.batch(data, data.rows(), 3)
+    alone = [task.batch(data, np.array([row]), 3) for row in data.rows()]
+    assert torch.equal(whole.targets, torch.cat([batch.targets for batch in alone]))
+    assert torch.equal(whole.follows, torch.cat([batch.follows for batch in alone]))
+    torch.manual_seed(3)
+    assert torch.equal(task.batch(data, data.rows()).inputs.tokens, whole.inputs.tokens)
+    assert not torch.equal(task.batch(data, data.rows(), 4).targets, whole.targets)
+
+
+def test_whole_words_are_masked_together() -> None:
+    tokenizer = Tokenizer.train(["walking talking", "abcdefghijklmn"] * 3, "character", 60, READING_TOKENS)
+    task = MaskedLanguageModeling(tokenizer, whole_words=True, share=0.3)
+    data = task.encode([["walking talking, walking a talking walk."]], 100)
+    words = [[*range(1, 8)], [*range(9, 16)]]
+    partly = 0
+    for seed in range(40):
+        masked = task.batch(data, data.rows(), seed).masked[0]
+        for word in words:
+            assert masked[word].all() or not masked[word].any()
+        partly += bool(masked[words[0]].any())
+    assert 0 < partly < 40
+    loose = MaskedLanguageModeling(tokenizer, share=0.3)
+    data = loose.encode([["walking talking, walking a talking walk."]], 100)
+    other = [loose.batch(data, data.rows(), seed).masked[0][words[0]] for seed in range(40)]
+    assert any(each.any() and not each.all() for each in other)
+
+
+@pytest.mark.parametrize("kind", ["character", "word", "bpe", "byte-bpe", "wordpiece", "unigram"])
+def test_a_gap_takes_the_space_before_it_and_the_rest_stays(kind: str) -> None:
+    texts = ["The cat sat on the mat.", "吾輩は猫である。"] * 5
+    tokenizer = Tokenizer.train(texts, kind, 500, READING_TOKENS)
+    for text, word in (("The cat sat on the mat.", "cat"), ("吾輩は猫である。", "猫")):
+        whole = tokenizer.encode(text)
+        gapped = with_masks(tokenizer, text.replace(word, "[MASK]"))
+        assert (gapped[0], gapped[-1], gapped.count(MASK)) == (CLS, SEP, 1)
+        if kind not in ("character", "unigram"):  # whose tokens here may be longer or shorter than the word
+            place = gapped.index(MASK) - 1
+            assert [*gapped[1 : place + 1], whole[place], *gapped[place + 2 : -1]] == whole
+    both = with_masks(tokenizer, "[MASK] cat [MASK]")
+    assert (both[1], both[-2], both.count(MASK)) == (MASK, MASK, 2)
+    assert MASK not in with_masks(tokenizer, "The cat sat.")
+
+
+def test_the_loss_is_additive_over_the_parts_of_a_batch() -> None:
+    task, data = encoded(next_sentence=True, pair_weight=2.5)
+    torch.manual_seed(0)
+    model = Bert(Config(vocab_size=TOKENIZER.vocab_size, d_model=8, n_layers=1, n_heads=2, d_ff=8, dropout=0)).double()
+    head = task.head(model).double()
+    whole = task.loss(model, head, task.batch(data, data.rows(), 1))
+    parts = [task.loss(model, head, task.batch(data, rows, 1)) for rows in np.array_split(data.rows(), 7)]
+    torch.testing.assert_close(torch.stack([part.total for part in parts]).sum(), whole.total, rtol=1e-12, atol=0)
+    assert sum(part.tokens for part in parts) == whole.tokens
+
+
+@pytest.mark.parametrize(("masked", "pairs"), [(True, False), (False, True), (True, True)])
+def test_a_measurement_is_repeatable_and_counts_what_it_says(masked: bool, pairs: bool) -> None:
+    task, data = encoded(masked=masked, next_sentence=pairs)
+    torch.manual_seed(0)
+    config = Config(vocab_size=TOKENIZER.vocab_size, d_model=8, n_layers=1, n_heads=2, d_ff=8)
+    model = Bert(config).eval()
+    head = task.head(model).eval()
+    found = task.measure(model, head, data, 16)
+    assert found == task.measure(model, head, data, 16)
+    other = task.measure(model, head, data, 5)
+    assert found["loss"] == pytest.approx(other["loss"], rel=1e-5)
+    assert ("masked_accuracy" in found) == masked
+    assert ("next_sentence_accuracy" in found) == pairs
+    if masked:
+        assert found["masked_tokens"] == len(task.batch(data, data.rows(), 0).targets)
+        assert found["loss"] == pytest.approx(np.log(TOKENIZER.vocab_size), rel=0.1)  # it has learned nothing
+    if pairs:
+        assert found["pairs"] == len(data)
+        low, high = found["next_sentence_accuracy_interval"]
+        assert low < found["next_sentence_accuracy"] < high

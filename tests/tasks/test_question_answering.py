@@ -1,0 +1,114 @@
+"""What each kind of model reads of a story and its question, and what it is told of its answers."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from keifu.data.examples import Question
+from keifu.interface import Output
+from keifu.tasks.answer_metrics import score_answers, supported
+from keifu.tasks.question_answering import QuestionAnswering, plain
+from keifu.text import Tokenizer
+
+QUESTIONS = [
+    Question(("Mary went  home.", "John slept!", "Mary went home"), "Where is Mary?", "home"),
+    Question(("John slept.",), "Who slept?", "John"),
+    Question(("John slept.", "Mary slept."), "Who slept ?", "John,Mary"),
+]
+TOKENIZER = Tokenizer.train([plain(text) for one in QUESTIONS for text in (*one.facts, one.question)], "word")
+
+
+def task(takes: str, longest: int | None = None) -> QuestionAnswering:
+    return QuestionAnswering(TOKENIZER, ("John", "home"), takes, longest)
+
+
+def read(tokens: Tensor, mask: Tensor) -> list[str]:
+    return [TOKENIZER.decode(row[real].tolist()) for row, real in zip(tokens, mask, strict=True)]
+
+
+def test_texts_are_read_however_they_are_written() -> None:
+    assert plain("  Where is\tMary ? ") == plain("where is mary") == "where is mary"
+    assert plain("猫はどこ？") == "猫はどこ"
+    assert plain("?") == ""
+
+
+def test_a_memory_holds_every_different_fact_once() -> None:
+    data = task("story").encode(QUESTIONS)
+    inputs: Any = task("story").batch(data, np.array([2, 0])).inputs
+    facts = read(inputs.facts, inputs.facts_mask)
+    assert sorted(facts) == ["john slept", "mary slept", "mary went home"]
+    told = [[facts[place] for place in row[real]] for row, real in zip(inputs.story, inputs.story_mask, strict=True)]
+    assert told == [["john slept", "mary slept"], ["mary went home", "john slept", "mary went home"]]
+    assert read(inputs.question, inputs.question_mask) == ["who slept", "where is mary"]
+
+
+def test_of_long_stories_the_latest_facts_are_read() -> None:
+    short = task("story", 2)
+    inputs: Any = short.batch(short.encode(QUESTIONS), np.array([0])).inputs
+    facts = read(inputs.facts, inputs.facts_mask)
+    assert [facts[place] for place in inputs.story[0]] == ["john slept", "mary went home"]
+
+
+def test_other_models_read_word_by_word() -> None:
+    data = task("pair").encode(QUESTIONS)
+    pair: Any = task("pair").batch(data, np.array([0, 1])).inputs
+    eos, bos = TOKENIZER.eos_id, TOKENIZER.bos_id
+    assert read(pair.source, pair.source_mask) == ["mary went home john slept mary went home", "john slept"]
+    assert (pair.source == eos).sum(1).tolist() == [3, 1]
+    assert pair.target[:, 0].tolist() == [bos, bos]
+    assert read(pair.target, pair.target_mask) == ["where is mary", "who slept"]
+    whole: Any = task("tokens").batch(data, np.array([1])).inputs
+    expected = [bos, *TOKENIZER.encode("who slept"), eos, *TOKENIZER.encode("john slept"), eos]
+    assert whole.tokens.tolist() == [expected]
+    assert data.sizes[1, 0] == len(expected) - 2
+
+
+class Fixed(nn.Module):
+    """Hidden vectors that are given."""
+
+    def __init__(self, hidden: Tensor) -> None:
+        super().__init__()
+        self.hidden = hidden
+
+    def forward(self, inputs: Any) -> Output:
+        return Output(self.hidden)
+
+
+@pytest.mark.parametrize("takes", ["story", "pair", "tokens"])
+def test_the_loss_is_of_the_vector_that_has_read_everything(takes: str) -> None:
+    one = task(takes)
+    head = one.head(SimpleNamespace(d_output=5))
+    batch = one.batch(one.encode(QUESTIONS), np.arange(3))
+    lengths = {"story": [1, 1, 1], "pair": [4, 3, 3], "tokens": [16, 7, 10]}[takes]
+    hidden = torch.randn(3, max(lengths), 5)
+    last = torch.stack([row[length - 1] for row, length in zip(hidden, lengths, strict=True)])
+    loss = one.loss(Fixed(hidden), head, batch)
+    assert batch.targets.tolist() == [1, 0, -1]
+    known = F.cross_entropy(head(last[:2]), torch.tensor([1, 0]), reduction="sum")
+    torch.testing.assert_close(loss.total, known + np.log(2))
+    assert (loss.tokens, one.scored(batch)) == (3, 3)
+
+
+def test_scores_of_answers() -> None:
+    right = np.array([True, True, False, True] * 10 + [True] * 40)
+    kinds = ["a"] * 40 + ["b"] * 40
+    scores = score_answers(right, kinds)
+    assert scores["accuracy"] == 70 / 80
+    assert scores["accuracy_by_kind"] == {"a": 0.75, "b": 1.0}
+    assert scores["mean_error"] == 0.125
+    assert scores["failed"] == ["a"]
+    low, high = scores["accuracy_interval"]
+    assert (round(low, 4), round(high, 4)) == (0.785, 0.9307)
+    edge = score_answers(np.array([True] * 95 + [False] * 5), ["a"] * 100)
+    assert edge["failed"] == []  # 5 % wrong is not over 5 %
+
+
+def test_the_share_of_hops_that_read_a_supporting_fact() -> None:
+    weights = [np.array([[0.1, 0.9], [0.6, 0.4]]), np.array([[1.0], [1.0]]), np.array([[0.2, 0.8], [0.3, 0.7]])]
+    assert supported(weights, [[0], [], [1]]) == [0.5, 1.0]
+    assert supported(weights, [[], [], []]) == []
