@@ -80,7 +80,7 @@ def model_of(name: str, **more: Any) -> tuple[Any, Any, Any]:
     from keifu.training.network import make_model
 
     class Ids:
-        pad_id, vocab_size = 0, SIZES["vocab_size"]
+        pad_id, bos_id, vocab_size = 0, 0, SIZES["vocab_size"]
 
     keep_freed_memory()
     torch.manual_seed(0)

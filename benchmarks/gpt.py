@@ -80,7 +80,7 @@ def keifu_step(size: dict[str, int], optimizer: Any, precision: str, model: str 
     from keifu.training.settings import Training
 
     class Ids:
-        pad_id, vocab_size = 0, size["vocabulary"]
+        pad_id, bos_id, vocab_size = 0, 0, size["vocabulary"]
 
     keep_freed_memory()
     torch.manual_seed(0)

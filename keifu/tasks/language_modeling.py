@@ -86,6 +86,9 @@ class LanguageModeling:
         """The windows of these rows, padded on the right."""
         inputs, targets = data.padded(rows, self.tokenizer.pad_id)
         begins = len(rows) == 0 or int(rows[0]) < (data.streams or len(data))
+        if data.streams and begins:  # where the streams are cut from one array, another token stands before them
+            for token in self.lead:
+                inputs[:, 0] = token
         return Batch(TokenBatch(inputs, length_mask(data.lengths[rows])), targets, begins, data.streams > 0)
 
     def sequences(self, inputs: TokenBatch) -> dict[str, list[str]]:

@@ -208,6 +208,10 @@ def test_a_run_on_a_text_larger_than_memory_is_trained_and_gone_on_with(
     assert begin[0].corpus.train.is_stored
     assert isinstance(begin[0].learner.data.tokens, np.memmap)
     assert begin[0].settings.data.packed == (text == LISTED)
+    if model == "lstm":  # its streams begin as every text does
+        lesson = begin[0].lesson
+        streams = lesson.task.batch(lesson.data, next(lesson.sampler())).inputs.tokens
+        assert (streams[:, 0] == lesson.task.tokenizer.bos_id).all()
     report = begin[0].data_report
     assert report["tokens"]["train"] >= begin[0].corpus.train.characters - 1
     list(begin[0].events())
