@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.small_pictures import write_pictures
+from tests.small_stories import write_stories
+
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "README.ja.md", *sorted((ROOT / "docs").glob("*.md"))]
 LIMIT = re.compile(r"--(max-time|max-steps|epochs) \S+")
@@ -54,6 +57,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ]
     sentences = ("".join(f"{word}\t{tag}\n" for word, tag in each.items()) for each in tags * 9)
     (tmp_path / "words.txt").write_text("\n".join(sentences), "utf-8")
+    write_stories(tmp_path, 60)
+    (tmp_path / "story.txt").write_text("Mary went to the garden. Daniel went to the hallway.\n", "utf-8")
+    write_pictures(tmp_path / "pictures", 12)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -71,7 +77,7 @@ def test_the_documents_commands_run(path: Path, folder: Path) -> None:
             command = LIMIT.sub("", command) + " --max-steps 2"
         if "keifu train" in command and "--init" not in command:
             command += " --set model.d_model=16"
-            marks = ("language-modeling", "seq2seq", "-attention", "--model lstm")
+            marks = ("language-modeling", "seq2seq", "-attention", "--model lstm", "--model flat")
             recurrent = any(mark in command for mark in marks)
             command += "" if recurrent else " --set model.d_ff=16"
         command = LIMIT.sub("--max-steps +1", command) if "keifu resume" in command else command

@@ -66,7 +66,7 @@ class LearnedPosition(nn.Module):
                 f"a sequence of {longest} tokens: learned positions reach {self.weight.shape[0]} (model.max_length); "
                 "shorten the text or train with a larger model.max_length"
             )
-        return self.weight[positions]
+        return F.embedding(positions, self.weight)  # whose gradient is several times faster than an index's
 
 
 class TokenEmbedding(nn.Module):

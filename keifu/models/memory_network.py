@@ -118,7 +118,7 @@ class MemoryNetwork(nn.Module):
         encoders = [FactEmbedding(config) for _ in range(max(self.values) + 1)]
         self.embeddings = cast("Sequence[FactEmbedding]", nn.ModuleList(encoders))
         words = encoders[0].tokens if config.tying == "adjacent" else _word_vectors(config)
-        self.question_embedding = SentenceEmbedding(words, config.encoding)
+        self.question_embedding = SentenceEmbedding(words)
         self.carry = Linear(config.d_model, config.d_model, bias=False) if config.tying == "layer-wise" else None
         self.dropout = Dropout(config.dropout)
         self.hidden = nn.ModuleList(FeedForward(config.d_model, config.d_ff) for _ in hops) if config.d_ff else None
@@ -131,7 +131,7 @@ class MemoryNetwork(nn.Module):
         """Hidden vectors `[B, 1, D]`, one a question: what it came to after the last hop."""
         encoded = self._encode(batch)
         mask = batch.story_mask[:, None]
-        u = self.question_embedding(batch.question, batch.question_mask)[:, None]
+        u = self.question_embedding(batch.question, self._word_weights(batch.question_mask))[:, None]
         u = record(self, "question", u, "B T D")
         for hop, (key, value) in enumerate(zip(self.keys, self.values, strict=True)):
             read = self._read(u, encoded[key], encoded[value], mask)
@@ -144,7 +144,12 @@ class MemoryNetwork(nn.Module):
     def _encode(self, batch: StoryBatch) -> list[Tensor]:
         """Of every encoder the vectors of the stories' facts `[B, M, D]`."""
         ages = self._ages(batch.story_mask)
-        return [each(batch.facts, batch.facts_mask, batch.story, ages) for each in self.embeddings]
+        weights = self._word_weights(batch.facts_mask)
+        return [each(batch.facts, weights, batch.story, ages) for each in self.embeddings]
+
+    def _word_weights(self, mask: Tensor) -> Tensor:
+        by_position = self.config.encoding == "position"
+        return word_weights(mask, self.config.d_model, by_position, self.question_embedding.tokens)
 
     def _read(self, u: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
         """What a question `[B, 1, D]` reads of keys and values `[B, M, D]`, of which `mask` `[B, 1, M]` are real."""
@@ -168,16 +173,15 @@ class MemoryNetwork(nn.Module):
 class SentenceEmbedding(nn.Module):
     """The word vectors of a sentence, summed to one. The table `[V, D]` may be shared."""
 
-    def __init__(self, tokens: nn.Parameter, encoding: str) -> None:
+    def __init__(self, tokens: nn.Parameter) -> None:
         super().__init__()
         self.tokens = tokens
-        self.by_position = encoding == "position"
         self.words = WordVectors()
 
-    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """Vectors `[B, D]` of sentences `[B, T]`."""
+    def forward(self, tokens: Tensor, weights: Tensor) -> Tensor:
+        """Vectors `[B, D]` of sentences `[B, T]`, in whose sum a word has these weights."""
         words = record(self, "token", self.words(tokens, self.tokens), "B T D")
-        return summed(words, mask, self.by_position)
+        return (words * weights).sum(1)
 
 
 class FactEmbedding(nn.Module):
@@ -186,16 +190,17 @@ class FactEmbedding(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.tokens = _word_vectors(config)
-        self.by_position = config.encoding == "position"
         width, inner = config.d_model, config.d_ff
         self.hidden = nn.Sequential(Linear(width, inner), nn.ReLU(), Linear(inner, width)) if inner else None
         self.position = LearnedPosition(config.max_length, config.d_model) if config.temporal else None
         if self.position is not None:
             nn.init.normal_(self.position.weight, std=_DEVIATION)
 
-    def forward(self, facts: Tensor, mask: Tensor, story: Tensor, ages: Tensor) -> Tensor:
-        """Vectors `[B, M, D]` of stories `[B, M]`, which name sentences `[U, S]`; ages `[B, M]`."""
-        sentences = summed(F.embedding(facts, self.tokens), mask, self.by_position)
+    def forward(self, facts: Tensor, weights: Tensor, story: Tensor, ages: Tensor) -> Tensor:
+        """Vectors `[B, M, D]` of stories `[B, M]`, which name sentences `[U, S]`, in whose sums words have weights
+        `[U, S, D]`; ages `[B, M]`.
+        """
+        sentences = (F.embedding(facts, self.tokens) * weights).sum(1)
         if self.hidden is not None:
             sentences = sentences + self.hidden(sentences)
         told = F.embedding(story, sentences)
@@ -210,18 +215,17 @@ class WordVectors(nn.Module):
         return F.embedding(tokens, table)
 
 
-def summed(words: Tensor, mask: Tensor, by_position: bool) -> Tensor:
-    """One vector `[B, D]` of the word vectors `[B, T, D]` that are real `[B, T]`, weighted by where they stand where
-    `by_position` says so.
+def word_weights(mask: Tensor, width: int, by_position: bool, like: Tensor) -> Tensor:
+    """What each word counts in the sum of its sentence `[B, T, D]`, or `[B, T, 1]` where its place does not matter; 0
+    where `mask` `[B, T]` has none. like: of the number format.
     """
-    count = mask.sum(1)[:, None].clamp(min=1).to(words.dtype)
-    weights = mask.to(words.dtype)[:, :, None]
-    if by_position:
-        width = words.shape[2]
-        place = torch.arange(1, words.shape[1] + 1, device=words.device) / count  # j / J
-        dimension = torch.arange(1, width + 1, device=words.device, dtype=words.dtype) / width  # k / D
-        weights = weights * ((1 - place)[:, :, None] - dimension * (1 - 2 * place)[:, :, None])
-    return (words * weights).sum(1)
+    real = mask.to(like.dtype)[:, :, None]
+    if not by_position:
+        return real
+    count = mask.sum(1)[:, None, None].clamp(min=1).to(like.dtype)
+    place = torch.arange(1, mask.shape[1] + 1, device=mask.device, dtype=like.dtype)[:, None] / count  # j / J
+    dimension = torch.arange(1, width + 1, device=mask.device, dtype=like.dtype) / width  # k / D
+    return real * ((1 - place) - dimension * (1 - 2 * place))
 
 
 _DEVIATION = 0.1

@@ -109,7 +109,7 @@ def test_a_story_without_facts_leaves_the_question_as_it_is() -> None:
     model = network()
     inputs = batch([[[1, 2]]], [[3]])._replace(story_mask=torch.tensor([[False]]))
     torch.testing.assert_close(
-        model(inputs).hidden[:, 0], model.question_embedding(inputs.question, inputs.question_mask)
+        model(inputs).hidden[:, 0], model.question_embedding(inputs.question, model._word_weights(inputs.question_mask))
     )
 
 
@@ -138,8 +138,11 @@ def test_the_softmax_is_left_out_at_the_start_of_training_alone() -> None:
     model.before_step(0.24)
     linear = model(inputs).hidden
     assert (linear - usual).abs().max() > 1e-3
-    key, value = (each(inputs.facts, inputs.facts_mask, inputs.story, inputs.story * 0) for each in model.embeddings)
-    u = model.question_embedding(inputs.question, inputs.question_mask)
+    key, value = (
+        each(inputs.facts, model._word_weights(inputs.facts_mask), inputs.story, inputs.story * 0)
+        for each in model.embeddings
+    )
+    u = model.question_embedding(inputs.question, model._word_weights(inputs.question_mask))
     for row, count in enumerate((3, 1)):
         expected = u[row] + (key[row, :count] @ u[row]) @ value[row, :count]
         torch.testing.assert_close(linear[row, 0], expected, rtol=0, atol=1e-12)

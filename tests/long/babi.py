@@ -1,0 +1,107 @@
+"""The twenty tasks of bAbI: error of each, mean error and failed tasks, over several seeds, beside the papers' figures.
+
+    KEIFU_DATA=... python tests/long/babi.py single [--tasks 1,2,16] [--seeds 3] [--epochs 60] [--out results.jsonl]
+    KEIFU_DATA=... python tests/long/babi.py joint [--model memory-network] [--seeds 3] [--epochs 60]
+
+single: one model a task, with each of SETTINGS; which is used is decided, with the best checkpoint, on the last tenth
+of the training part. joint: one model for all tasks, with --set as for keifu train. Scores are those of the `valid`
+parts (keifu's dev), on which nothing is chosen. Task 3 stands apart: its training file has 900 questions. Sukhbaatar et
+al. 2015 (10,000 questions a task): 6.6 % mean error a task (PE LS RN), 7.5 % jointly; Henaff et al. 2017: 0.5 %.
+"""
+
+import argparse
+import json
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from keifu.config import merge, parse_overrides
+from keifu.session import load, train
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "as in the paper": {"model": {"d_model": 64}, "training": {"learning_rate": 0.005}},
+    "separate encoders with a hidden layer": {
+        "model": {"d_model": 64, "tying": "none", "linear_start": 0.0, "d_ff": 128},
+        "training": {"learning_rate": 0.004},
+    },
+}
+TASKS = range(1, 21)
+
+
+def parts(tasks: list[int]) -> tuple[str, str, str]:
+    """What is learned from, what is chosen on, and what is reported on."""
+    held_out = {task: 90 if task == 3 else 900 for task in tasks}
+    learned = "+".join(f"babi-{task}:train[:-{count}]" for task, count in held_out.items())
+    chosen = "+".join(f"babi-{task}:train[-{count}:]" for task, count in held_out.items())
+    return learned, chosen, "+".join(f"babi-{task}:valid" for task in tasks)
+
+
+def trained(model: str, tasks: list[int], seed: int, epochs: float, overrides: dict[str, Any]) -> dict[str, Any]:
+    """The accuracy on the slice that the best checkpoint was chosen on, and the report on the valid parts."""
+    learned, chosen, reported = parts(tasks)
+    folder = Path(tempfile.mkdtemp())
+    began = time.monotonic()
+    options: dict[str, Any] = {"valid": chosen, "epochs": epochs, "seed": seed, "overrides": overrides}
+    run = train("question-answering", learned, model, out=folder / "run", **options)
+    seconds = time.monotonic() - began
+    report = load(run.path, "cpu").evaluate(reported)
+    shutil.rmtree(folder)
+    return {"chosen_by": run.metrics["accuracy"], "seconds": seconds, "errors": errors(report["accuracy_by_kind"])}
+
+
+def errors(by_kind: dict[str, float]) -> dict[int, float]:
+    """Percent wrong, by the number of the task."""
+    return {int(kind.removeprefix("qa")): 100 * (1 - accuracy) for kind, accuracy in by_kind.items()}
+
+
+def summary(found: dict[int, float]) -> str:
+    """Mean error and failed tasks, with and without task 3."""
+    others = [error for task, error in found.items() if task != 3]
+    failed = [task for task, error in found.items() if error > 5]
+    mean = sum(found.values()) / len(found)
+    apart = f", {sum(others) / len(others):.2f} % without task 3" if 3 in found and others else ""
+    return f"mean error {mean:.2f} %{apart}; failed: {', '.join(map(str, failed)) or 'none'}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("how", choices=("single", "joint"))
+    parser.add_argument("--tasks", default=",".join(map(str, TASKS)))
+    parser.add_argument("--model", default="memory-network")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=float, default=60)
+    parser.add_argument("--set", action="append", default=[], help="as for keifu train")
+    parser.add_argument("--out", type=Path, help="a file to which every figure is added as a line of JSON")
+    given = parser.parse_args()
+    tasks = [int(task) for task in given.tasks.split(",")]
+    asked = parse_overrides(given.set)
+    for seed in range(given.seeds):
+        found: dict[int, float] = {}
+        if given.how == "joint":
+            result = trained(given.model, tasks, seed, given.epochs, asked)
+            note(given, {"seed": seed, **result})
+            found = result["errors"]
+        else:
+            for task in tasks:
+                results = {}
+                for name, settings in SETTINGS.items() if given.model == "memory-network" else [(given.model, {})]:
+                    results[name] = trained(given.model, [task], seed, given.epochs, merge(settings, asked))
+                    note(given, {"seed": seed, "task": task, "settings": name, **results[name]})
+                best = max(results, key=lambda name: results[name]["chosen_by"])
+                found |= results[best]["errors"]
+                print(f"seed {seed}  task {task:2}  {found[task]:6.2f} % wrong  ({best})", flush=True)
+        for task, error in found.items() if given.how == "joint" else ():
+            print(f"seed {seed}  task {task:2}  {error:6.2f} % wrong")
+        print(f"seed {seed}  {summary(found)}", flush=True)
+
+
+def note(given: argparse.Namespace, line: dict[str, Any]) -> None:
+    if given.out:
+        with given.out.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"how": given.how, "model": given.model, "set": given.set, **line}) + "\n")
+
+
+if __name__ == "__main__":
+    main()
