@@ -130,3 +130,15 @@ def test_training_lifts_experts_that_had_too_little(tmp_path: Path) -> None:
         assert len(router.bias.unique()) > 1
     saved = found.network.blocks[0].feedforward.router.bias
     assert saved.abs().max() > 0
+
+
+def test_training_may_begin_with_experts_and_go_on_with_other_penalties(tmp_path: Path) -> None:
+    spec = write_text(tmp_path / "a.txt", running(40))
+    first = language_run(spec, tmp_path / "one", {"max_steps": 1}, "moe")
+    list(first.events())
+    begin = {"max_steps": 1, "init": str(tmp_path / "one")}
+    second = language_run(spec, tmp_path / "two", begin, "moe", model={"balance_penalty": 0.5})
+    weight = second.learner.model.blocks[0].feedforward.router.weight
+    torch.testing.assert_close(weight, load(tmp_path / "one", "cpu").network.blocks[0].feedforward.router.weight)
+    with pytest.raises(ConfigError, match="n_experts is 4 here and 8 there"):
+        language_run(spec, tmp_path / "three", begin, "moe", model={"n_experts": 4})

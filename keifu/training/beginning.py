@@ -12,7 +12,7 @@ from keifu.errors import CheckpointError, ConfigError
 from keifu.text import Tokenizer
 from keifu.training.network import fill
 
-_FREE = ("dropout",)  # settings of a model that its weights do not depend on
+_FREE = ("dropout", "balance_penalty", "z_penalty")  # settings of a model that its weights do not depend on
 
 
 @dataclass(frozen=True)
