@@ -9,7 +9,8 @@ value is kept under the module's own path ("model.encoder.0.attention.weights") 
 if one is asked for, replaces it before the layer goes on. Nothing is left behind on a module.
 
 The letters of an axis string, the same everywhere: `B` batch, `T` target or query time, `S` source or key time, `D`
-model width, `H` heads, `A` width of one head, `F` feed-forward width, `V` vocabulary.
+model width, `H` heads, `J` heads of shared keys, `A` width of one head, `F` feed-forward width, `E` experts, `V`
+vocabulary.
 """
 
 import difflib

@@ -118,3 +118,27 @@ def test_penalties_reach_the_loss(tmp_path: Path) -> None:
     assert len(penalties) == 4
     torch.testing.assert_close(loss.total, loss.surprise + loss.tokens * sum(penalties))
     assert model.network(TokenBatch(tokens, tokens > 0)).state is None
+
+
+def test_training_lifts_experts_that_had_too_little(tmp_path: Path) -> None:
+    spec = write_text(tmp_path / "a.txt", running(40))
+    run = language_run(spec, tmp_path / "run", {"max_steps": 3}, "moe", model={"balance_step": 0.01})
+    list(run.events())
+    found = load(tmp_path / "run" / "last", "cpu")
+    for router in (block.feedforward.router for block in run.learner.model.blocks):
+        assert 0 < router.bias.abs().max() < 0.03 + 1e-6
+        assert len(router.bias.unique()) > 1
+    saved = found.network.blocks[0].feedforward.router.bias
+    assert saved.abs().max() > 0
+
+
+def test_training_may_begin_with_experts_and_go_on_with_other_penalties(tmp_path: Path) -> None:
+    spec = write_text(tmp_path / "a.txt", running(40))
+    first = language_run(spec, tmp_path / "one", {"max_steps": 1}, "moe")
+    list(first.events())
+    begin = {"max_steps": 1, "init": str(tmp_path / "one")}
+    second = language_run(spec, tmp_path / "two", begin, "moe", model={"balance_penalty": 0.5})
+    weight = second.learner.model.blocks[0].feedforward.router.weight
+    torch.testing.assert_close(weight, load(tmp_path / "one", "cpu").network.blocks[0].feedforward.router.weight)
+    with pytest.raises(ConfigError, match="n_experts is 4 here and 8 there"):
+        language_run(spec, tmp_path / "three", begin, "moe", model={"n_experts": 4})

@@ -144,8 +144,8 @@ class TranslationLesson:
 
 
 class LanguageLesson:
-    """Windows of text: of documents, in random batches; of one long text, whose streams go on from step to step; or of
-    one long text, each by itself, where a model reads no more than its max_length together.
+    """Windows of text: of documents, in random batches; of one long text, or of packed documents, whose streams go on
+    from step to step; or each by itself, where a model reads no more than its max_length together.
     """
 
     def __init__(self, settings: Settings, corpus: TextCorpus, tokenizer: Tokenizer) -> None:
