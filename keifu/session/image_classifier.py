@@ -15,7 +15,7 @@ from keifu.session.classifier import ranked, refuse_unknown
 from keifu.session.model import Model, read_sections
 from keifu.session.reading import read_labels, refuse_others
 from keifu.tasks.classification_metrics import classification_scores
-from keifu.tasks.image_classification import ImageClassification, Pictures, decide_pictures
+from keifu.tasks.image_classification import ImageClassification, Pictures, decide_pictures, place_of
 from keifu.tasks.reading import Reading
 from keifu.trace import Edit, Recorded, Recorder, Trace, bound
 
@@ -73,7 +73,7 @@ class ImageClassifier(Model):
         names: patterns of the values to keep. edits: pattern -> function that replaces a value.
         """
         data = Pictures(read_picture(picture, self.shape)[None], np.zeros(1, np.int64))
-        inputs = self.task.batch(data, np.arange(1)).to(self.device).inputs
+        inputs = self.task.batch(data, np.arange(1)).to(*place_of(self.network)).inputs
         with Recorder(self.network, names, edits) as recorder:
             scores = self.task.scores(self.network, self.head, inputs)
         values = {"pixels": Recorded("pixels", "B K H W", inputs.pixels), **recorder.values()}

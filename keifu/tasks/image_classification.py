@@ -28,8 +28,8 @@ class Batch(NamedTuple):
     inputs: ImageBatch
     targets: Tensor
 
-    def to(self, device: torch.device) -> "Batch":
-        return Batch(ImageBatch(self.inputs.pixels.to(device)), self.targets.to(device))
+    def to(self, device: torch.device, dtype: torch.dtype = torch.float32) -> "Batch":
+        return Batch(ImageBatch(self.inputs.pixels.to(device, dtype)), self.targets.to(device))
 
 
 class Pictures:
@@ -106,6 +106,12 @@ def moved(pixels: Tensor) -> Tensor:
     return F.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
 
 
+def place_of(model: nn.Module) -> tuple[torch.device, torch.dtype]:
+    """Where a model computes, and in which number format; one whose weights are all rounded to integers has none."""
+    weight = next(model.parameters(), torch.zeros(()))
+    return weight.device, weight.dtype
+
+
 @torch.no_grad()
 def decide_pictures(
     task: ImageClassification,
@@ -119,11 +125,11 @@ def decide_pictures(
 
     before_batch: called before each batch; it may raise.
     """
-    device = next(model.parameters()).device
+    where = place_of(model)
     found, surprise = [np.zeros((0, len(task.labels)), np.float32)], 0.0
     for begin in range(0, len(data), batch_size):
         before_batch()
-        batch = task.batch(data, np.arange(begin, min(begin + batch_size, len(data)))).to(device)
+        batch = task.batch(data, np.arange(begin, min(begin + batch_size, len(data)))).to(*where)
         scores = task.scores(model, head, batch.inputs)
         surprise += float(F.cross_entropy(scores, batch.targets, reduction="sum"))
         found.append(scores.softmax(-1).float().cpu().numpy())

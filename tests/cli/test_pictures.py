@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from keifu.config import read_yaml
+from keifu.layers.quantised import multiplies_int8
 from keifu.session import TrainedRun, load, train
 from tests.cli.conftest import Command
 from tests.cli.test_commands import assert_one_message
@@ -82,6 +83,19 @@ def test_a_picture_of_another_size_and_in_colour_is_brought_to_the_models(run: P
     assert trace["pixels"].value.shape == (1, 1, 12, 12)
     assert trace.sequences["classes"][int(trace["classes"].value.argmax())] == "square"
     assert trace["vector"].value.shape == (1, 144)
+
+
+@pytest.mark.parametrize("model", ["flat", "gru", "vit"])
+def test_it_computes_in_other_formats(model: str, shapes: str, tmp_path: Path) -> None:
+    sizes = {"model": {"d_model": 16}}
+    options = {"out": tmp_path / "run", "max_steps": 3, "overrides": {**SMALL_PICTURES, **sizes}}
+    path = train("image-classification", shapes, model, **options).path  # type: ignore[arg-type]
+    exact = load(path, "cpu").classify(f"{shapes}/bar/0.png", details=True).probabilities
+    for precision in ("bf16", "int8") if multiplies_int8() else ("bf16",):
+        other = load(path, "cpu", precision)
+        assert other.classify(f"{shapes}/bar/0.png", details=True).probabilities == pytest.approx(exact, abs=0.05)
+        assert other.evaluate(shapes)["examples"] == 200
+        assert other.trace(f"{shapes}/bar/0.png")["classes"].value.shape == (1, 5)
 
 
 def test_a_dry_run_and_a_check_say_what_would_be_learned(shapes: str, keifu: Command) -> None:
