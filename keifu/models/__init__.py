@@ -162,6 +162,15 @@ LINEAGE: dict[str, Ancestor] = {
             ("translation", "classification", "tagging", "question-answering"),
         ),
         Ancestor(
+            "gpt",
+            "keifu.models.gpt",
+            "GPT",
+            2019,
+            "Radford et al., Language Models are Unsupervised Multitask Learners (GPT-2); the first GPT: 2018",
+            "the decoder alone, which predicts the next token of any text; norms before the sublayers",
+            ("language-modeling", "translation"),
+        ),
+        Ancestor(
             "bert",
             "keifu.models.bert",
             "Bert",
@@ -178,15 +187,6 @@ LINEAGE: dict[str, Ancestor] = {
             "Rothe et al., Leveraging Pre-trained Checkpoints for Sequence Generation Tasks",
             "a translator both of whose sides begin with a pre-trained BERT",
             ("translation",),
-        ),
-        Ancestor(
-            "gpt",
-            "keifu.models.gpt",
-            "GPT",
-            2019,
-            "Radford et al., Language Models are Unsupervised Multitask Learners (GPT-2); the first GPT: 2018",
-            "the decoder alone, which predicts the next token of any text; norms before the sublayers",
-            ("language-modeling", "translation"),
         ),
         Ancestor(
             "vit",

@@ -802,7 +802,6 @@ def _memory_wiring(model: Any, values: Mapping[str, Recorded]) -> Iterator[tuple
 
 FAMILIES: dict[str, Family] = {
     **{name: _recurrent(name) for name in ("rnn", "lstm", "gru")},
-    **{name: _recurrent_attention(name) for name in ("rnn-attention", "gru-attention", "lstm-attention")},
     **{name: _seq2seq(name, seq2seq) for name in ("rnn-seq2seq", "gru-seq2seq", "lstm-seq2seq")},
     **{
         name: _seq2seq(name, seq2seq_attention)
@@ -819,6 +818,7 @@ FAMILIES: dict[str, Family] = {
         apart="question",
         shown="weights",
     ),
+    **{name: _recurrent_attention(name) for name in ("rnn-attention", "gru-attention", "lstm-attention")},
     "transformer": Family(
         config=_transformer_config,
         inputs=PairInputs(),
@@ -837,10 +837,6 @@ FAMILIES: dict[str, Family] = {
         wiring=_transformer_wiring,
     ),
     "gpt": _decoder(_gpt_config, _gpt_sizes),
-    "llama": _decoder(_llama_config, _llama_sizes),
-    "moe": replace(
-        _decoder(_moe_config, lambda config: {**_llama_sizes(config), "E": config.n_experts}), regroups=True
-    ),
     "bert": Family(
         config=_bert_config,
         inputs=ReadInputs(),
@@ -866,5 +862,9 @@ FAMILIES: dict[str, Family] = {
         },
         sizes=_transformer_sizes,
         wiring=_bert_seq2seq_wiring,
+    ),
+    "llama": _decoder(_llama_config, _llama_sizes),
+    "moe": replace(
+        _decoder(_moe_config, lambda config: {**_llama_sizes(config), "E": config.n_experts}), regroups=True
     ),
 }
