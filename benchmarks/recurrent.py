@@ -67,7 +67,7 @@ def keifu_step(cell: Any, optimizer: Any, precision: str) -> Step:
     from keifu.training.settings import Training
 
     class Ids:
-        pad_id, vocab_size = 0, VOCABULARY
+        pad_id, bos_id, vocab_size = 0, 0, VOCABULARY
 
     keep_freed_memory()
     torch.manual_seed(0)

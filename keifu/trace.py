@@ -9,13 +9,14 @@ value is kept under the module's own path ("model.encoder.0.attention.weights") 
 if one is asked for, replaces it before the layer goes on. Nothing is left behind on a module.
 
 The letters of an axis string, the same everywhere: `B` batch, `T` target or query time, `S` source or key time, `D`
-model width, `H` heads, `A` width of one head, `F` feed-forward width, `V` vocabulary.
+model width, `H` heads, `J` heads of shared keys, `A` width of one head, `F` feed-forward width, `E` experts, `V`
+vocabulary.
 """
 
 import difflib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from types import TracebackType
 
@@ -130,6 +131,18 @@ def _stack(path: str, axes: str, along: str | None, takes: list[Tensor]) -> Reco
     if along in axes.split():
         return Recorded(path, axes, torch.cat(takes, axes.split().index(along)))
     return Recorded(path, f"{along} {axes}", torch.stack(takes))
+
+
+def bound(values: Mapping[str, Recorded], axis_sequences: Mapping[str, Mapping[str, str]]) -> dict[str, Recorded]:
+    """The values with the sequences that their letters run over, where they do not say it themselves: those of the
+    first pattern that a value's name matches.
+    """
+    found = {}
+    for name, value in values.items():
+        named = next((letters for pattern, letters in axis_sequences.items() if fnmatchcase(name, pattern)), {})
+        known = {letter: sequence for letter, sequence in named.items() if letter in value.letters}
+        found[name] = replace(value, sequences=known | dict(value.sequences))
+    return found
 
 
 class Trace(Mapping[str, Recorded]):

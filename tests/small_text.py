@@ -43,5 +43,7 @@ def language_run(
     spec: str, out: Path, training: dict[str, Any] | None = None, architecture: str = "lstm", **more: Any
 ) -> Run:
     """A run with small settings, ready to train."""
-    overrides = merge(SMALL, {"training": training or {}, **more})
+    reads_windows = architecture not in ("rnn", "lstm", "gru")
+    own = {"model": {"max_length": SMALL["data"]["window"]}} if reads_windows else {}
+    overrides = merge(merge(SMALL, own), {"training": training or {}, **more})
     return prepare("language-modeling", spec, architecture, out=out, overrides=overrides)

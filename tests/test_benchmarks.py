@@ -62,7 +62,10 @@ def test_rows_take_turns_each_in_a_process_with_its_environment_and_one_that_fai
     assert "theirs: left out: no such peer" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["attention", "encoding", "training", "translation"])
+BENCHMARKS = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "side_by_side")
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
 def test_every_benchmark_says_what_it_measures(name: str) -> None:
     text = (FOLDER / f"{name}.py").read_text("utf-8")
     assert f"python benchmarks/{name}.py" in text.split('"""')[1]

@@ -23,6 +23,11 @@ SMALL = {  # of a translator, and of another model
 }
 
 
+def small(line: str) -> str:
+    """What takes the place of the limit of a training."""
+    return 'max_steps=2, preset="tiny"' if "overrides=" in line else SMALL["translation" in line]
+
+
 def blocks(path: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", path.read_text("utf-8"), re.MULTILINE | re.DOTALL)
 
@@ -72,9 +77,8 @@ def test_the_documents_commands_run(path: Path, folder: Path) -> None:
             command = LIMIT.sub("", command) + " --max-steps 2"
         if "keifu train" in command and "--init" not in command:
             command += " --set model.d_model=16"
-            recurrent = any(
-                mark in command for mark in ("language-modeling", "seq2seq", "--model lstm", "--model flat")
-            )
+            marks = ("language-modeling", "seq2seq", "-attention", "--model lstm", "--model flat")
+            recurrent = any(mark in command for mark in marks)
             command += "" if recurrent else " --set model.d_ff=16"
         command = LIMIT.sub("--max-steps +1", command) if "keifu resume" in command else command
         command = re.sub(r"\bkeifu\b(?= )", f"{shlex.quote(sys.executable)} -m keifu", command, count=1)
@@ -85,7 +89,7 @@ def test_the_documents_commands_run(path: Path, folder: Path) -> None:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_the_documents_python_runs(path: Path, folder: Path) -> None:
     code = "\n".join(blocks(path, "python"))
-    lines = [PYTHON_LIMIT.sub(SMALL["translation" in line], line) for line in code.splitlines()]
+    lines = [PYTHON_LIMIT.sub(small(line), line) for line in code.splitlines()]
     exec(compile("\n".join(lines), str(path), "exec"), {})
 
 

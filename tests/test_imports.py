@@ -137,7 +137,7 @@ def test_every_model_file_is_in_the_lineage() -> None:
 
 
 RULES = {
-    "a floor below": ("keifu.session", "from keifu.views.alignment import x", None),
+    "a floor below": ("keifu.session", "from keifu.tasks.alignment import x", None),
     "the room itself": ("keifu.training.run", "from keifu.training import loop", None),
     "training asks generation": ("keifu.training.evaluation", "from keifu.generation.search import greedy", None),
     "the command line, late": ("keifu.cli.commands", "def f():\n    from keifu.session import load", None),

@@ -40,7 +40,7 @@ def translate_file(file: Path, out: Path | None, as_json: bool, load: Callable[[
     else:
         result = document.fill([one.text for one in found])
     if long := sum(one.parts > 1 for one in found):
-        limit = model.model_config.max_length
+        limit = model.longest_side
         print(
             f"keifu: {file}: translated in parts, because longer than model.max_length ({limit} tokens): {long} of "
             f"{len(found)} sentences",

@@ -45,7 +45,7 @@ def _pair_data(run: Run) -> Iterator[str]:
         f"{report['padding']:.1%} padding beside them",
     )
     if lesson.left_out:
-        most = min(run.settings.data.max_tokens, run.settings.model.max_length)
+        most = min(run.settings.data.max_tokens, run.task.longest_side(run.settings.model.max_length))
         yield from _entry("left out", f"{_pairs(lesson.left_out)} with more than {most} tokens (data.max_tokens)")
     marks = report["vocabulary"]["unknown"]
     known = f"; unknown to the vocabulary: {unknown['source']:.2%} and {unknown['target']:.2%} of its tokens ({marks})"
@@ -58,8 +58,10 @@ def _text_data(run: Run) -> Iterator[str]:
     report, data = run.data_report, run.settings.data
     train, tokens, unknown = report["train"], report["tokens"], report["unknown"]["valid"]
     read = "as one long text" if data.reading == "stream" else f"as {train['documents']:,} documents, a line each"
-    if data.reading == "stream":
-        read += f", in {report['streams']} streams of windows of {data.window} tokens"
+    read += ", packed" if data.packed else ""
+    if data.reading == "stream" or data.packed:
+        order = f"{report['streams']} streams of" if report["streams"] else "a random order, in"
+        read += f", in {order} windows of {data.window} tokens"
     amount = f"{train['characters']:,} characters, {tokens['train']:,} tokens"
     yield from _entry("data", f"{train['spec']}: {amount}, read {read} (data.reading)")
     marks = report["vocabulary"]["unknown"]

@@ -18,6 +18,8 @@ def evaluation_report(report: dict[str, Any]) -> str:
 
 def _language_report(report: dict[str, Any]) -> str:
     read = "as one text" if report["reading"] == "stream" else "document by document"
+    if "context" in report:
+        read += f", each token from at least {report['context']} before it where there are so many"
     lines = [f"{report['data']}: {report['characters']:,} characters, {report['tokens']:,} tokens, read {read}"]
     lines += _role(report)
     if report["unknown"]:
@@ -26,7 +28,24 @@ def _language_report(report: dict[str, Any]) -> str:
     lines.append(f"loss               {report['loss']:9.3f}   nats a token")
     lines.append(f"perplexity         {report['perplexity']:9,.2f}   a token")
     lines.append(f"speed              {report['tokens_per_second']:9,.0f}   tokens/s")
+    if "experts" in report:
+        lines += _experts(report["experts"])
     return "\n".join(lines)
+
+
+def _experts(load: dict[str, Any]) -> list[str]:
+    """A line a layer, and a line a kind of token in the last one. --json has all."""
+    lines = [f"experts            their shares of the choices, over {load['tokens']:,} tokens"]
+    lines += [f"  {f'layer {number}':22} {_percent(shares)}" for number, shares in enumerate(load["layers"])]
+    last = len(load["layers"]) - 1
+    lines.append(f"by kind of token   in layer {last}")
+    for kind, of in load["kinds"].items():
+        lines.append(f"  {kind:13} {of['tokens']:8,} {_percent(of['layers'][last])}")
+    return lines
+
+
+def _percent(shares: list[float]) -> str:
+    return " ".join(f"{share:5.1%}" for share in shares)
 
 
 def _masked_report(report: dict[str, Any]) -> str:

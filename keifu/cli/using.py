@@ -176,7 +176,14 @@ def generate(
     texts = found if samples == 1 else [one for several in found for one in several]
     if json_:
         for one in texts:
-            line = {"prompt": one.prompt, "text": one.text, "tokens": len(one.tokens), "complete": one.complete}
+            line: dict[str, Any] = {
+                "prompt": one.prompt,
+                "text": one.text,
+                "tokens": len(one.tokens),
+                "complete": one.complete,
+            }
+            each = zip(one.tokens, one.logprobs, strict=True)
+            line["logprobs"] = [{"token": model.tokenizer.token(token), "logprob": logprob} for token, logprob in each]
             print(json.dumps(line, ensure_ascii=False))
     else:  # a text may have several lines
         print("\n\n".join(one.whole for one in texts))

@@ -83,21 +83,22 @@ def examine_text(train: TextData, valid: TextData, reading: str) -> list[Finding
     """What stands out in text to learn from, and between it and the text that is held out."""
     found = []
     if reading == "documents":
-        known = set(train.documents)
+        known = set(islice(train.documents, MOST_EXAMINED))
         both = [text for text in valid.documents if text in known]
         if both:
             share = f"{_number(len(both), 'document')} ({len(both) / len(valid.documents):.1%})"
             text = f"{share} of {valid.spec} also among those learned from"
             advice = "scores on them flatter the model: remove them on one side"
             found.append(Finding("overlap", len(both), (), text, advice))
-    lines = [number for number, line in enumerate(train.text.split("\n"), 1) if _STRANGE.search(line)]
+    examined = islice(train.lines(), MOST_EXAMINED)
+    lines = [number for number, line in enumerate(examined, 1) if _STRANGE.search(line)]
     if lines:
         places = tuple(f"line {number}" for number in lines[:_SHOWN])
         text = f"{_number(len(lines), 'line')} with signs of damage: wrongly decoded or control characters, HTML"
         found.append(Finding("strange characters", len(lines), places, text, "correct or remove these lines"))
-    if len(train.text) < _SHORT:
-        text = f"only {_number(len(train.text), 'character')} to learn from"
-        found.append(Finding("few", len(train.text), (), text, "expect a model that repeats them; find more"))
+    if train.characters < _SHORT:
+        text = f"only {_number(train.characters, 'character')} to learn from"
+        found.append(Finding("few", train.characters, (), text, "expect a model that repeats them; find more"))
     return found
 
 

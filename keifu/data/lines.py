@@ -148,8 +148,17 @@ def lines(path: str | Path, encoding: str = "utf-8") -> Iterator[tuple[int, str]
     also cut at U+2028 and others that stand inside sentences. Only where the first lines end with carriage returns
     alone, as on old Macs, these do. A byte order mark overrules `encoding`. Raises DataError.
     """
-    for number, several in _lines(path, encoding):
+    for number, several, _ in _lines(path, encoding):
         yield from enumerate(several, number)
+
+
+def running_text(path: str | Path, encoding: str = "utf-8") -> Iterator[str]:
+    """The text of a file, a piece at a time, every line with a line feed at its end. As `lines`, but of lines of any
+    length. Raises DataError.
+    """
+    for _, several, ended in _lines(path, encoding, any_length=True):
+        if several:
+            yield "\n".join(several) + ("\n" if ended else "")
 
 
 def text_lines(content: bytes, name: str) -> list[str]:
@@ -162,8 +171,10 @@ def text_lines(content: bytes, name: str) -> list[str]:
     return text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
 
 
-def _lines(path: str | Path, encoding: str) -> Iterator[tuple[int, list[str]]]:
-    """Lines, a list at a time, with the number of the list's first one."""
+def _lines(path: str | Path, encoding: str, any_length: bool = False) -> Iterator[tuple[int, list[str], bool]]:
+    """Lines, a list at a time, with the number of the list's first one, and whether the last one has ended. Where lines
+    may have any length, one that is too long comes in parts.
+    """
     name = printable(str(path))
     number, rest, end = 1, "", ""
     for text, problem in _texts(path, encoding):
@@ -174,21 +185,24 @@ def _lines(path: str | Path, encoding: str) -> Iterator[tuple[int, list[str]]]:
             text = text.replace("\r\n", "\n")
             text = re.sub("\r+\n", "\n", text) if "\r\n" in text else text  # converted for Windows twice
         *whole, rest = text.split(end) if end else [text]
-        if whole and len(whole[0]) > LONGEST:
+        if whole and len(whole[0]) > LONGEST and not any_length:
             raise _too_long(name, number)
         if end == "\n" and "\r" in text:
             _refuse_old_lines(whole, name, number)
-        yield number, whole
+        yield number, whole, True
         number += len(whole)
         if end == "\r" and "\n" in text:
             at = number - text[text.index("\n") :].count("\r")
             raise DataError(f"{name}:{at}: a line feed where lines end with carriage returns; save it with one of them")
         if len(rest) > LONGEST:
-            raise _too_long(name, number)
+            if not any_length:
+                raise _too_long(name, number)
+            yield number, [rest[:-1]], False
+            rest = rest[-1:]  # a carriage return may wait for its line feed
         if problem:
             raise DataError(f"{name}:{number}: {problem}")
     if rest:
-        yield number, [rest.rstrip("\r")]
+        yield number, [rest.rstrip("\r")], True
     elif number == 1:
         raise _empty(name)
 

@@ -2,15 +2,18 @@
 
 import hashlib
 import re
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 from keifu.data.catalogue import ALIASES, CATALOGUE, find
 from keifu.data.download import Progress, ignore
-from keifu.data.lines import lines, shown
+from keifu.data.lines import LONGEST, check_encoding, running_text, shown
 from keifu.data.pairs import SETS, UTF_8, Form
 from keifu.data.spec import BUILTIN, Term, parse
+from keifu.data.stored import StoredText, collect_text
 from keifu.data.tables import Table, open_table
 from keifu.errors import ConfigError, DataError
 from keifu.text.sentences import sentence_ends
@@ -22,26 +25,66 @@ _TABLES = (".tsv", ".tab", ".csv", ".jsonl", ".ndjson", ".json", ".parquet", ".t
 
 @dataclass(frozen=True)
 class TextData:
-    """One text, whose lines end with line feeds, and what a report must say of it."""
+    """One text, whose lines end with line feeds, and what a report must say of it. A long one is stored in a file."""
 
     spec: str
-    text: str
+    content: str | StoredText
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return self.content if isinstance(self.content, str) else "".join(self.content.blocks())
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether it is larger than what is kept in memory."""
+        return not isinstance(self.content, str)
+
+    @property
+    def characters(self) -> int:
+        return len(self.content)
+
+    def blocks(self) -> Iterator[str]:
+        """The text, a block at a time."""
+        if isinstance(self.content, StoredText):
+            yield from self.content.blocks()
+        elif self.content:
+            yield self.content
+
+    def lines(self) -> Iterator[str]:
+        """Its lines without their ends; where the last one has ended, none follows it. One that is longer than what is
+        read at once comes in parts.
+        """
+        rest = ""
+        for block in self.blocks():
+            *whole, rest = (rest + block).split("\n")
+            yield from whole
+            if self.is_stored and len(rest) > LONGEST:
+                yield rest
+                rest = ""
+        if rest:
+            yield rest
 
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of the text in UTF-8."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
+        digest = hashlib.sha256()
+        for block in self.blocks():
+            digest.update(block.encode())
+        return digest.hexdigest()
 
     @cached_property
-    def documents(self) -> list[str]:
+    def documents(self) -> Collection[str]:
         """The lines that are not blank."""
-        return [line for line in self.text.split("\n") if line.strip()]
+        return _Documents(self) if self.is_stored else list(_not_blank(self.lines()))
 
     @property
     def is_a_list(self) -> bool:
         """Whether its lines seem to stand each for itself: there are several, and no blank one divides them."""
-        lines = self.text.removesuffix("\n").split("\n")
-        return len(lines) > 1 and all(map(str.strip, lines))
+        if not all(map(str.strip, self.lines())):
+            return False
+        ends = sum(block.count("\n") for block in self.blocks())
+        return ends > 1 or (ends == 1 and self.cut(self.characters - 1, self.characters).text != "\n")
 
     def passages(self, reading: str) -> list[list[str]]:
         """The sentences of each document: of "documents" each line is one, of a "stream" what blank lines divide."""
@@ -53,7 +96,40 @@ class TextData:
 
     def cut(self, begin: int, end: int) -> "TextData":
         """The characters from `begin` up to `end`."""
-        return replace(self, text=self.text[begin:end])
+        content = self.content[begin:end] if isinstance(self.content, str) else self.content.cut(begin, end)
+        return replace(self, content=content)
+
+    def place_of_line(self, number: int) -> int:
+        """How many characters stand before line `number`, counted from 0."""
+        place = sum(len(line) + 1 for line in islice(self.lines(), number))
+        return min(place, self.characters)
+
+
+class _Documents(Collection[str]):
+    """The lines of a stored text that are not blank, read anew whenever they are asked for."""
+
+    def __init__(self, data: TextData) -> None:
+        self._data = data
+
+    def __iter__(self) -> Iterator[str]:
+        return _not_blank(self._data.lines())
+
+    def __contains__(self, text: object) -> bool:
+        return any(one == text for one in self)
+
+    @cached_property
+    def _count(self) -> int:
+        return sum(1 for _ in self)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __bool__(self) -> bool:
+        return next(iter(self), None) is not None
+
+
+def _not_blank(lines: Iterable[str]) -> Iterator[str]:
+    return (line for line in lines if line.strip())
 
 
 def load_text(spec: str, part: str | None = None, form: Form = UTF_8, on_progress: Progress = ignore) -> TextData:
@@ -63,7 +139,8 @@ def load_text(spec: str, part: str | None = None, form: Form = UTF_8, on_progres
     texts. A slice counts lines. on_progress: is told of downloads. Raises DataError and ConfigError.
     """
     parts = [_load(term, part, form, on_progress) for term in parse(spec, SETS)]
-    text = TextData("+".join(each.spec for each in parts), "".join(each.text for each in parts))
+    content = parts[0].content if len(parts) == 1 else collect_text(block for each in parts for block in each.blocks())
+    text = TextData("+".join(each.spec for each in parts), content)
     if not text.documents:
         raise DataError(f"{spec}: no text, only blank lines; expected some")
     return text
@@ -76,14 +153,15 @@ def _load(term: Term, part: str | None, form: Form, on_progress: Progress) -> Te
         left, right = term.files
         raise ConfigError(f"{term.text}: two files; a language model reads one after the other: {left}+{right}")
     else:
-        found = TextData(term.text, _whole(Path(term.files[0]), form))
+        found = TextData(term.text, collect_text(_pieces(Path(term.files[0]), form)))
     if term.rows == slice(None):
         return found
-    lines = re.findall("[^\n]*\n|[^\n]+", found.text)
-    chosen = "".join(lines[term.rows])
-    if not chosen:
-        raise DataError(f"{term.text}: no line in this slice; there are {len(lines):,}")
-    return TextData(found.spec + term.text[term.text.rindex("[") :] if term.name else term.text, chosen)
+    count = sum(1 for _ in found.lines())
+    begin, end, _ = term.rows.indices(count)
+    if begin >= end:
+        raise DataError(f"{term.text}: no line in this slice; there are {count:,}")
+    spec = found.spec + term.text[term.text.rindex("[") :] if term.name else term.text
+    return replace(found.cut(found.place_of_line(begin), found.place_of_line(end)), spec=spec)
 
 
 def _part_of_a_set(term: Term, part: str | None, on_progress: Progress) -> TextData:
@@ -95,9 +173,9 @@ def _part_of_a_set(term: Term, part: str | None, on_progress: Progress) -> TextD
         raise ConfigError(f"{term.text}: holds {holds}; expected a text file, or a set such as {name}")
     chosen = ALIASES.get(term.part or "", term.part) or part or "train"
     (path,) = find(data_set, chosen, on_progress)
-    text = _whole(path, UTF_8)
-    begin, end = (int(share * len(text)) for share in data_set.shares[chosen])
-    return TextData(f"{term.name}:{chosen}", text[begin:end])
+    text = TextData(f"{term.name}:{chosen}", collect_text(_pieces(path, UTF_8)))
+    begin, end = (int(share * text.characters) for share in data_set.shares[chosen])
+    return text.cut(begin, end)
 
 
 def _sentences(line: str) -> list[str]:
@@ -107,13 +185,18 @@ def _sentences(line: str) -> list[str]:
     return [sentence for sentence in found if sentence]
 
 
-def _whole(path: Path, form: Form) -> str:
+def _pieces(path: Path, form: Form) -> Iterator[str]:
     """A file's text: of plain text all of it, of a table one column, a row after another."""
+    check_encoding(form.encoding)
+    if not (form.columns or _named(path)):
+        yield from running_text(path, form.encoding)
+        return
     table = open_table(path, form.columns, (), form.encoding)
-    if table.columns == ("",) or not (form.columns or _named(path)):
-        return "".join(f"{line}\n" for _, line in lines(path, form.encoding))
+    if table.columns == ("",):
+        yield from running_text(path, form.encoding)
+        return
     column = _column(table, form.columns)
-    return "".join(f"{cells[column]}\n" for _, cells in table.rows)
+    yield from (f"{cells[column]}\n" for _, cells in table.rows)
 
 
 def _named(path: Path) -> bool:

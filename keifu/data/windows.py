@@ -1,6 +1,7 @@
 """Token sequences as windows, in which every token is predicted from those before it."""
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,7 +10,9 @@ from torch import Tensor
 
 from keifu.data.batches import Indices, Sampler
 
-Tokens = NDArray[np.int32]
+Tokens = NDArray[np.integer[Any]]
+
+_PART = 1 << 24  # tokens that are looked at together
 
 
 class Windows:
@@ -35,6 +38,11 @@ class Windows:
         """The indices of all windows."""
         return np.arange(len(self))
 
+    @property
+    def predictions(self) -> int:
+        """The tokens that are predicted, all windows together."""
+        return int(self.lengths.sum())
+
     def share_of(self, ids: Set[int]) -> float:
         """The share of all tokens that are one of these."""
         return float(np.isin(self.tokens, list(ids)).mean()) if len(self.tokens) else 0.0
@@ -54,12 +62,64 @@ class Windows:
         return Windows(self.tokens, self.begins[rows] + begin, np.minimum(self.lengths[rows] - begin, most))
 
 
+class Stretches:
+    """Windows of one length over one array of tokens, which may begin at any of them: window r predicts `length` tokens
+    from number r on. It reads those before each, and before the first of them `lead`; where there is none, it predicts
+    from number r + 1 on.
+    """
+
+    streams = 0
+
+    def __init__(self, tokens: Tokens, length: int, lead: int | None = None) -> None:
+        self.tokens, self.lead = tokens, lead
+        self.predictions = len(tokens) - (lead is None)
+        self.length = min(length, self.predictions)
+
+    def __len__(self) -> int:
+        return self.predictions - self.length + 1
+
+    @property
+    def lengths(self) -> Indices:
+        """`[N]`, the tokens that each window reads: one number, whatever N is."""
+        return np.broadcast_to(np.int64(self.length), (len(self),))
+
+    @property
+    def sizes(self) -> Indices:
+        """`[N, 1]`, the same."""
+        return self.lengths[:, None]
+
+    def share_of(self, ids: Set[int]) -> float:
+        """The share of all tokens that are one of these."""
+        found = sum(int(np.isin(part, list(ids)).sum()) for part in _parts(self.tokens))
+        return found / len(self.tokens) if len(self.tokens) else 0.0
+
+    def padded(self, rows: Indices, pad_id: int) -> tuple[Tensor, Tensor]:
+        """What the windows of these rows read, and what they predict, `[B, T]` each."""
+        count = self.length + (self.lead is None)
+        block = torch.from_numpy(self.tokens[rows[:, None] + np.arange(count)].astype(np.int64))
+        if self.lead is None:
+            return block[:, :-1], block[:, 1:]
+        return torch.cat([torch.full((len(rows), 1), self.lead), block[:, :-1]], dim=1), block
+
+
+def _parts(tokens: Tokens) -> Iterator[Tokens]:
+    return (tokens[begin : begin + _PART] for begin in range(0, len(tokens), _PART))
+
+
 def whole(sequences: Iterable[Sequence[int] | Tokens]) -> Windows:
     """Each sequence as one window, however long."""
     rows = [np.asarray(row, np.int32) for row in sequences]
     sizes = np.fromiter(map(len, rows), np.int64, len(rows))
     tokens = np.concatenate(rows) if rows else np.zeros(0, np.int32)
     return Windows(tokens, np.cumsum(sizes) - sizes, sizes - 1)
+
+
+def split(tokens: Tokens, count: int) -> Windows:
+    """One array of tokens as so many windows beside each other, of one length, the first ones longer by one token."""
+    predictions = len(tokens) - 1
+    count = max(1, min(count, predictions))
+    lengths = predictions // count + (np.arange(count) < predictions % count)
+    return Windows(tokens, np.cumsum(lengths) - lengths, lengths)
 
 
 def cut_to(windows: Windows, most: int) -> Windows:
@@ -94,4 +154,26 @@ class InOrder(Sampler):
 
     def _batches_of(self, epoch: int) -> list[Indices]:
         rows = np.arange(len(self._sizes), dtype=np.int32)
+        return [rows[begin : begin + self._together] for begin in range(0, len(rows), self._together)]
+
+
+class Shuffled(Sampler):
+    """Gives windows that stand side by side, in a random order; from another place on in every epoch, so that they are
+    cut elsewhere. Every token is predicted once an epoch, but for up to two windows' before the first and after the
+    last.
+    """
+
+    def __init__(self, windows: Stretches, together: int, seed: int) -> None:
+        self._windows, self._together = windows, together
+        super().__init__(windows.sizes, 0, seed)
+
+    def padding(self) -> float:
+        return 0.0
+
+    def _batches_of(self, epoch: int) -> list[Indices]:
+        random = np.random.default_rng([self._seed, epoch])
+        tokens, length = self._windows.predictions, self._windows.length
+        count = max(1, (tokens + 1) // length - 1)  # wherever the first begins
+        rows = random.integers(min(length, tokens - count * length + 1)) + length * np.arange(count)
+        random.shuffle(rows)
         return [rows[begin : begin + self._together] for begin in range(0, len(rows), self._together)]

@@ -8,7 +8,8 @@ import numpy as np
 from torch import nn
 
 from keifu.data.batches import Sequences, length_mask
-from keifu.generation.sampling import Sampling, sample
+from keifu.generation.sampling import Drawn, Sampling, sample
+from keifu.generation.window import steps_for
 from keifu.tasks.language_modeling import LanguageModeling
 from keifu.text import Tokenizer
 
@@ -17,12 +18,15 @@ _UNDECIDED = "\ufffd"  # what stands for a character of which not all bytes are 
 
 @dataclass(frozen=True)
 class Continued:
-    """A prompt and the text that goes on from it, with its token ids. complete: whether the model ended it itself."""
+    """A prompt and the text that goes on from it, with its token ids and the log-probability of each (nats, in the
+    model's own distribution). complete: whether the model ended it itself.
+    """
 
     prompt: str
     text: str
     tokens: list[int]
     complete: bool
+    logprobs: list[float]
 
     @property
     def whole(self) -> str:
@@ -40,8 +44,9 @@ def continue_texts(
 ) -> list[Continued]:
     """What the model writes after each prompt; an empty one begins a text.
 
-    The n-th text draws with dice of its own, from the seed and n. on_text: is told which text goes on and with what, as
-    soon as characters are whole.
+    The n-th text draws with dice of its own, from the seed and n. A text may be longer than what the model reads
+    together; it then goes on from the latest part (generation/window.py). on_text: is told which text goes on and with
+    what, as soon as characters are whole.
     """
     found: list[Continued] = []
     tokenizer = task.tokenizer
@@ -53,12 +58,11 @@ def continue_texts(
         read = Sequences([tokenizer.bos_id, *writer.ids] for writer in writers)
         prompt = read.padded(np.arange(len(some)), tokenizer.pad_id).to(device)
         mask = length_mask(read.lengths).to(device)
-        state = model.start(len(some))
-        for tokens in sample(
-            model.step, head, state, prompt, mask, settings, dice, tokenizer.eos_id, task.never_written
-        ):
-            for place, (writer, token) in enumerate(zip(writers, tokens, strict=True)):
-                if piece := writer.take(token):
+        steps = steps_for(model, int(read.lengths.max()) + settings.max_tokens - 1, task.lead)
+        state = steps.start(len(some))
+        for step in sample(steps.step, head, state, prompt, mask, settings, dice, tokenizer.eos_id, task.never_written):
+            for place, (writer, drawn) in enumerate(zip(writers, step, strict=True)):
+                if piece := writer.take(drawn):
                     on_text(begin + place, piece)
         found += [writer.result() for writer in writers]
     return found
@@ -74,13 +78,15 @@ class _Writer:
         # Decoding from a little before what is new is as good as from the start, and takes no longer as the text grows.
         self._from, self._said = 0, self._before
         self._text, self._complete = "", False
+        self._logprobs: list[float] = []
 
-    def take(self, token: int | None) -> str:
+    def take(self, drawn: Drawn | None) -> str:
         """Adds a token, None at the end; returns the characters that have become whole."""
-        if token is None:
+        if drawn is None:
             self._complete = True
             return ""
-        self.ids.append(token)
+        self.ids.append(drawn.token)
+        self._logprobs.append(drawn.logprob)
         piece = self._new()
         if not piece or piece.endswith(_UNDECIDED):
             return ""
@@ -90,7 +96,8 @@ class _Writer:
 
     def result(self) -> Continued:
         """The text so far; bytes that make no character are shown as U+FFFD."""
-        return Continued(self._prompt, self._text + self._new(), self.ids[self._before :], self._complete)
+        tokens = self.ids[self._before :]
+        return Continued(self._prompt, self._text + self._new(), tokens, self._complete, self._logprobs)
 
     def _new(self) -> str:
         """The text of the tokens that have not been given."""

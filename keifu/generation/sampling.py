@@ -15,7 +15,7 @@ into scores over the vocabulary.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,6 +24,13 @@ from torch import Tensor
 
 from keifu.config import Schema
 from keifu.generation.search import Head
+
+
+class Drawn(NamedTuple):
+    """A token that was drawn, and its log-probability (nats) in the model's own distribution, before any reshaping."""
+
+    token: int
+    logprob: float
 
 
 class Sampling(Schema):
@@ -87,7 +94,7 @@ def sample(
     dice: Sequence[np.random.Generator],
     eos_id: int,
     never: Sequence[int] = (),
-) -> Iterator[list[int | None]]:
+) -> Iterator[list[Drawn | None]]:
     """Goes on with prompts `[B, n]` of one or more tokens each; yields every text's next token, None once it has ended.
 
     mask: `[B, n]`, True at real tokens, padding on the right. dice: what each text draws with, so that it does not hang
@@ -99,14 +106,20 @@ def sample(
     occurred = torch.zeros(scores.shape[0], scores.shape[1] + 1, dtype=torch.bool)
     padded = prompt.masked_fill(~mask, scores.shape[1]).cpu()  # padding has occurred in a column of its own
     occurred = occurred.scatter_(1, padded, True)[:, :-1]
+    excluded = list(never)
     for length in range(1, settings.max_tokens + 1):
         scores = scores.float().cpu()
-        scores[:, list(never)] = -math.inf
-        shares = distribution(scores, settings, occurred)
-        tokens = _draw(shares, [dice[row] for row in rows.tolist()])
-        found: list[int | None] = [None] * len(prompt)
-        for row, token in zip(rows.tolist(), tokens.tolist(), strict=True):
-            found[row] = None if token == eos_id else token
+        everything = scores.logsumexp(-1)
+        scores[:, excluded] = -math.inf
+        places = rows.tolist()
+        if settings.temperature == 0 and settings.repetition_penalty == 1:
+            tokens = scores.argmax(-1)
+        else:
+            tokens = _draw(distribution(scores, settings, occurred), [dice[row] for row in places])
+        logprobs = scores.gather(1, tokens[:, None])[:, 0] - everything
+        found: list[Drawn | None] = [None] * len(prompt)
+        for row, token, logprob in zip(places, tokens.tolist(), logprobs.tolist(), strict=True):
+            found[row] = None if token == eos_id else Drawn(token, logprob)
         yield found
         kept = (tokens != eos_id).nonzero().squeeze(1)
         if len(kept) == 0 or length == settings.max_tokens:

@@ -77,19 +77,19 @@ def translate(
     """
     device = next(model.parameters()).device
     ids = [row if text.strip() else [] for text, row in zip(texts, tokenizer.encode_batch(texts), strict=True)]
-    sources = Sequences([*row, tokenizer.eos_id] for row in ids)
+    end = [tokenizer.eos_id] if model.takes == "pair" else []
+    sources = Sequences([*row, *end] for row in ids)
     order = np.argsort(sources.lengths, kind="stable")
     results = [[Translated("", 0.0, [], True, "")] * decoding.n_best for _ in texts]
-    order = order[sources.lengths[order] > 1]
+    order = order[sources.lengths[order] > len(end)]
     for begin in range(0, len(order), decoding.batch_size):
         before_batch()
         rows = order[begin : begin + decoding.batch_size]
         lengths = sources.lengths[rows]
         source = sources.padded(rows, tokenizer.pad_id).to(device)
         _refuse_too_long(texts, rows, lengths, model.longest)
-        limits = torch.from_numpy((lengths * decoding.max_ratio).astype(np.int64) + EXTRA_TOKENS)
-        limits = (limits if model.longest is None else limits.clamp(max=model.longest)).to(device)
-        state = model.start(source, length_mask(lengths).to(device))
+        limits = torch.from_numpy(_limits(lengths, decoding.max_ratio, model)).to(device)
+        state = _after_source(model, source, length_mask(lengths).to(device))
         prompt = torch.full((len(rows), 1), tokenizer.bos_id, device=device)
         found = _search(model, head, tokenizer, state, prompt, limits, decoding)
         for row, hypotheses in zip(rows.tolist(), found, strict=True):
@@ -99,6 +99,23 @@ def translate(
                 for text, hypothesis in zip(decoded, hypotheses, strict=True)
             ]
     return results
+
+
+def _limits(lengths: Indices, max_ratio: float, model: Any) -> Indices:
+    """The most tokens of each output."""
+    limits = (lengths * max_ratio).astype(np.int64) + EXTRA_TOKENS
+    if model.longest is None:
+        return limits
+    longest: int = model.longest
+    room = longest - (lengths if model.takes == "tokens" else 0 * lengths)  # in a stream, the source takes its part
+    return np.minimum(limits, room)
+
+
+def _after_source(model: Any, source: torch.Tensor, mask: torch.Tensor) -> Any:
+    """The state of a model that has read the source."""
+    if model.takes == "pair":
+        return model.start(source, mask)
+    return model.step(source, model.start(len(source)), mask)[1]
 
 
 def _refuse_too_long(texts: Sequence[str], rows: Indices, lengths: Indices, longest: int | None) -> None:

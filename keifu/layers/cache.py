@@ -25,6 +25,10 @@ def groups_of(rows: Tensor, size: int) -> Tensor:
     return chosen if (counts != counts[:1]).any() else kept
 
 
+_WIDEST = 16
+"""Rows of a group: of more, each would look through too many columns of the others."""
+
+
 class _Storage:
     """keys and values `[L, U, H, capacity, A]` of U groups, of which `used` columns are written."""
 
@@ -67,6 +71,7 @@ class KeyValueCache:
 
         real: `[B, count]`, True at real tokens.
         """
+        real = None if real is None or bool(real.all()) else real
         storage, columns = self.storage, self.columns + self.group_size * count
         if storage.used != self.columns or storage.keys.shape[3] < columns:
             capacity = max(columns, storage.keys.shape[3] if storage.used != self.columns else 2 * columns)
@@ -120,3 +125,19 @@ class KeyValueCache:
             return new
 
         return _Storage(copied(self.storage.keys), copied(self.storage.values), self.columns)
+
+
+@dataclass(frozen=True)
+class CachedState:
+    """A model that reads one text, in its middle: what it has read are the keys and values of its cache."""
+
+    cache: KeyValueCache
+
+    def select(self, rows: Tensor) -> "CachedState":
+        """The state of the rows named by index `[R]`: kept, repeated, reordered or dropped."""
+        size = self.cache.group_size
+        kept = groups_of(rows, size)
+        if len(rows) > _WIDEST * len(kept):
+            kept = rows // size
+        as_they_stand = torch.equal(kept, torch.arange(self.cache.groups, device=rows.device))
+        return CachedState(self.cache.select(rows, None if as_they_stand else kept))

@@ -70,15 +70,17 @@ class LearnedPosition(nn.Module):
 
 
 class TokenEmbedding(nn.Module):
-    """Token vector times sqrt(D). The table `[V, D]` may be shared with other layers."""
+    """Token vector times sqrt(D), or as it is. The table `[V, D]` may be shared with other layers."""
 
-    def __init__(self, tokens: nn.Parameter) -> None:
+    def __init__(self, tokens: nn.Parameter, scaled: bool = True) -> None:
         super().__init__()
         self.tokens = tokens
+        self.scale = math.sqrt(tokens.shape[1]) if scaled else 1.0
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Vectors `[B, T, D]` of token ids `[B, T]`."""
-        return record(self, "token", F.embedding(tokens, self.tokens) * math.sqrt(self.tokens.shape[1]), "B T D")
+        vectors = F.embedding(tokens, self.tokens)
+        return record(self, "token", vectors if self.scale == 1.0 else vectors * self.scale, "B T D")
 
 
 class RowEmbedding(nn.Module):
@@ -94,10 +96,12 @@ class RowEmbedding(nn.Module):
 
 
 class Embedding(TokenEmbedding):
-    """Token vector times sqrt(D), plus position vector."""
+    """Token vector times sqrt(D), or as it is, plus position vector."""
 
-    def __init__(self, tokens: nn.Parameter, position: SinusoidalPosition | LearnedPosition) -> None:
-        super().__init__(tokens)
+    def __init__(
+        self, tokens: nn.Parameter, position: SinusoidalPosition | LearnedPosition, scaled: bool = True
+    ) -> None:
+        super().__init__(tokens, scaled)
         self.position = position
 
     def forward(self, tokens: Tensor, first: Tensor | None = None) -> Tensor:

@@ -1,7 +1,8 @@
-"""The same small network applied to every position (Vaswani et al. 2017, equation 2)."""
+"""The same small network applied to every position (Vaswani et al. 2017, equation 2), in two forms."""
 
-from typing import Literal
+from collections.abc import Callable
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -10,20 +11,31 @@ from keifu.trace import record
 
 
 class FeedForward(nn.Module):
-    """f(x W1 + b1) W2 + b2, from `[B, T, D]` over `[B, T, F]` back to `[B, T, D]`.
+    """f(x W1 + b1) W2 + b2, from `[B, T, D]` over `[B, T, F]` back to `[B, T, D]`; f: max(0, .) where none is named."""
 
-    activation: f is max(0, x) of the Transformer, or the GELU of BERT, x times the share of a normal distribution that
-    lies below x (Hendrycks and Gimpel 2016, arXiv:1606.08415).
-    """
-
-    def __init__(self, d_model: int, d_ff: int, activation: Literal["relu", "gelu"] = "relu") -> None:
+    def __init__(self, d_model: int, d_ff: int, activation: Callable[[Tensor], Tensor] = torch.relu_) -> None:
         super().__init__()
         self.expand = Linear(d_model, d_ff)
         self.contract = Linear(d_ff, d_model)
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
-        expanded = self.expand(x)
-        activated = expanded.relu_() if self.activation == "relu" else F.gelu(expanded)
-        hidden = record(self, "hidden", activated, "B T F")
+        hidden = record(self, "hidden", self.activation(self.expand(x)), "B T F")
+        return record(self, "output", self.contract(hidden), "B T D")
+
+
+class GatedFeedForward(nn.Module):
+    """SwiGLU: (silu(x W) * x V) W2, where silu(a) = a sigmoid(a), without biases (Shazeer 2020, "GLU Variants Improve
+    Transformer", equation 6).
+    """
+
+    def __init__(self, d_model: int, d_ff: int) -> None:
+        super().__init__()
+        self.gate = Linear(d_model, d_ff, bias=False)
+        self.expand = Linear(d_model, d_ff, bias=False)
+        self.contract = Linear(d_ff, d_model, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate = record(self, "gate", F.silu(self.gate(x)), "B T F")
+        hidden = record(self, "hidden", gate * self.expand(x), "B T F")
         return record(self, "output", self.contract(hidden), "B T D")

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, cast
 
 import torch
+import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
@@ -88,6 +89,7 @@ class Bert(nn.Module):
     """The encoder. Every token's vector has read the whole text, or both texts of a pair."""
 
     takes = "tokens"
+    block_outputs = ("blocks.*.feedforward_normalised",)
     summary = "first"
     """Where the vector of a whole text stands: at [CLS]."""
     blocks: "Sequence[Block]"
@@ -136,7 +138,7 @@ class Block(nn.Module):
         width, d_head = config.d_model, config.d_head or config.d_model // config.n_heads
         self.attention = MultiHeadAttention(width, config.n_heads, d_head)
         self.attention_norm = nn.LayerNorm(width, config.norm_eps)
-        self.feedforward = FeedForward(width, config.d_ff, "gelu")
+        self.feedforward = FeedForward(width, config.d_ff, F.gelu)
         self.feedforward_norm = nn.LayerNorm(width, config.norm_eps)
         self.dropout = Dropout(config.dropout)
 

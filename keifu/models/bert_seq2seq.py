@@ -20,6 +20,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Literal, cast
 
 import torch
+import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
@@ -87,6 +88,7 @@ class BertSeq2Seq(nn.Module):
     """Encoder and decoder. `forward` reads whole sequences; `start` and `step` write one token after another."""
 
     takes = "pair"
+    block_outputs = ("encoder.blocks.*.feedforward_normalised", "decoder.*.feedforward_normalised")
     begins_with: ClassVar = ("bert",)
     """The models whose weights `inherited` can use."""
     decoder: "Sequence[Block]"
@@ -188,7 +190,7 @@ class Block(nn.Module):
         self.self_attention_norm = nn.LayerNorm(width, config.norm_eps)
         self.cross_attention = MultiHeadAttention(width, config.n_heads, d_head)
         self.cross_attention_norm = nn.LayerNorm(width, config.norm_eps)
-        self.feedforward = FeedForward(width, config.d_ff, "gelu")
+        self.feedforward = FeedForward(width, config.d_ff, F.gelu)
         self.feedforward_norm = nn.LayerNorm(width, config.norm_eps)
         self.dropout = Dropout(config.dropout)
 

@@ -101,6 +101,7 @@ class RecurrentNetwork(nn.Module):
 
     takes = "tokens"
     axis_sequences: ClassVar[dict[str, dict[str, str]]] = {"*": {"T": "text"}}
+    block_outputs = ("recurrent.layers.*.hidden", "recurrent.layers.*.cell")
     state_of: ClassVar = RecurrentState.of
 
     def __init__(self, config: Config) -> None:

@@ -80,6 +80,7 @@ class Seq2Seq(nn.Module):
     """Encoder and decoder. `forward` reads whole sequences; `start` and `step` write one token after another."""
 
     takes = "pair"
+    block_outputs = ("encoder.*.hidden", "encoder.*.cell", "decoder.*.hidden", "decoder.*.cell")
     axis_sequences: ClassVar[dict[str, dict[str, str]]] = {
         "source_embedding.*": {"T": "source"},
         "encoder.*": {"T": "source"},

@@ -113,6 +113,7 @@ class Seq2SeqAttention(nn.Module):
     """Encoder, decoder and the attention between them."""
 
     takes = "pair"
+    block_outputs = ("encoder.*.hidden", "encoder.*.cell", "decoder.*.hidden", "decoder.*.cell", "attentional")
     axis_sequences: ClassVar[dict[str, dict[str, str]]] = {
         "source_embedding.*": {"T": "source"},
         "encoder.*": {"T": "source"},

@@ -121,6 +121,7 @@ class Transformer(nn.Module):
     """Encoder and decoder. `forward` reads whole sequences; `start` and `step` write one token after another."""
 
     takes = "pair"
+    block_outputs = ("encoder.*.feedforward_normalised", "decoder.*.feedforward_normalised")
     encoder: "Sequence[EncoderBlock]"
     decoder: "Sequence[DecoderBlock]"
     axis_sequences: ClassVar[dict[str, dict[str, str]]] = {

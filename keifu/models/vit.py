@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, cast
 
 import torch
+import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
@@ -150,7 +151,7 @@ class Block(nn.Module):
         self.attention_norm = nn.LayerNorm(width, config.norm_eps)
         self.attention = MultiHeadAttention(width, config.n_heads, width // config.n_heads)
         self.feedforward_norm = nn.LayerNorm(width, config.norm_eps)
-        self.feedforward = FeedForward(width, config.d_ff, "gelu")
+        self.feedforward = FeedForward(width, config.d_ff, F.gelu)
         self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -14,13 +14,13 @@ from torch import Tensor
 from keifu.data.examples import Question
 from keifu.data.stories import load_stories
 from keifu.errors import CheckpointError, ConfigError, DataError
+from keifu.models import model_class
 from keifu.session.model import Model, read_sections
 from keifu.tasks.answer_metrics import score_answers, supported
 from keifu.tasks.question_answering import Batch, QuestionAnswering, plain
 from keifu.text import Tokenizer
 from keifu.text.sentences import sentence_ends
-from keifu.trace import Edit, Recorded, Recorder, Trace
-from keifu.training.lessons import taken_by
+from keifu.trace import Edit, Recorded, Recorder, Trace, bound
 from keifu.training.settings import Answering
 
 _WEIGHTS = "weights"  # of a memory network, by hop
@@ -66,7 +66,7 @@ class Answerer(Model):
         if not isinstance(told := config.get("told_of", []), list):
             raise CheckpointError(f"{path}/config.json: told_of: expected a list of words")
         self._told_of = frozenset(word for word in told if isinstance(word, str))
-        takes = taken_by(sections["model"].name)
+        takes = model_class(sections["model"].name).takes
         task = QuestionAnswering(tokenizer, tuple(answers), takes, longest)
         super().__init__(path, sections["model"], tensors, tokenizer, task)
 
@@ -149,7 +149,7 @@ class Answerer(Model):
                 sequences |= {"source": self.labels(inputs.source[0]), "target": self.labels(inputs.target[0])}
             case _:
                 sequences |= {"text": self.labels(inputs.tokens[0])}
-        return Trace({name: self.bound(value) for name, value in values.items()}, sequences)
+        return Trace(bound(values, self.network.axis_sequences), sequences)
 
     def evaluate(
         self, data: str, *, encoding: str = "utf-8", batch_size: int | None = None, **other: Any

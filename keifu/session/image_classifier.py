@@ -18,7 +18,7 @@ from keifu.session.reading import read_labels, refuse_others
 from keifu.tasks.classification_metrics import classification_scores
 from keifu.tasks.image_classification import ImageClassification, Pictures, decide_pictures, place_of
 from keifu.tasks.reading import Reading
-from keifu.trace import Edit, Recorded, Recorder, Trace
+from keifu.trace import Edit, Recorded, Recorder, Trace, bound
 
 _UNSAID = ((), "utf-8")
 """What the command line hands on where nothing is said of columns and encoding."""
@@ -108,7 +108,7 @@ class ImageClassifier(Model):
         cut = [f"patch {number}" for number in range(1, values["patches"].value.shape[1] + 1)] if _cuts(values) else []
         rows = [f"row {number}" for number in range(1, self.shape.height + 1)]
         sequences = {"classes": list(self.classes), "text": rows, "cut": cut, "patches": ["[first]", *cut]}
-        return Trace({name: self.bound(value) for name, value in values.items()}, sequences)
+        return Trace(bound(values, self.network.axis_sequences), sequences)
 
     def evaluate(self, data: str, *, batch_size: int | None = None, **other: Any) -> dict[str, Any]:
         """Accuracy and macro F1 with their 95 % intervals, the scores of every class, and the confusion matrix.

@@ -19,10 +19,10 @@ from keifu.interface import TokenBatch
 from keifu.session.model import Model, pooled, read_sections
 from keifu.tasks.language_modeling import MOST_TOGETHER, LanguageModeling, refuse_looking_ahead, scores
 from keifu.text import Tokenizer
-from keifu.trace import Edit, Recorded, Recorder, Trace
+from keifu.trace import Edit, Recorded, Recorder, Trace, bound
+from keifu.views.experts import expert_load
 
 _READINGS = ("documents", "stream")
-_UNKNOWN = "…"
 
 
 class LanguageModel(Model):
@@ -59,7 +59,8 @@ class LanguageModel(Model):
 
         samples: texts for each prompt; above 1, each prompt gives a list. seed: the same one gives the same texts.
         sampling: max_tokens, temperature, top_k, top_p, min_p, repetition_penalty, batch_size; what is not given is as
-        the model was trained to be used. details=True gives `Continued` objects (prompt, text, tokens, complete).
+        the model was trained to be used. details=True gives `Continued` objects (prompt, text, tokens, complete,
+        logprobs).
         on_text: is told, as soon as it is known, which text goes on (they are counted prompt by prompt) and with what.
         Raises ConfigError.
         """
@@ -84,6 +85,11 @@ class LanguageModel(Model):
         settings: Sampling = validate({"decoding": Sampling}, section)["decoding"]
         return settings
 
+    def inputs(self, text: str, *target: str) -> TokenBatch:
+        assert not target, "a language model reads one text"
+        tokens = torch.tensor([[self.tokenizer.bos_id, *self.tokenizer.encode(text)]], device=self.device)
+        return TokenBatch(tokens, torch.ones_like(tokens, dtype=torch.bool))
+
     @torch.no_grad()
     def logits(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
         """Scores `[B, T, V]` of the token after each, from ids `[B, T]`, which begin with [BOS].
@@ -91,8 +97,17 @@ class LanguageModel(Model):
         mask: `[B, T]`, True at real tokens; padding may stand on either side.
         """
         tokens, mask, order = to_right_padded(tokens.to(self.device), mask)
+        self._refuse_longer(int(mask.sum(1).max()))
         hidden: Tensor = self.head(self.network(TokenBatch(tokens, mask)).hidden)
         return from_right_padded(hidden, order)
+
+    def _refuse_longer(self, length: int) -> None:
+        """Raises ConfigError for more tokens than the model reads together."""
+        longest = getattr(self.network, "longest", None)
+        if longest is not None and length > longest:
+            raise ConfigError(
+                f"{length} tokens: this model reads {longest} together (model.max_length); give a shorter text"
+            )
 
     @torch.no_grad()
     def embed(
@@ -111,9 +126,7 @@ class LanguageModel(Model):
         texts = [text] if isinstance(text, str) else list(text)
         vectors = []
         for one in texts:  # one by one, so that none hangs on the others
-            ids = torch.tensor([[self.tokenizer.bos_id, *self.tokenizer.encode(one)]], device=self.device)
-            hidden = self.network(TokenBatch(ids, torch.ones_like(ids, dtype=torch.bool))).hidden[0]
-            vectors.append(pooled(hidden, pool or "last", normalise))
+            vectors.append(pooled(self.task.hidden(self.network, one), pool or "last", normalise))
         return vectors[0] if isinstance(text, str) else vectors
 
     @torch.no_grad()
@@ -125,16 +138,56 @@ class LanguageModel(Model):
         patterns of the values to keep, beside the logits, which are always there. edits: pattern -> function that
         replaces a value, as in {"recurrent.layers.0.0.forget_gate": lambda gate: gate * 0}.
         """
-        ids = self.tokenizer.encode(text)
-        tokens = torch.tensor([[self.tokenizer.bos_id, *ids]], device=self.device)
+        inputs = self.inputs(text)
+        self._refuse_longer(inputs.tokens.shape[1])
         with Recorder(self.network, names, edits) as recorder:
-            hidden = self.network(TokenBatch(tokens, torch.ones_like(tokens, dtype=torch.bool))).hidden
-        values = recorder.values()
+            hidden = self.network(inputs).hidden
+        values = bound(recorder.values(), self.network.axis_sequences)
         values["logits"] = Recorded("logits", "B T V", self.head(hidden), {"T": "text"})
-        text_labels = self.labels(tokens[0])
-        end = self.tokenizer.token(self.tokenizer.eos_id) if self.task.reading == "documents" else _UNKNOWN
-        sequences = {"text": text_labels, "predicted": [*text_labels[1:], end]}
-        return Trace({name: self.bound(value) for name, value in values.items()}, sequences)
+        return Trace(values, self.task.sequences(inputs))
+
+    @torch.no_grad()
+    def lens(self, trace: Trace) -> Recorded:
+        """What each layer would say comes next, if it were the last: log-probabilities "L B T V", from a trace that has
+        every layer's sum (nostalgebraist 2020, "Interpreting GPT: the logit lens"). The last layer's are the model's
+        own. Raises ConfigError.
+        """
+        pattern = self._layers()
+        sums = [recorded.value for recorded in trace.find(pattern)]
+        if len(sums) < self.model_config.n_layers:
+            raise ConfigError(f"this trace lacks values of {pattern}; make it with these among names")
+        scores = [self.head(self.network.norm(value)).float().log_softmax(-1) for value in sums]
+        return Recorded("lens", "L B T V", torch.stack(scores), {"T": "text"})
+
+    def guesses(self, text: str, top: int = 3) -> list[list[list[tuple[str, float]]]]:
+        """For every layer, and every token of [BOS] and the text, the likeliest next tokens with their probabilities.
+
+        Raises ConfigError.
+        """
+        if not 1 <= top <= self.tokenizer.vocab_size:
+            raise ConfigError(f"top {top}: expected 1 to {self.tokenizer.vocab_size} tokens")
+        best = self.lens(self.trace(text, (self._layers(),))).value[:, 0].exp().topk(top)
+        return [
+            [list(zip(self.labels(ids), shares.tolist(), strict=True)) for shares, ids in zip(*layer, strict=True)]
+            for layer in zip(best.values, best.indices, strict=True)
+        ]
+
+    def _layers(self) -> str:
+        """The recorded values that can be read as guesses."""
+        pattern: str | None = getattr(self.network, "layers", None)
+        if pattern is None:
+            names = "gpt, llama and moe"
+            raise ConfigError(f"a {self.model_config.name} has no sum that its layers add to; {names} have one")
+        return pattern
+
+    def expert_load(self, text: str | Sequence[str]) -> dict[str, Any]:
+        """How the choices of each layer's router fall on its experts, and where each kind of token goes, as
+        views/experts.py defines it. Raises ConfigError for a model without experts.
+        """
+        if not hasattr(self.network, "gates"):
+            raise ConfigError(f"a {self.model_config.name} has no experts; moe has")
+        texts = [text] if isinstance(text, str) else list(text)
+        return expert_load(self.network, self.task, self.task.encode(texts))
 
     def evaluate(
         self,
@@ -147,7 +200,8 @@ class LanguageModel(Model):
     ) -> dict[str, Any]:
         """How much a text surprises the model: loss (nats a token), perplexity, bits per character.
 
-        All of it is read, with what is remembered carried through it; of documents, through each. Their ends count as
+        All of it is read, with what is remembered carried through it; of documents, through each. A model that reads at
+        most model.max_length tokens together predicts each from half as many before it at least. Their ends count as
         one character, as the line breaks that they are in the text. A set without a part is measured on `test`. Says
         in "selected_on" whether the best checkpoint was chosen on this very text, in "trained_on" whether it is what
         the model was trained on. batch_size: documents that are read side by side. Raises ConfigError and DataError.
@@ -159,12 +213,16 @@ class LanguageModel(Model):
         text = load_text(data, "test", Form(tuple(columns), encoding))
         began = time.perf_counter()
         documents = self.task.reading == "documents"
-        texts = text.documents if documents else [text.text]
+        texts = list(text.documents) if documents else [text.text]
         windows = self.task.encode(texts)
         surprise = self.task.surprise(self.network, self.head, windows, together=batch_size or MOST_TOGETHER)
-        tokens, characters = int(windows.lengths.sum()), sum(map(len, texts)) + documents * len(texts)
+        tokens, characters = windows.predictions, sum(map(len, texts)) + documents * len(texts)
         seconds = time.perf_counter() - began
         report: dict[str, Any] = {"data": text.spec, "reading": self.task.reading}
+        if longest := getattr(self.network, "longest", None):
+            report |= {"context": longest // 2}
         report |= {"characters": characters, "tokens": tokens, **scores(surprise, tokens, characters)}
         report |= {"unknown": windows.share_of(self.tokenizer.unknown_ids)}
+        if hasattr(self.network, "gates"):
+            report |= {"experts": expert_load(self.network, self.task, windows)}
         return report | self.role_in_training(text.sha256) | {"tokens_per_second": tokens / seconds}

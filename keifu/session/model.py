@@ -1,8 +1,8 @@
 """What every loaded model has: its network and head, where and how it computes, and its role in its own run."""
 
 import json
-from collections.abc import Mapping
-from fnmatch import fnmatchcase
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,13 +12,14 @@ from torch import Tensor
 
 from keifu.config import Schema, validate
 from keifu.errors import CheckpointError, ConfigError
+from keifu.interface import PairBatch, TokenBatch
 from keifu.layers.heads import VocabularyHead
 from keifu.layers.quantised import QuantisedHead, multiplies_int8, quantise
 from keifu.models import LINEAGE, architecture
 from keifu.text import Tokenizer
-from keifu.trace import Recorded
 from keifu.training.network import fill, make_model, named_parameters
 from keifu.training.precision import DTYPES, choose_device
+from keifu.views.paths import PathLengths, influence_by_distance, path_lengths
 
 _PRECISIONS = ("auto", *DTYPES, "int8")
 
@@ -90,18 +91,33 @@ class Model:
             roles = {"selected_on": "", "trained_on": ""}
         return {role: digest == sha256 for role, digest in roles.items()}
 
+    def inputs(self, text: str, *target: str) -> PairBatch | TokenBatch:
+        """What the network reads of a text, as a batch of one row; of a translator, a target as well.
+
+        Raises ConfigError for a model that reads something else.
+        """
+        name = self.model_config.name
+        raise ConfigError(f"{name} for {self.task.name} reads no plain text, so this is not known of it")
+
+    def path_lengths(self, text: str, *target: str) -> PathLengths:
+        """The fewest blocks that stand between each token and each output while the model reads `text`."""
+        inputs = self.inputs(text, *target)
+        lengths = path_lengths(self.network, inputs)
+        read = [inputs.source, inputs.target] if isinstance(inputs, PairBatch) else [inputs.tokens]
+        tokens = {name: self.labels(ids[0]) for name, ids in zip(lengths.outputs, read, strict=True)}
+        return replace(lengths, tokens=tokens)
+
+    def influence(self, texts: Sequence[str], longest: int = 100) -> Tensor:
+        """How much a token changes an output that stands behind it, by the distance in tokens `[longest + 1]`.
+
+        The root mean square over the texts of the derivative's norm (see views/paths.py); not a number at distances
+        that no text has. The work grows with the square of a text's length.
+        """
+        return influence_by_distance(self.network, map(self.inputs, texts), longest)
+
     def labels(self, ids: Tensor) -> list[str]:
         """Tokens to read, of ids `[T]`."""
         return [self.tokenizer.token(index) for index in ids.tolist()]
-
-    def bound(self, value: Recorded) -> Recorded:
-        """A recorded value with the sequences that its time axes run over."""
-        patterns: Mapping[str, Mapping[str, str]] = self.network.axis_sequences
-        for pattern, sequences in patterns.items():
-            if fnmatchcase(value.name, pattern):
-                known = {letter: name for letter, name in sequences.items() if letter in value.letters}
-                return Recorded(value.name, value.axes, value.value, known)
-        return value
 
 
 def read_sections(path: Path, config: Mapping[str, Any], schemas: Mapping[str, type[Schema]]) -> dict[str, Any]:

@@ -12,10 +12,11 @@ from torch import Tensor
 from keifu.config import validate
 from keifu.data.batches import Sequences
 from keifu.errors import CheckpointError, ConfigError
+from keifu.interface import TokenBatch
 from keifu.session.model import Model, read_sections
 from keifu.tasks.reading import Encoded, Reading, by_length, decide, hidden_of, join, mean_of, moved, pad
 from keifu.text import Tokenizer
-from keifu.trace import Edit, Recorded, Recorder, Trace
+from keifu.trace import Edit, Recorded, Recorder, Trace, bound
 
 POOLS = ("cls", "mean", "last")
 
@@ -82,6 +83,12 @@ class ReadingModel(Model):
                 vectors[row] = vector
         return vectors[0] if isinstance(text, str) else vectors
 
+    def inputs(self, text: str, *target: str) -> TokenBatch:
+        assert not target, "it reads one text"
+        ids = join(self.tokenizer, [self.tokenizer.encode(text)])[0]
+        tokens = Sequences([ids])
+        return moved(pad(self.tokenizer, tokens, tokens.lengths, np.array([0])), self.device)
+
     @torch.no_grad()
     def probabilities(self, encoded: Encoded, batch_size: int | None) -> list[Any]:
         """Of each row those of its classes `[n, C]`."""
@@ -104,7 +111,7 @@ class ReadingModel(Model):
         values = {**recorder.values(), **scores(hidden)}
         labels = self.labels(inputs.tokens[0])
         sequences = {"text": labels, "source": labels}
-        return Trace({name: self.bound(value) for name, value in values.items()}, sequences)
+        return Trace(bound(values, self.network.axis_sequences), sequences)
 
 
 def read_labels(path: Path, config: Mapping[str, Any]) -> tuple[str, ...]:

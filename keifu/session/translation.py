@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,15 +17,16 @@ from keifu.data.examples import Pair
 from keifu.data.pairs import UNNAMED, Form, PairData, load_pairs
 from keifu.errors import CheckpointError, ConfigError, DataError
 from keifu.generation.translation import Decoding, Translated, translate
-from keifu.interface import PairBatch
+from keifu.interface import PairBatch, TokenBatch
+from keifu.models import model_class
 from keifu.session.model import Model, pooled, read_sections
-from keifu.tasks.translation import Translation
+from keifu.tasks.alignment import alignment_errors
+from keifu.tasks.translation import Batch, Translation, in_one_stream
 from keifu.tasks.translation_metrics import score_translations
 from keifu.text import Tokenizer
 from keifu.text.normalisation import PairNormalisation
-from keifu.trace import Edit, Recorded, Recorder, Trace
+from keifu.trace import Edit, Recorded, Recorder, Trace, bound
 from keifu.training.record import own_corpus, read_history, run_of
-from keifu.views.alignment import alignment_errors
 from keifu.views.diagnosis import Circumstances, diagnose
 from keifu.views.documents import open_document, translate_segments
 from keifu.views.evidence import Sample, mean_loss, read_sentences, take_sample
@@ -44,7 +46,8 @@ class Translator(Model):
         self.languages = _read_languages(path, config)
         sections = read_sections(path, config, {"decoding": Decoding, "normalisation": PairNormalisation})
         self.decoding, self.normalisation = sections["decoding"], sections["normalisation"]
-        super().__init__(path, sections["model"], tensors, tokenizer, Translation(tokenizer))
+        task = Translation(tokenizer, takes=model_class(sections["model"].name).takes)
+        super().__init__(path, sections["model"], tensors, tokenizer, task)
 
     def translate(self, text: str | Sequence[str], *, details: bool = False, raw: bool = False, **decoding: Any) -> Any:
         """The translation of a text; of a list of texts, a list.
@@ -88,12 +91,17 @@ class Translator(Model):
     ) -> Tensor:
         """Scores `[B, T, V]` of the token after each target token, from ids `[B, S]` and `[B, T]`.
 
-        The source ends with [EOS], the target begins with [BOS]. Masks are True at real tokens; padding may stand on
-        either side.
+        The source ends with [EOS], unless it is one stream with the target, which begins with [BOS]. Masks are True at
+        real tokens; padding may stand on either side.
         """
         source, source_mask, _ = to_right_padded(source.to(self.device), source_mask)
         target, target_mask, order = to_right_padded(target.to(self.device), target_mask)
-        hidden = self.network(PairBatch(source, source_mask, target, target_mask)).hidden
+        pair = PairBatch(source, source_mask, target, target_mask)
+        if self.task.takes == "pair":
+            hidden = self.network(pair).hidden
+        else:
+            stream, taken = in_one_stream(pair)
+            hidden = from_right_padded(self.network(stream).hidden, taken)[:, source.shape[1] :]
         scores: Tensor = self.head(hidden)
         return from_right_padded(scores, order)
 
@@ -106,18 +114,42 @@ class Translator(Model):
         normalise: bool = False,
         batch_size: int | None = None,
     ) -> Any:
-        """A vector `[D]` for a text, of what the encoder makes of it; of a list of texts, a list.
+        """A vector `[D]` for a text, of what the encoder makes of it, or a model of one stream; of a list of texts, a
+        list.
 
-        pool: "last", the vector of the last token, [EOS]; "mean", the mean of those of all tokens. normalise: to the
-        length 1. Texts are read one by one, whatever batch_size says. Raises ConfigError.
+        pool: "last", the vector of the last token, which an encoder has at [EOS]; "mean", the mean of those of all
+        tokens. normalise: to the length 1. Texts are read one by one, whatever batch_size says. Raises ConfigError.
         """
         texts = [self.normalisation.source(one) for one in ([text] if isinstance(text, str) else text)]
         vectors = []
         for one in texts:  # one by one, so that none hangs on the others
-            ids = torch.tensor([[*self.tokenizer.encode(one), self.tokenizer.eos_id]], device=self.device)
-            hidden = self.network.encode(ids, torch.ones_like(ids, dtype=torch.bool))[0]
-            vectors.append(pooled(hidden, pool or "last", normalise))
+            ids = self.task.encode_now([Pair(one, "")]).sources.padded(np.arange(1), 0).to(self.device)
+            vectors.append(pooled(self._read(ids)[0], pool or "last", normalise))
         return vectors[0] if isinstance(text, str) else vectors
+
+    def inputs(self, text: str, *target: str) -> PairBatch | TokenBatch:
+        return self._batch(text, *target).inputs
+
+    def _batch(self, text: str, target: str | None = None) -> Batch:
+        """A batch of one row; the target is the model's own greedy translation where none is given."""
+        text = self.normalisation.source(text)
+        if target is None:
+            target = self.translate(text, beam=1, n_best=1, raw=True)
+        else:
+            target = self.normalisation.target(target)
+        encoded = self.task.encode_now([Pair(text, target)])
+        batch: Batch = self.task.batch(encoded, encoded.rows()).to(self.device)
+        return batch
+
+    def _read(self, source: Tensor) -> Tensor:
+        """What the model makes `[B, S, D]` of source tokens `[B, S]`, all of them real."""
+        mask = torch.ones_like(source, dtype=torch.bool)
+        hidden: Tensor
+        if self.task.takes == "pair":
+            hidden = self.network.encode(source, mask)
+        else:
+            hidden = self.network(TokenBatch(source, mask)).hidden
+        return hidden
 
     @torch.no_grad()
     def trace(
@@ -130,27 +162,17 @@ class Translator(Model):
         """What the model computes while it reads `text` and writes `target` (default: its own greedy translation).
 
         Row t of the decoder has read target tokens up to t and predicts the next: the sequences "target" and
-        "predicted" name both. names: patterns of the values to keep, beside the logits, which are always there.
-        edits: pattern -> function that replaces a value, as in
-        {"decoder.0.cross_attention.weights": lambda weights: weights * 0}.
+        "predicted" name both. Where source and target are one stream, it is the sequence "text". names: patterns of the
+        values to keep, beside the logits, which are always there. edits: pattern -> function that replaces a value, as
+        in {"decoder.0.cross_attention.weights": lambda weights: weights * 0}.
         """
-        text = self.normalisation.source(text)
-        if target is None:
-            target = self.translate(text, beam=1, n_best=1, raw=True)
-        else:
-            target = self.normalisation.target(target)
-        encoded = self.task.encode_now([Pair(text, target)])
-        batch = self.task.batch(encoded, encoded.rows()).to(self.device)
+        batch = self._batch(text, target)
         with Recorder(self.network, names, edits) as recorder:
             hidden = self.network(batch.inputs).hidden
-        values = recorder.values()
-        values["logits"] = Recorded("logits", "B T V", self.head(hidden), {"T": "target"})
-        sequences = {
-            "source": self.labels(batch.inputs.source[0]),
-            "target": self.labels(batch.inputs.target[0]),
-            "predicted": self.labels(batch.targets[0]),
-        }
-        return Trace({name: self.bound(value) for name, value in values.items()}, sequences)
+        read = "target" if self.task.takes == "pair" else "text"
+        values = bound(recorder.values(), self.network.axis_sequences)
+        values["logits"] = Recorded("logits", "B T V", self.head(hidden), {"T": read})
+        return Trace(values, self.task.sequences(batch))
 
     def evaluate(
         self,
@@ -216,7 +238,7 @@ class Translator(Model):
                 corpus = own_corpus(self.path)
 
         def sampled(pairs: Sequence[Pair]) -> Sample:
-            return take_sample(pairs, limit, self.task, self.normalisation.source, self.model_config.max_length)
+            return take_sample(pairs, limit, self.task, self.normalisation.source, self.longest_side)
 
         def loss(pairs: Sequence[Pair]) -> float | None:
             sample = sampled(pairs)
@@ -224,8 +246,9 @@ class Translator(Model):
 
         sample = sampled(chosen.pairs)
         if not sample.pairs:
-            most = self.model_config.max_length
-            raise DataError(f"{chosen.spec}: every pair has over {most} tokens (model.max_length); name other data")
+            raise DataError(
+                f"{chosen.spec}: every pair has over {self.longest_side} tokens (model.max_length); name other data"
+            )
         sentences = read_sentences(self.network, self.head, self.task, sample, chosen.places, settings)
         here = mean_loss(self.network, self.head, self.task, sample.pairs)
         about = Circumstances(
@@ -243,6 +266,12 @@ class Translator(Model):
         role = {"data": name, "trained_on": self.role_in_training(chosen.sha256)["trained_on"]}
         return {**role, **used, **diagnose(sentences, self.tokenizer, about)}
 
+    @property
+    def longest_side(self) -> int:
+        """The most tokens of a text, or of its translation, that the model is given at once."""
+        most: int = self.task.longest_side(self.model_config.max_length)
+        return most
+
     def _alignment(self, data: PairData) -> dict[str, Any]:
         """The alignment error of the decoder layer that has the smallest on 500 pairs of builtin:enja:dev.
 
@@ -256,9 +285,13 @@ class Translator(Model):
         on_dev = alignment_errors(self.network, self.task, dev)
         if not on_dev:
             return {}
-        layer = min(range(len(on_dev)), key=lambda layer: on_dev[layer])
+        layer = min(on_dev, key=lambda layer: on_dev[layer])
         error = alignment_errors(self.network, self.task, data.pairs)[layer]
-        return {"alignment_error": error, "alignment_layer": layer, "alignment_layer_chosen_on": "builtin:enja:dev"}
+        return {
+            "alignment_error": error,
+            "alignment_layer": [*on_dev].index(layer),
+            "alignment_layer_chosen_on": "builtin:enja:dev",
+        }
 
     def _load_pairs(self, spec: str, source: str | None, target: str | None, form: Form) -> PairData:
         """Pairs in the model's direction, unless another is asked for."""

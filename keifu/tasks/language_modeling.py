@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from keifu.data.batches import Indices, length_mask
-from keifu.data.windows import Windows, whole
+from keifu.data.batches import Indices, cut, length_mask
+from keifu.data.windows import Stretches, Windows, whole
 from keifu.errors import ConfigError
 from keifu.interface import Loss, State, TokenBatch
 from keifu.layers.heads import VocabularyHead
@@ -48,7 +48,8 @@ class LanguageModeling:
     """The next token from those before it.
 
     Every text begins with [BOS]. reading: "documents", each of which stands for itself and ends with [EOS], or
-    "stream", one long text without an end, of which [BOS] may begin any piece.
+    "stream", one long text without an end, of which [BOS] may begin any piece. A model that reads at most `longest`
+    tokens together reads longer texts in windows, each of which stands for itself.
     """
 
     name = "language-modeling"
@@ -66,6 +67,11 @@ class LanguageModeling:
         end = () if self.reading == "documents" else (self.tokenizer.eos_id,)
         return (self.tokenizer.pad_id, self.tokenizer.unk_id, self.tokenizer.bos_id, *end)
 
+    @property
+    def lead(self) -> tuple[int, ...]:
+        """What stands before a later part of a text that is read by itself."""
+        return () if self.reading == "documents" else (self.tokenizer.bos_id,)
+
     def encode(self, texts: Sequence[str]) -> Windows:
         """Each text as one window."""
         end = [self.tokenizer.eos_id] if self.reading == "documents" else []
@@ -76,11 +82,22 @@ class LanguageModeling:
         ids = np.asarray(self.tokenizer.encode(text), np.int32)
         return whole([self.tokenizer.bos_id, *piece] for piece in np.array_split(ids, max(1, min(count, len(ids)))))
 
-    def batch(self, data: Windows, rows: Indices) -> Batch:
+    def batch(self, data: Windows | Stretches, rows: Indices) -> Batch:
         """The windows of these rows, padded on the right."""
         inputs, targets = data.padded(rows, self.tokenizer.pad_id)
         begins = len(rows) == 0 or int(rows[0]) < (data.streams or len(data))
+        if data.streams and begins:  # where the streams are cut from one array, another token stands before them
+            for token in self.lead:
+                inputs[:, 0] = token
         return Batch(TokenBatch(inputs, length_mask(data.lengths[rows])), targets, begins, data.streams > 0)
+
+    def sequences(self, inputs: TokenBatch) -> dict[str, list[str]]:
+        """The tokens of a batch of one row, to read: "text", and "predicted" after each of them. What comes after the
+        last token of a long text is not known.
+        """
+        text = [self.tokenizer.token(index) for index in inputs.tokens[0].tolist()]
+        end = self.tokenizer.token(self.tokenizer.eos_id) if self.reading == "documents" else "…"
+        return {"text": text, "predicted": [*text[1:], end]}
 
     def loss(self, model: nn.Module, head: VocabularyHead, batch: Batch) -> Loss:
         """Cross-entropy of the real targets; padding never reaches the head."""
@@ -106,12 +123,23 @@ class LanguageModeling:
         before_batch: Callable[[], None] = lambda: None,
         together: int = MOST_TOGETHER,
     ) -> float:
-        """-log p of every token of the texts, in nats; the state is carried through the whole of each.
+        """-log p of every token of the texts, in nats; the state is carried through the whole of each. A model that
+        reads at most `longest` tokens together predicts each from half as many before it at least, where there are so
+        many.
 
         together: texts that are read side by side, at most. before_batch: called before each batch; it may raise.
         """
         device = next(model.parameters()).device
         total = 0.0
+        if longest := getattr(model, "longest", None):
+            views = self._views(texts, longest)
+            sizes = views.windows.lengths
+            for rows in cut(np.argsort(-sizes, kind="stable"), sizes, min(_POSITIONS, together * longest)):
+                before_batch()
+                inputs, targets, scored = (each.to(device) for each in self._view(views, rows))
+                hidden = model(TokenBatch(inputs, length_mask(sizes[rows]).to(device))).hidden
+                total += float(head.cross_entropy(hidden[scored], targets[scored], 0.0)[1])
+            return total
         order = np.argsort(-texts.lengths, kind="stable")  # side by side with others of like length
         for first in range(0, len(order), together):
             rows = order[first : first + together]
@@ -127,6 +155,52 @@ class LanguageModeling:
                 loss = self.loss(model, head, batch.after(state))
                 state, total = loss.state, total + float(loss.surprise)
         return total
+
+    @torch.no_grad()
+    def hidden(self, model: nn.Module, text: str) -> Tensor:
+        """What a model shows after [BOS] and after each token of a text `[T, N]`, however long it is."""
+        windows = whole([[self.tokenizer.bos_id, *self.tokenizer.encode(text), self.tokenizer.eos_id]])  # read to EOS
+        device = next(model.parameters()).device
+        views = self._views(windows, getattr(model, "longest", None) or int(windows.lengths.max()))
+        found = []
+        for row in views.windows.rows():
+            inputs, _, scored = (each.to(device) for each in self._view(views, np.array([row])))
+            found.append(model(TokenBatch(inputs, torch.ones_like(inputs, dtype=torch.bool))).hidden[scored])
+        return torch.cat(found)
+
+    def _views(self, texts: Windows, longest: int) -> "_Views":
+        """The texts in windows of at most `longest` tokens: each after a text's first adds half as many."""
+        begins, lengths, known = [], [], []
+        for begin, length in zip(texts.begins.tolist(), texts.lengths.tolist(), strict=True):
+            ends = np.arange(min(longest, length), length + max(1, longest // 2), max(1, longest // 2))
+            ends = np.minimum(ends, length)
+            first = np.maximum(ends - longest, 0)
+            begins.append(begin + first)
+            lengths.append(ends - first)
+            known.append(np.concatenate([[0], ends[:-1]]) - first)
+        starts = np.concatenate([np.arange(len(part)) > 0 for part in begins])
+        return _Views(
+            Windows(texts.tokens, np.concatenate(begins), np.concatenate(lengths)), np.concatenate(known), starts
+        )
+
+    def _view(self, views: "_Views", rows: Indices) -> tuple[Tensor, Tensor, Tensor]:
+        """Inputs and targets of these windows, and a mask of what they add, `[B, T]` each."""
+        inputs, targets = views.windows.padded(rows, self.tokenizer.pad_id)
+        for token in self.lead:
+            inputs[torch.from_numpy(views.later[rows]), 0] = token
+        known = torch.from_numpy(views.known[rows])[:, None]
+        scored = length_mask(views.windows.lengths[rows]) & (torch.arange(inputs.shape[1]) >= known)
+        return inputs, targets, scored
+
+
+class _Views(NamedTuple):
+    """Windows over texts that overlap. known `[N]`: tokens of each that windows before it predicted. later `[N]`: True
+    where a window is not its text's first.
+    """
+
+    windows: Windows
+    known: Indices
+    later: Indices
 
 
 def refuse_looking_ahead(config: Any) -> None:

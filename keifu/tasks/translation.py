@@ -1,4 +1,8 @@
-"""Translation: sentence pairs to batches, hidden vectors to a loss, outputs to scores."""
+"""Translation: sentence pairs to batches, hidden vectors to a loss, outputs to scores.
+
+A model that takes a pair reads the source apart from the target. One that takes tokens reads both as a single stream:
+source, [BOS], target, [EOS]; only the target is scored.
+"""
 
 from collections.abc import Callable, Sequence, Set
 from copy import copy
@@ -10,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from keifu.data.batches import Indices, Sequences, length_mask
+from keifu.data.batches import Indices, Sequences, length_mask, to_right_padded
 from keifu.data.examples import Pair
 from keifu.data.stored import StoredPairs
-from keifu.interface import Loss, PairBatch
+from keifu.interface import Loss, PairBatch, TokenBatch
 from keifu.layers.heads import VocabularyHead
 from keifu.text import Tokenizer
 
@@ -26,17 +30,25 @@ _MOST_ESTIMATED = np.iinfo(np.uint16).max
 
 
 class Batch(NamedTuple):
-    """What the model reads, and the token `[B, T]` that it should predict at each position of its target input."""
+    """What the model reads, the token `[B, T]` that it should predict at each position of its target input, or of its
+    stream, and where `[B, T]` that counts: True from where it has read [BOS] to the end of the target.
+    """
 
-    inputs: PairBatch
+    inputs: PairBatch | TokenBatch
     targets: Tensor
+    scored: Tensor
 
     def to(self, device: torch.device) -> "Batch":
-        return Batch(PairBatch(*(part.to(device) for part in self.inputs)), self.targets.to(device))
+        inputs: PairBatch | TokenBatch
+        if isinstance(self.inputs, PairBatch):
+            inputs = PairBatch(*(part.to(device) for part in self.inputs))
+        else:
+            inputs = TokenBatch(self.inputs.tokens.to(device), self.inputs.mask.to(device))
+        return Batch(inputs, self.targets.to(device), self.scored.to(device))
 
 
 class PairSequences:
-    """Encoded pairs, both sides ending with [EOS]. `sizes` `[N, 2]` are their lengths."""
+    """Encoded pairs, as `Translation.encode` makes them. `sizes` `[N, 2]` are the lengths of their sides."""
 
     estimated = False
 
@@ -123,29 +135,44 @@ EncodedPairs = PairSequences | StoredPairSequences
 
 @dataclass(frozen=True)
 class Translation:
-    """From the source text to the target text, one token after another (teacher forcing while training)."""
+    """From the source text to the target text, one token after another (teacher forcing while training).
+
+    takes: what the model takes, "pair" or "tokens".
+    """
 
     name = "translation"
     selects_by = "chrf"  # steadier than BLEU, which one output that repeats itself can spoil
     tokenizer: Tokenizer
     label_smoothing: float = 0.0
+    takes: str = "pair"
 
     def head(self, model: Any) -> VocabularyHead:
         """Scores over the vocabulary; shares the model's embedding where the model ties them."""
         return VocabularyHead.beside(model.output_embedding, self.tokenizer.vocab_size, model.config.d_model)
 
     def encode(self, pairs: Sequence[Pair]) -> EncodedPairs:
-        """The pairs' tokens; of stored pairs, what encodes them when they are used."""
+        """The pairs' tokens, sides ending with [EOS] (but not a source in a stream); of stored pairs, what encodes them
+        when they are used.
+        """
         return StoredPairSequences(pairs, self.encode_now) if isinstance(pairs, StoredPairs) else self.encode_now(pairs)
 
     def encode_now(self, pairs: Sequence[Pair]) -> PairSequences:
-        eos = self.tokenizer.eos_id
+        ends = ([self.tokenizer.eos_id] if self.takes == "pair" else [], [self.tokenizer.eos_id])
         sides: list[list[NDArray[np.int32]]] = [[], []]
         for begin in range(0, len(pairs), _ENCODED_TOGETHER):  # lists of Python's integers take nine times the memory
             block = pairs[begin : begin + _ENCODED_TOGETHER]
-            for side, texts in zip(sides, ([p.source for p in block], [p.target for p in block]), strict=True):
-                side += [np.array([*row, eos], np.int32) for row in self.tokenizer.encode_batch(texts)]
+            texts = ([pair.source for pair in block], [pair.target for pair in block])
+            for side, written, end in zip(sides, texts, ends, strict=True):
+                side += [np.array([*row, *end], np.int32) for row in self.tokenizer.encode_batch(written)]
         return PairSequences(Sequences(sides[0]), Sequences(sides[1]))
+
+    def sizes_read(self, data: EncodedPairs) -> Sizes:
+        """`[N, 2]` or `[N, 1]`: the lengths of what the model reads, apart or as one."""
+        return data.sizes if self.takes == "pair" else data.sizes.sum(axis=1, keepdims=True)
+
+    def longest_side(self, max_length: int) -> int:
+        """The most tokens of a side that a model of this length is given."""
+        return max_length if self.takes == "pair" else max(1, max_length // 2)
 
     def batch(self, data: EncodedPairs, rows: Indices) -> Batch:
         """The pairs of these rows, padded on the right."""
@@ -155,15 +182,33 @@ class Translation:
         target = chosen.targets.padded(every, pad, first=bos)
         mask = length_mask(chosen.targets.lengths)
         source = chosen.sources.padded(every, pad)
-        inputs = PairBatch(source, length_mask(chosen.sources.lengths), target[:, :-1], mask)
-        return Batch(inputs, target[:, 1:])
+        pair = PairBatch(source, length_mask(chosen.sources.lengths), target[:, :-1], mask)
+        if self.takes == "pair":
+            return Batch(pair, target[:, 1:], mask)
+        inputs, order = in_one_stream(pair)
+        behind = torch.cat([torch.zeros_like(source), target[:, 1:]], dim=1).gather(1, order)
+        scored = torch.cat([torch.zeros_like(pair.source_mask), mask], dim=1).gather(1, order)
+        longest = slice(int(inputs.mask.sum(1).max()))
+        inputs = TokenBatch(inputs.tokens[:, longest], inputs.mask[:, longest])
+        return Batch(inputs, behind[:, longest], scored[:, longest])
+
+    def sequences(self, batch: Batch) -> dict[str, list[str]]:
+        """The tokens of a batch of one row, to read, by the names of their sequences."""
+
+        def read(ids: Tensor) -> list[str]:
+            return [self.tokenizer.token(index) for index in ids[0].tolist()]
+
+        if isinstance(batch.inputs, TokenBatch):
+            text = read(batch.inputs.tokens)
+            return {"text": text, "predicted": [*text[1:], self.tokenizer.token(self.tokenizer.eos_id)]}
+        inputs = batch.inputs
+        return {"source": read(inputs.source), "target": read(inputs.target), "predicted": read(batch.targets)}
 
     def loss(self, model: nn.Module, head: VocabularyHead, batch: Batch) -> Loss:
         """Cross-entropy of the real target tokens; padding never reaches the head."""
         output = model(batch.inputs)
-        mask = batch.inputs.target_mask
-        targets = batch.targets[mask]
-        total, surprise = head.cross_entropy(output.hidden[mask], targets, self.label_smoothing)
+        targets = batch.targets[batch.scored]
+        total, surprise = head.cross_entropy(output.hidden[batch.scored], targets, self.label_smoothing)
         for penalty in output.penalties:
             total = total + penalty * len(targets)
         return Loss(total, surprise, len(targets))
@@ -171,4 +216,13 @@ class Translation:
     @staticmethod
     def scored(batch: Batch) -> int:
         """The number of tokens that the loss sums over."""
-        return int(batch.inputs.target_mask.sum())
+        return int(batch.scored.sum())
+
+
+def in_one_stream(pair: PairBatch) -> tuple[TokenBatch, Tensor]:
+    """Each row's source and target as one sequence `[B, S + T]`, padded on the right, and the order in which its tokens
+    were taken, which `from_right_padded` undoes.
+    """
+    tokens = torch.cat([pair.source, pair.target], dim=1)
+    tokens, mask, order = to_right_padded(tokens, torch.cat([pair.source_mask, pair.target_mask], dim=1))
+    return TokenBatch(tokens, mask), order

@@ -18,7 +18,7 @@ from keifu.models import model_class
 from keifu.text import Tokenizer
 from keifu.training.network import fill
 
-_FREE = ("dropout",)  # settings of a model that its weights do not depend on
+_FREE = ("dropout", "balance_penalty", "z_penalty")  # settings of a model that its weights do not depend on
 _OF_CLASSES = "head.classes."  # before the names of weights that mean something only for the same classes
 
 

@@ -1,12 +1,13 @@
 """The data of a run: what is learned, and what the best checkpoint is chosen on."""
 
 import math
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from keifu.data.download import Progress, ignore
+from keifu.data.examples import Pair
 from keifu.data.labelled import load_labelled
 from keifu.data.pairs import (
     NONE_BLANK,
@@ -29,20 +30,23 @@ from keifu.tasks.question_answering import plain
 from keifu.training import settings
 
 _HELD_OUT_SHARE, _MOST_HELD_OUT, _MOST_CHARACTERS = 0.05, 2_000, 100_000
+_MOST_PROBES = 64
 _TOKENIZER_TEXTS = 300_000  # pairs of data too large for memory on which the tokenizer is trained
+_TOKENIZER_CHARACTERS = 30_000_000  # of a text too large for memory
 _CHARACTERS_A_PAIR = 50
 
 
 @dataclass(frozen=True)
 class Corpus:
     """Training and validation pairs; `valid_is` says in words which the latter are. others: pairs that are for neither,
-    but must not occur among those that are learned from.
+    but must not occur among those that are learned from. probes: pairs to look at along training.
     """
 
     train: PairData
     valid: PairData
     valid_is: str
     others: tuple[PairData, ...] = ()
+    probes: Sequence[Pair] = ()
 
     @property
     def pairs(self) -> int:
@@ -63,23 +67,30 @@ class Corpus:
 class TextCorpus:
     """Text to learn from and to choose the best checkpoint on; `valid_is` says in words which the latter is.
 
-    reading: "documents" or "stream", as in the settings.
+    reading: "documents" or "stream", as in the settings. probes: texts to look at along training.
     """
 
     train: TextData
     valid: TextData
     valid_is: str
     reading: str
+    probes: Sequence[str] = ()
 
     @property
     def pairs(self) -> int:
         """As how many sentence pairs the text to learn from is, about."""
-        return len(self.train.text) // _CHARACTERS_A_PAIR
+        return self.train.characters // _CHARACTERS_A_PAIR
 
     @property
-    def texts(self) -> list[str]:
-        """What the tokenizer learns from."""
-        return self.train.documents if self.reading == "documents" else [self.train.text]
+    def texts(self) -> Collection[str]:
+        """What the tokenizer learns from; of a text too large for memory some blocks, evenly spread."""
+        if not self.train.is_stored:
+            return self.train.documents if self.reading == "documents" else [self.train.text]
+        every = math.ceil(self.train.characters / _TOKENIZER_CHARACTERS)
+        blocks = list(islice(self.train.blocks(), 0, None, every))
+        if self.reading == "documents":  # each block may begin and end inside one
+            return [line for block in blocks for line in block.split("\n")[1:-1] if line.strip()] or blocks
+        return blocks
 
 
 class PassageCorpus(TextCorpus):
@@ -152,7 +163,10 @@ def load_corpus(data: Any, on_progress: Progress = ignore) -> Any:
 
     Raises DataError and ConfigError.
     """
-    return _LOADERS[type(data)](data, on_progress)
+    corpus = _LOADERS[type(data)](data, on_progress)
+    if getattr(data, "probes", None):
+        corpus = replace(corpus, probes=_PROBES[type(data)](data, corpus, on_progress))
+    return corpus
 
 
 def _load_pairs(data: settings.Data, on_progress: Progress) -> Corpus:
@@ -189,12 +203,13 @@ def _load_text(data: settings.TextData | settings.PassageData, on_progress: Prog
     if named:
         return TextCorpus(train, load_text(named, "dev", form, on_progress), named, reading)
     kept, held_out = _documents_cut(train) if reading == "documents" else _stream_cut(train)
-    if not (train.cut(0, kept).documents and train.cut(kept, len(train.text)).documents):
+    if not (train.cut(0, kept).documents and train.cut(kept, train.characters).documents):
         raise DataError(
             f"{data.train}: too little text; some of it must be kept to choose the best model on: find more, or name "
             "other data with --valid"
         )
-    return TextCorpus(train.cut(0, kept), train.cut(kept, len(train.text)), f"{held_out} of {data.train}", reading)
+    held_out = f"{held_out} of {data.train}"
+    return TextCorpus(train.cut(0, kept), train.cut(kept, train.characters), held_out, reading)
 
 
 def _load_passages(data: settings.PassageData, on_progress: Progress) -> PassageCorpus:
@@ -282,15 +297,32 @@ def _documents_cut(data: TextData) -> tuple[int, str]:
     """Where the documents that are held out begin, and how to call them."""
     count = len(data.documents)
     held_out = min(math.ceil(count * _HELD_OUT_SHARE), _MOST_HELD_OUT)
-    ends = [match.end() for match in re.finditer("[^\n]*\\S[^\n]*\n", data.text)]
-    kept = ends[count - held_out - 1] if held_out < count else 0
+    kept, left = 0, count - held_out
+    for line in data.lines():
+        if left == 0:
+            break
+        kept, left = kept + len(line) + 1, left - bool(line.strip())
     return kept, f"the last {f'{held_out:,} documents' if held_out > 1 else 'document'}"
 
 
 def _stream_cut(data: TextData) -> tuple[int, str]:
     """Where the text that is held out begins, and how to call it."""
-    held_out = min(math.ceil(len(data.text) * _HELD_OUT_SHARE), _MOST_CHARACTERS)
-    return len(data.text) - held_out, f"the last {held_out:,} characters"
+    held_out = min(math.ceil(data.characters * _HELD_OUT_SHARE), _MOST_CHARACTERS)
+    return data.characters - held_out, f"the last {held_out:,} characters"
+
+
+def _probe_pairs(data: settings.Data, corpus: Corpus, on_progress: Progress) -> Sequence[Pair]:
+    assert data.probes is not None
+    form = Form(data.columns, data.encoding)
+    return same_way(
+        load_pairs(data.probes, "dev", data.source, data.target, form, on_progress), corpus.train.languages
+    ).pairs
+
+
+def _probe_texts(data: settings.TextData, corpus: TextCorpus, on_progress: Progress) -> Sequence[str]:
+    assert data.probes is not None
+    documents = load_text(data.probes, "dev", Form(data.columns, data.encoding), on_progress).documents
+    return list(islice(documents, _MOST_PROBES))
 
 
 _LOADERS: dict[type, Callable[[Any, Progress], Any]] = {
@@ -301,4 +333,8 @@ _LOADERS: dict[type, Callable[[Any, Progress], Any]] = {
     settings.TaggedData: _load_examples,
     settings.StoryData: _load_stories,
     settings.PictureData: _load_pictures,
+}
+_PROBES: dict[type, Callable[[Any, Any, Progress], Any]] = {
+    settings.Data: _probe_pairs,
+    settings.TextData: _probe_texts,
 }

@@ -13,10 +13,12 @@ import numpy as np
 from keifu.config import validate
 from keifu.data.batches import Sampler
 from keifu.data.examples import Question
-from keifu.data.windows import InOrder, cut_to, side_by_side
+from keifu.data.token_file import WORTH_A_FILE, tokens_of
+from keifu.data.windows import InOrder, Shuffled, Stretches, Windows, cut_to, side_by_side, split
 from keifu.errors import ConfigError, DataError
 from keifu.generation.translation import EXTRA_TOKENS
-from keifu.models import LINEAGE, architecture
+from keifu.models import model_class
+from keifu.tasks.alignment import alignment_errors
 from keifu.tasks.classification import Classification, balanced
 from keifu.tasks.image_classification import ImageClassification
 from keifu.tasks.language_modeling import LanguageModeling
@@ -36,16 +38,19 @@ from keifu.training.evaluation import (
     evaluate_translation,
 )
 from keifu.training.loop import Evaluation, Learner
+from keifu.training.probes import Probes
 from keifu.training.report import data_report, example_report, passage_report, picture_report, story_report, text_report
 from keifu.training.settings import Settings
 
 _LONGER = 1.3  # a batch's longest output takes as many steps, against the mean
+_PROBES, _ALIGNED = 4, 64  # sentences whose attention is kept, and on which the alignment error is measured
+_USUAL_WINDOW = 128  # of a model that remembers what was before
 _STREAMS, _SHORTEST_STREAM = 32, 4096  # most streams that an evaluation reads side by side, and their least tokens
 
 
 class Lesson(Protocol):
     """The contract. settings: with what the data decided; data: the encoded examples; model_facts: what config.json
-    holds of the texts beside the settings.
+    holds of the texts beside the settings. Where the settings name probes, `probes()` gives them.
     """
 
     settings: Settings
@@ -77,9 +82,9 @@ class TranslationLesson:
     def __init__(self, settings: Settings, corpus: Corpus, tokenizer: Tokenizer) -> None:
         data = settings.data
         self.settings, self.corpus = settings, corpus
-        self.task = Translation(tokenizer, settings.training.label_smoothing)
+        self.task = Translation(tokenizer, settings.training.label_smoothing, model_class(settings.model.name).takes)
         everything = self.task.encode(corpus.train.pairs)
-        most = min(data.max_tokens, settings.model.max_length)
+        most = min(data.max_tokens, self.task.longest_side(settings.model.max_length))
         self.data = everything.up_to(most)
         if len(self.data) == 0:
             remedy = "raise data.max_tokens and model.max_length"
@@ -102,9 +107,21 @@ class TranslationLesson:
             "normalisation": self.normalisation.model_dump(mode="json"),
         }
 
+    def probes(self) -> Probes | None:
+        given = self.corpus.probes[:_ALIGNED]
+        if not given:
+            return None
+        pairs = [replace(pair, source=self.normalisation.source(pair.source)) for pair in given]
+        encoded = self.task.encode_now(pairs[:_PROBES])
+        batches = [self.task.batch(encoded, np.array([row])) for row in encoded.rows()]
+        sequences = [self.task.sequences(batch) for batch in batches]
+        if any(pair.alignment is None for pair in pairs) or pairs != list(given):
+            return Probes(batches, sequences)
+        return Probes(batches, sequences, lambda model: alignment_errors(model, self.task, pairs))
+
     def sampler(self) -> Sampler:
         training = self.settings.training
-        return Sampler(self.data.sizes, training.batch_tokens, training.seed)
+        return Sampler(self.task.sizes_read(self.data), training.batch_tokens, training.seed)
 
     def evaluate(self, learner: Learner, settings: Settings, should_stop: Callable[[], bool]) -> Evaluation:
         return self._evaluation(learner, settings, should_stop)
@@ -127,29 +144,52 @@ class TranslationLesson:
 
 
 class LanguageLesson:
-    """Windows of text: of documents, in random batches, or of one long text, whose streams go on from step to step."""
+    """Windows of text: of documents, in random batches; of one long text, or of packed documents, whose streams go on
+    from step to step; or each by itself, where a model reads no more than its max_length together.
+    """
 
     def __init__(self, settings: Settings, corpus: TextCorpus, tokenizer: Tokenizer) -> None:
         data, training = settings.data, settings.training
-        self.settings, self.corpus = settings.with_data(reading=corpus.reading), corpus
+        carries = hasattr(model_class(settings.model.name), "state_of")  # its state, from window to window
+        longest = None if carries else settings.model.max_length
+        window = _window(data.window, longest)
+        packed = corpus.reading == "documents" and (corpus.train.is_stored if data.packed is None else data.packed)
+        self.settings, self.corpus = settings.with_data(reading=corpus.reading, window=window, packed=packed), corpus
         self.task = LanguageModeling(tokenizer, corpus.reading)
         self.model_facts = {"reading": corpus.reading}
+        self._together = max(1, training.batch_tokens // window)
+        self.data: Windows | Stretches
         if corpus.reading == "documents":
-            self.data = cut_to(self.task.encode(corpus.train.documents), data.max_tokens)
-            self.valid = self.task.encode(corpus.valid.documents)
+            self.valid = self.task.encode(list(corpus.valid.documents))
             self.characters = sum(len(text) + 1 for text in corpus.valid.documents)
         else:
-            streams = max(1, training.batch_tokens // data.window)
-            self.data = side_by_side(self.task.pieces(corpus.train.text, streams), data.window)
-            # In one piece where it is short; side by side it is read faster, and each piece begins anew.
-            whole = self.task.pieces(corpus.valid.text, 1)
-            count = min(_STREAMS, int(whole.lengths.sum()) // _SHORTEST_STREAM)
-            self.valid = self.task.pieces(corpus.valid.text, count) if count > 1 else whole
-            self.characters = len(corpus.valid.text)
+            # In pieces that begin anew it is read faster: as many as there are windows in it, or, where what was before
+            # is remembered, a few side by side.
+            self.valid = self.task.pieces(corpus.valid.text, 1)
+            self.characters, tokens = corpus.valid.characters, self.valid.predictions
+            count = -(-tokens // window) if longest else min(_STREAMS, tokens // _SHORTEST_STREAM)
+            self.valid = self.task.pieces(corpus.valid.text, count) if count > 1 else self.valid
+        if corpus.reading == "documents" and not packed:
+            most = min(data.max_tokens, longest or data.max_tokens)
+            self.data = cut_to(self.task.encode(list(corpus.train.documents)), most)
+        elif longest is not None:
+            lead = None if packed else tokenizer.bos_id
+            self.data = Stretches(tokens_of(corpus.train, tokenizer, packed), window, lead)
+        elif packed or corpus.train.characters >= WORTH_A_FILE:
+            self.data = side_by_side(split(tokens_of(corpus.train, tokenizer, packed), self._together), window)
+        else:
+            self.data = side_by_side(self.task.pieces(corpus.train.text, self._together), window)
+
+    def probes(self) -> Probes | None:
+        encoded = self.task.encode(self.corpus.probes[:_PROBES])
+        batches = [self.task.batch(encoded, np.array([row])) for row in encoded.rows()]
+        return Probes(batches, [self.task.sequences(batch.inputs) for batch in batches]) if batches else None
 
     def sampler(self) -> Sampler:
         training = self.settings.training
-        if self.corpus.reading == "stream":
+        if isinstance(self.data, Stretches):
+            return Shuffled(self.data, self._together, training.seed)
+        if self.data.streams:
             return InOrder(self.data)
         return Sampler(self.data.sizes, training.batch_tokens, training.seed)
 
@@ -161,6 +201,16 @@ class LanguageLesson:
 
     def report(self, sampler: Sampler) -> dict[str, Any]:
         return text_report(self.corpus, self.data, self.valid, sampler, self.task.tokenizer)
+
+
+def _window(asked: int | None, longest: int | None) -> int:
+    """The tokens of a stream that are read together. Raises ConfigError where some places would be left untaught."""
+    if longest is not None and asked not in (None, longest):
+        raise ConfigError(
+            f"data.window {asked}: this model reads windows of model.max_length {longest}, so that it learns every "
+            f"place in them; leave data.window empty, or set model.max_length={asked}"
+        )
+    return longest or asked or _USUAL_WINDOW
 
 
 class MaskedLesson:
@@ -249,7 +299,7 @@ class AnsweringLesson:
     def __init__(self, settings: Settings, corpus: StoryCorpus, tokenizer: Tokenizer) -> None:
         self.settings, self.corpus = settings, corpus
         answers = tuple(sorted({one.answer for one in corpus.train.questions}))
-        takes, longest = taken_by(settings.model.name), settings.data.max_facts
+        takes, longest = model_class(settings.model.name).takes, settings.data.max_facts
         if takes == "story":
             longest = min(longest, settings.model.max_length)
         self.task = QuestionAnswering(tokenizer, answers, takes, longest)
@@ -317,12 +367,6 @@ def always_told_of(questions: Sequence[Question]) -> set[str]:
         words |= asked
         others |= asked - spoken
     return words - others
-
-
-def taken_by(model: str) -> str:
-    """What a model of the lineage takes: "pair", "tokens", "story"."""
-    takes: str = getattr(architecture(model), LINEAGE[model].cls).takes
-    return takes
 
 
 LESSONS: dict[str, Callable[[Settings, Any, Any], Lesson]] = {

@@ -284,6 +284,8 @@ def take_step(learner: Learner, settings: Training, should_stop: Callable[[], bo
     for optimizer in learner.optimizers:
         optimizer.step()
     learner.network.zero_grad(set_to_none=True)
+    if after_step := getattr(learner.model, "after_step", None):
+        after_step()
     if learner.average:
         learner.average.update(step)
     learner.step = step

@@ -5,7 +5,8 @@ from typing import Any
 
 from keifu.data.batches import Sampler
 from keifu.data.findings import examine, examine_examples, examine_pictures, examine_stories, examine_text
-from keifu.data.windows import Windows
+from keifu.data.texts import TextData
+from keifu.data.windows import Stretches, Windows
 from keifu.tasks.masked_lm import Passages
 from keifu.tasks.question_answering import QuestionAnswering, StoryQuestions
 from keifu.tasks.reading import Encoded
@@ -40,15 +41,18 @@ def data_report(
 
 
 def text_report(
-    corpus: TextCorpus, train: Windows, valid: Windows, sampler: Sampler, tokenizer: Tokenizer
+    corpus: TextCorpus, train: Windows | Stretches, valid: Windows, sampler: Sampler, tokenizer: Tokenizer
 ) -> dict[str, Any]:
     """data.json of a language model: what is learned from and selected on, with hashes, counts and findings."""
-    parts = {"train": (corpus.train, train), "valid": (corpus.valid, valid)}
+    parts: dict[str, tuple[TextData, Windows | Stretches]] = {
+        "train": (corpus.train, train),
+        "valid": (corpus.valid, valid),
+    }
     specs = {"train": corpus.train.spec, "valid": corpus.valid_is}
     counts = {
         name: {
             "spec": specs[name],
-            "characters": len(data.text),
+            "characters": data.characters,
             "documents": len(data.documents),
             "sha256": data.sha256,
         }
@@ -59,7 +63,7 @@ def text_report(
         "reading": corpus.reading,
         "streams": train.streams,
         "vocabulary": {"kind": tokenizer.kind, "tokens": tokenizer.vocab_size, "unknown": tokenizer.unknown_are},
-        "tokens": {name: int(windows.lengths.sum()) for name, (_, windows) in parts.items()},
+        "tokens": {name: windows.predictions for name, (_, windows) in parts.items()},
         "unknown": {name: windows.share_of(tokenizer.unknown_ids) for name, (_, windows) in parts.items()},
         "padding": sampler.padding(),
         "findings": [asdict(finding) for finding in examine_text(corpus.train, corpus.valid, corpus.reading)],

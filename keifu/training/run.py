@@ -29,6 +29,7 @@ from keifu.training.memory import LESS_A_STEP, explained
 from keifu.training.model_card import model_card
 from keifu.training.network import named_parameters
 from keifu.training.precision import NAMES
+from keifu.training.probes import Probes, steps_to_keep
 from keifu.training.settings import Settings, Training
 
 _TOLERATED = 0.02  # of the steps left, that a run may be longer or shorter than its time before they are planned anew
@@ -57,6 +58,8 @@ class Run:
     """What was taken of the model that a new run begins with, in words."""
     history: str = ""
     """Where a resumed run goes on, in words."""
+    probes: Probes | None = None
+    """What is looked at along training."""
     found: list[Path] = field(default_factory=list)
     """The checkpoints that there were when a resumed run's state was read."""
 
@@ -174,7 +177,7 @@ class Run:
         header = f"The settings of this run, complete. Go on with it by: keifu resume {self.folder.path}"
         data = self.settings.data
         # Whole paths, so that the run can be gone on with from any folder.
-        specs = {key: absolute(spec, SETS) for key in ("train", "valid") if (spec := getattr(data, key))}
+        specs = {key: absolute(spec, SETS) for key in ("train", "valid", "probes") if (spec := getattr(data, key))}
         sections = self.settings.with_data(**specs).sections
         write_atomically(self.folder.path / "config.yaml", to_yaml(sections, header=header))
 
@@ -184,6 +187,8 @@ class Run:
             self.write_settings()
             write_atomically(path / "data.json", json.dumps(self.data_report, ensure_ascii=False, indent=2) + "\n")
             write_atomically(path / "env.json", json.dumps(self.environment(), indent=2) + "\n")
+            if self.probes:
+                self.probes.begin(self.learner, path)
         except BaseException:  # half of a run can neither be gone on with nor begun again
             shutil.rmtree(path, ignore_errors=True)
             raise
@@ -191,6 +196,8 @@ class Run:
 
     def _write_down(self, event: Event, metrics: TextIO) -> None:
         if isinstance(event, Step):
+            if self.probes and event.step in steps_to_keep(self.settings.training.max_steps or 1):
+                self.probes.keep(self.learner, self.folder.path)
             if event.step % _LOG_EVERY == 0 or event.step == 1:
                 metrics.write(json.dumps(vars(event)) + "\n")
         elif isinstance(event, Evaluation):

@@ -61,6 +61,11 @@ class Data(Schema):
     max_tokens: int = Field(256, ge=1)
     """Training pairs with more tokens on a side (or more than model.max_length) are left out, and counted."""
 
+    probes: str | None = None
+    """Data of whose first 4 pairs the attention is kept at up to 64 steps along training, and of whose first 64 the
+    alignment error, where their words' alignment is known (builtin:enja:dev). Empty: nothing is kept.
+    """
+
     @field_validator("columns", mode="before")
     @classmethod
     def _names_of_columns(cls, names: Any) -> Any:
@@ -99,13 +104,22 @@ class TextData(Schema):
     vocab_size: int = Field(8000, ge=5, le=2_000_000)
     """Most tokens the tokenizer may learn."""
 
-    window: int = Field(128, ge=1, le=1_000_000)
-    """Tokens of a stream in a step, which goes training.batch_tokens / window streams forward at once. Gradients go no
-    further back; what the model remembers is carried on to the next window.
+    window: int | None = Field(None, ge=1, le=1_000_000)
+    """Tokens of a stream that are read together, training.batch_tokens / window such windows in a step. A recurrent
+    network remembers what was before (128 where this is empty; gradients go no further back); to a model with a
+    model.max_length, which is then the window's, each stands for itself.
     """
 
     max_tokens: int = Field(256, ge=1, le=1_000_000)
-    """Documents with more tokens are read in parts of this length."""
+    """Documents with more tokens (or more than model.max_length) are read in parts of this length."""
+
+    packed: bool | None = None
+    """Documents one after another, each from [BOS] to [EOS], as one stream whose windows are cut anywhere: nothing is
+    padded, and what is read goes across their borders. Empty: where they are larger than memory.
+    """
+
+    probes: str | None = None
+    """Text of whose first 4 lines the attention is kept at up to 64 steps along training. Empty: nothing is kept."""
 
     @field_validator("columns", mode="before")
     @classmethod

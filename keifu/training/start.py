@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -37,6 +37,7 @@ from keifu.training.memory import available, explained, refuse_too_large_a_batch
 from keifu.training.network import fill, make_model, named_parameters
 from keifu.training.optimiser import freeze, make_optimizers, peak_learning_rate
 from keifu.training.precision import NAMES, choose_device, choose_precision
+from keifu.training.probes import Probes
 from keifu.training.run import Run
 from keifu.training.settings import (
     MOST_STEPS,
@@ -226,7 +227,10 @@ def _assemble(folder: RunFolder, settings: Settings, corpus: Any, tokenizer: Tok
     refuse_too_large_a_batch(learner, settings.training.accumulate)
     # Frozen, so that a run that goes on elsewhere computes in the same format.
     settings = settings.with_training(precision=NAMES[learner.dtype])
-    return Run(folder, settings, lesson, learner)
+    probes: Probes | None = cast(Any, lesson).probes() if getattr(settings.data, "probes", None) else None
+    if probes:
+        probes.refuse_without_attention(learner)
+    return Run(folder, settings, lesson, learner, probes=probes)
 
 
 def _fresh_learner(settings: Settings, lesson: Lesson) -> Learner:

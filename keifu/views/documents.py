@@ -62,7 +62,7 @@ def _joined(parts: Sequence[tuple[Segment, Any]], model: Any) -> SegmentTranslat
 
 def _parts_that_fit(model: Any, segment: Segment) -> list[Segment]:
     """The segment, or parts of it that the model can read. A span across a cut stays with the part it begins in."""
-    limit: int = model.model_config.max_length
+    limit: int = model.longest_side
 
     def fits(text: str) -> bool:
         tokens: list[int] = model.tokenizer.encode(model.normalisation.source(text))

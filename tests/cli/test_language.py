@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from keifu.config import read_yaml
+from keifu.errors import ConfigError
 from keifu.session import TrainedRun, load, train
 from tests.cli.conftest import Command
 from tests.cli.test_commands import assert_one_message
@@ -62,7 +64,7 @@ def test_a_dry_run_and_a_check_say_what_would_be_learned(book: str, keifu: Comma
     assert report["estimate"]["steps"] > 0
 
 
-@pytest.mark.parametrize("model", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("model", ["rnn", "lstm", "gru", "gpt", "llama"])
 def test_a_configuration_is_printed_whole_and_taken_again(
     model: str, book: str, tmp_path: Path, keifu: Command
 ) -> None:
@@ -93,8 +95,12 @@ def test_texts_go_on_from_arguments_and_from_lines(run: Path, keifu: Command) ->
     lines = [json.loads(line) for line in several.out.splitlines()]
     assert [line["prompt"] for line in lines] == ["the cat", "the dog"]
     assert one.out == lines[0]["prompt"] + lines[0]["text"] + "\n"
-    assert set(lines[0]) == {"prompt", "text", "tokens", "complete"}
+    assert set(lines[0]) == {"prompt", "text", "tokens", "complete", "logprobs"}
     model = load(run, "cpu")
+    assert "".join(each["token"] for each in lines[0]["logprobs"]) == lines[0]["text"]
+    ids = torch.tensor([[model.tokenizer.bos_id, *model.tokenizer.encode(lines[0]["prompt"] + lines[0]["text"])]])
+    expected = model.logits(ids)[0].log_softmax(-1)[:-1].gather(1, ids[0, 1:, None])[-lines[0]["tokens"] :, 0]
+    assert [each["logprob"] for each in lines[0]["logprobs"]] == pytest.approx(expected.tolist(), abs=1e-5)
     assert model.generate("the cat", temperature=0, max_tokens=8) == one.out.removesuffix("\n")
 
 
@@ -205,7 +211,6 @@ def test_what_cannot_be_done_is_refused_in_one_message(
         (b"caf\xe9 au lait\n" * 9, "x.txt:1: not UTF-8"),
         (b"a\0b\n" * 9, "x.txt:1: a NUL character"),
         (b"PK\x03\x04 and so on", "a zip archive"),
-        (b"x" * 1_100_000, "a line of over 1,000,000 characters"),
     ],
 )
 def test_data_that_are_no_text_are_refused_in_one_message(
@@ -235,3 +240,41 @@ def test_a_damaged_config_is_named(
     config = json.loads((run / "best" / "config.json").read_text("utf-8"))
     (tmp_path / "config.json").write_text(json.dumps(config | {key: value}), "utf-8")
     assert_one_message(keifu("generate", tmp_path, "a"), 3, message)
+
+
+@pytest.fixture(scope="module", params=["gpt", "llama"])
+def windowed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that reads 12 tokens together, of one long text."""
+    folder = tmp_path_factory.mktemp(request.param)
+    more = {**SMALL, "model": {**SMALL["model"], "max_length": 12}, "data": {"tokenizer": "character"}}
+    spec = write_text(folder / "book.txt", TEXT)
+    options = {"out": folder / "run", "max_steps": 20, "overrides": more}
+    return train("language-modeling", spec, request.param, **options).path
+
+
+def test_a_model_that_reads_windows_takes_texts_of_any_length(windowed: Path, tmp_path: Path, keifu: Command) -> None:
+    prompt = "the old bird sees the small green cat and the dog"
+    lines = [json.loads(keifu("generate", windowed, prompt, "--max-tokens", n, "--json").out) for n in (3, 40)]
+    assert [line["tokens"] for line in lines] == [3, 40]
+    assert lines[1]["text"].startswith(lines[0]["text"])
+    assert len(json.loads(keifu("embed", windowed, prompt).out)["vector"]) == 16
+    told = keifu("evaluate", windowed, "--data", write_text(tmp_path / "x.txt", TEXT))
+    assert told.code == 0
+    assert "read as one text, each token from at least 6 before it" in told.out
+
+
+def test_what_does_not_fit_a_window_is_refused(windowed: Path, book: str, keifu: Command) -> None:
+    model = load(windowed, "cpu")
+    with pytest.raises(ConfigError, match=r"13 tokens: this model reads 12 together \(model.max_length\)"):
+        model.trace("the old bird")
+    name = model.model_config.name
+    result = keifu("train", "language-modeling", "--data", book, "--model", name, "--set", "data.window=9")
+    message = "data.window 9: this model reads windows of model.max_length 128, so that it learns every place in them;"
+    assert_one_message(result, 2, message)
+
+
+def test_training_says_in_which_windows_a_text_is_read(book: str, keifu: Command) -> None:
+    dry = keifu("train", "language-modeling", "--data", book, "--model", "gpt", "--max-steps", 2, "--dry-run")
+    assert "read as one long text, in a random order, in windows of 128 tokens" in " ".join(
+        dry.out.replace("#", "").split()
+    )

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keifu.data.batches import Sampler
-from keifu.data.windows import InOrder, Windows, cut_to, side_by_side, whole
+from keifu.data.windows import InOrder, Shuffled, Stretches, Windows, cut_to, side_by_side, whole
 
 
 def predictions(windows: Windows, rows: np.ndarray) -> list[tuple[int, int]]:
@@ -72,3 +72,33 @@ def test_a_stretch_of_windows(begin: int) -> None:
     stretch = windows.within(np.array([1, 0]), begin, 4)
     assert stretch.lengths.tolist() == [min(4, 5 - begin), 4]
     assert predictions(stretch, np.array([1])) == [(n, n + 1) for n in range(begin, begin + 4)]
+
+
+@given(st.integers(2, 200), st.integers(1, 12), st.integers(1, 5), st.booleans())
+def test_windows_of_one_text_predict_each_token_once_an_epoch(
+    tokens: int, length: int, together: int, led: bool
+) -> None:
+    lead = -7 if led else None
+    windows = Stretches(np.arange(tokens, dtype=np.int32), length, lead)
+    length = min(length, windows.predictions)
+    sampler = Shuffled(windows, together, seed=0)
+    for epoch in range(3):
+        seen: list[int] = []
+        for _ in range(sampler.batches_per_epoch):
+            rows = next(sampler)
+            assert len(rows) <= together
+            assert (windows.lengths[rows] == length).all()
+            for read, predicted in zip(*(side.tolist() for side in windows.padded(rows, -1)), strict=True):
+                assert len(predicted) == length
+                assert read == [-7 if led else predicted[0] - 1, *predicted[:-1]]
+                seen += predicted
+        assert sampler.epoch == epoch
+        assert sorted(seen) == list(range(min(seen), max(seen) + 1))  # once, and none between them left out
+        assert len(seen) > windows.predictions - 2 * length
+    if length > 4 and tokens > 100:
+        assert len({int(Shuffled(windows, 1, seed)._batches_of(0)[0][0]) % length for seed in range(20)}) > 1
+
+
+def test_a_share_of_tokens_is_that_of_all_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("keifu.data.windows._PART", 3)
+    assert Stretches(np.array([1, 2, 3, 2, 2, 4, 5], np.uint16), 2).share_of({2, 5}) == 4 / 7

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from keifu.errors import ConfigError
 from keifu.generation.continuation import _Writer, continue_texts
-from keifu.generation.sampling import Sampling, distribution, sample
+from keifu.generation.sampling import Drawn, Sampling, distribution, sample
 from keifu.models.recurrent import Config, RecurrentNetwork
 from keifu.session import LanguageModel
 from keifu.tasks.language_modeling import LanguageModeling
@@ -97,7 +97,7 @@ def drawn(scores: Tensor, prompts: list[list[int]], settings: Sampling, seed: in
     texts: list[list[int]] = [[] for _ in prompts]
     for tokens in sample(table.step, lambda hidden: hidden, table, prompt, mask, settings, dice, EOS, **more):
         for text, token in zip(texts, tokens, strict=True):
-            text += [] if token is None else [token]
+            text += [] if token is None else [token.token]
     return texts
 
 
@@ -193,7 +193,7 @@ def test_characters_come_whole_and_together_make_the_text(kind: str) -> None:
         before = len(writer.ids)
         if ids[:before] != writer.ids:  # a token reaches across the cut
             continue
-        pieces = [writer.take(token) for token in ids[before:]]
+        pieces = [writer.take(Drawn(token, 0.0)) for token in ids[before:]]
         assert not any("\ufffd" in piece for piece in pieces)
         known = tokenizer.decode(ids[:before])
         assert known + "".join(pieces) == known + writer.result().text == tokenizer.decode(ids)

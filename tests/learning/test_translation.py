@@ -45,8 +45,16 @@ def _words(rng: random.Random, longest: int) -> list[str]:
     return list({"".join(rng.choices(LETTERS, k=rng.randint(1, longest))): None for _ in range(5000)})
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize(("task", "steps"), [(copied, 400), (reversed_, 500), (looked_up, 400)])
+TASKS = ((copied, 400), (reversed_, 500), (looked_up, 400))
+CASES = [
+    (model, task, steps)
+    for model in MODELS
+    for task, steps in TASKS
+    if task is reversed_ or "language-modeling" not in LINEAGE[model].tasks  # the others learn as much from one text
+]
+
+
+@pytest.mark.parametrize(("model", "task", "steps"), CASES)
 def test_a_small_model_learns(model: str, task: Callable[[str], str], steps: int) -> None:
     # Through a single vector pass shorter words, and it takes more of them to learn what all have in common.
     single = model.endswith("-seq2seq")
@@ -68,17 +76,17 @@ def test_a_small_model_learns(model: str, task: Callable[[str], str], steps: int
         learner.model, learner.head, tokenizer, [pair.source for pair in held_out], Decoding(beam=1, max_ratio=1.0)
     )
     right = sum(best.text == pair.target for [best], pair in zip(found, held_out, strict=True))
-    lowest = 0.7 if single else 0.9 if "seq2seq" in model else 0.98
+    lowest = 0.7 if single else 0.98 if model == "transformer" else 0.9
     assert right >= lowest * len(held_out), f"{right} of {len(held_out)} right"
 
 
 def _learner(config: object, training: Training, tokenizer: Tokenizer, pairs: list[Pair]) -> Learner:
     torch.manual_seed(0)
-    task = Translation(tokenizer)
     network = make_model(config)
+    task = Translation(tokenizer, takes=network.takes)
     head = task.head(network)
     peak = peak_learning_rate(training, 64)
     optimizers = make_optimizers(named_parameters(network, head), training, peak, torch.float32)
     data = task.encode(pairs)
-    sampler = Sampler(data.sizes, 500, seed=0)
+    sampler = Sampler(task.sizes_read(data), 500, seed=0)
     return Learner(task, network, head, optimizers, peak, sampler, data, torch.device("cpu"), torch.float32)

@@ -9,16 +9,30 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from inspect import signature
 from pathlib import Path
 from string import ascii_letters
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from keifu.data.batches import to_right_padded
 from keifu.interface import PairBatch, StoryBatch, TokenBatch
-from keifu.models import bert, bert_seq2seq, memory_network, recurrent, seq2seq, seq2seq_attention, transformer
+from keifu.models import (
+    bert,
+    bert_seq2seq,
+    gpt,
+    llama,
+    memory_network,
+    moe,
+    recurrent,
+    recurrent_attention,
+    seq2seq,
+    seq2seq_attention,
+    transformer,
+)
 from keifu.session import Answerer, LanguageModel, MaskedModel, Translator
 from keifu.tasks.language_modeling import LanguageModeling
 from keifu.tasks.masked_lm import MaskedLanguageModeling
@@ -41,6 +55,11 @@ def full(outputs: int, inputs: int) -> Tensor:
 
 def causal(outputs: int, inputs: int) -> Tensor:
     return torch.arange(inputs)[None, :] <= torch.arange(outputs)[:, None]
+
+
+def _sized(model: Any, capacity: int) -> dict[str, int]:
+    """What a model whose state is a cache is told of its size."""
+    return {"capacity": capacity} if "capacity" in signature(model.start).parameters else {}
 
 
 class PairInputs:
@@ -67,9 +86,7 @@ class PairInputs:
 
     def start(self, model: Any, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor], capacity: int) -> Any:
         """The state before the first token of the written side."""
-        caches = isinstance(model, transformer.Transformer | bert_seq2seq.BertSeq2Seq)
-        sized = {"capacity": capacity} if caches else {}
-        return model.start(tokens["source"], masks["source"], **sized)
+        return model.start(tokens["source"], masks["source"], **_sized(model, capacity))
 
     def logits(self, model: Any, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> Tensor:
         return model.logits(tokens["source"], tokens["target"], masks["source"], masks["target"])
@@ -104,7 +121,7 @@ class TokenInputs:
 
     def start(self, model: Any, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor], capacity: int) -> Any:
         """The state before the first token of the written side."""
-        return model.start(len(tokens["text"]))
+        return model.start(len(tokens["text"]), **_sized(model, capacity))
 
     def logits(self, model: Any, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> Tensor:
         return model.logits(tokens["text"], masks["text"])
@@ -198,8 +215,9 @@ class Family:
     matter with a Config; a pair that is not named must not. symmetric: sides whose order cannot matter once positions
     are zero. attention: patterns of attention modules -> (side that asks, side that answers). sizes: what the axis
     letters other than B, T and S stand for. wiring: recorded values recomputed from others, as (name, expected); names
-    that begin with `apart` have other tests. shown: a pattern of recorded values, where the usual ones have other
-    names.
+    that begin with `apart` have other tests. regroups: a token's neighbours decide with which rows it is multiplied.
+    attends: which positions attend to which, where that is less than may matter.
+    shown: a pattern of recorded values, where the usual ones have other names.
     """
 
     config: Callable[[random.Random], Any]
@@ -210,12 +228,21 @@ class Family:
     sizes: Callable[[Any], dict[str, int]]
     wiring: Callable[[Any, Mapping[str, Recorded]], Iterator[tuple[str, Tensor]]]
     apart: str = "-"
+    regroups: bool = False
+    attends: Callable[[Any, int, int], Tensor] | None = None
+
     shown: str = ""
 
     @property
     def pattern(self) -> str:
         """Of values that stand for the rest: what is attended to, or the states."""
         return self.shown or ("*.weights" if self.attention else "*.hidden")
+
+    def may_attend(self, config: Any, asks: str, answers: str, outputs: int, inputs: int) -> Tensor:
+        """Which positions of one side attend to which of another: those that may matter to it, unless declared."""
+        if self.attends is not None:
+            return self.attends(config, outputs, inputs)
+        return self.dependencies(config)[asks, answers](outputs, inputs)
 
 
 @dataclass
@@ -520,6 +547,57 @@ def _layers_wiring(
         below = hidden
 
 
+def _recurrent_attention(name: str) -> Family:
+    """A chain of one kind of block that attends to its own past."""
+
+    def config(rng: random.Random) -> recurrent_attention.Config:
+        n_heads = rng.choice([1, 2, 3])
+        d_head = rng.choice([None, 3, 5])
+        return recurrent_attention.Config(
+            name=name,
+            vocab_size=rng.randint(12, 40),
+            max_length=_REACH if rng.random() < 0.5 else 64,
+            d_model=n_heads * rng.randint(2, 6) if d_head is None else rng.randint(3, 17),
+            n_layers=rng.randint(1, 3),
+            n_heads=n_heads,
+            d_head=d_head,
+            dropout=rng.choice([0.0, 0.3]),
+            tie_embeddings=rng.random() < 0.5,
+        )
+
+    def sizes(config: recurrent_attention.Config) -> dict[str, int]:
+        width, head = config.d_model, config.d_head or config.d_model // config.n_heads
+        return {"D": width, "N": width, "H": config.n_heads, "A": head, "V": config.vocab_size or 0}
+
+    def attends(config: recurrent_attention.Config, outputs: int, inputs: int) -> Tensor:
+        return causal(outputs, inputs) & ~causal(outputs, inputs + config.max_length)[:, config.max_length :]
+
+    return Family(
+        config=config,
+        inputs=TokenInputs(),
+        dependencies=lambda config: {("text", "text"): causal},
+        symmetric=(),
+        attention={"blocks.*.attention": ("text", "text")},
+        sizes=sizes,
+        wiring=_recurrent_attention_wiring,
+        attends=attends,
+    )
+
+
+_REACH = 4  # of an attention that does not see all of a short text
+
+
+def _recurrent_attention_wiring(model: Any, values: Mapping[str, Recorded]) -> Iterator[tuple[str, Tensor]]:
+    cell, below = model.config.name.split("-")[0], values["embedding.token"].value
+    for layer, block in enumerate(model.blocks):
+        at = f"blocks.{layer}"
+        yield from _layers_wiring(block.recurrent, f"{at}.recurrent", cell, below.transpose(0, 1), values)
+        hidden = values[f"{at}.recurrent.layers.0.0.hidden"].value.transpose(0, 1)
+        yield f"{at}.residual", hidden + values[f"{at}.attention.output"].value
+        below = values[f"{at}.residual"].value
+    yield "output", below
+
+
 def _seq2seq(name: str, module: Any) -> Family:
     """A translator made of one kind of block, with or without attention."""
     attends = name.endswith("-attention")
@@ -576,6 +654,118 @@ def _seq2seq_wiring(model: Any, values: Mapping[str, Recorded]) -> Iterator[tupl
     yield from _layers_wiring(model.decoder, "decoder", cell, below, values, start)
 
 
+def _gpt_config(rng: random.Random) -> gpt.Config:
+    n_heads = rng.choice([1, 2, 3, 4])
+    return gpt.Config(
+        vocab_size=rng.randint(12, 40),
+        max_length=64,
+        d_model=n_heads * rng.choice([4, 5, 6]),
+        n_layers=rng.randint(1, 3),
+        n_heads=n_heads,
+        d_ff=rng.choice([None, rng.randint(1, 24)]),
+        dropout=rng.choice([0.0, 0.3]),
+        norm_eps=rng.choice([1e-6, 1e-5, 1e-3]),
+        tie_embeddings=rng.random() < 0.5,
+    )
+
+
+def _gpt_sizes(config: gpt.Config) -> dict[str, int]:
+    inner = config.d_ff or 4 * config.d_model
+    width, heads = config.d_model, config.n_heads
+    return {"D": width, "H": heads, "A": width // heads, "F": inner, "V": config.vocab_size or 0}
+
+
+def _llama_config(rng: random.Random) -> llama.Config:
+    n_heads = rng.choice([1, 2, 3, 4])
+    return llama.Config(
+        vocab_size=rng.randint(12, 40),
+        max_length=64,
+        d_model=n_heads * rng.choice([4, 6]),
+        n_layers=rng.randint(1, 3),
+        n_heads=n_heads,
+        n_kv_heads=rng.choice([None, 1, *([2] if n_heads == 4 else [])]),
+        d_ff=rng.choice([None, rng.randint(1, 24)]),
+        rotary_base=rng.choice([10.0, 10_000.0]),
+        dropout=rng.choice([0.0, 0.3]),
+        norm_eps=rng.choice([1e-6, 1e-5, 1e-3]),
+        tie_embeddings=rng.random() < 0.5,
+    )
+
+
+def _llama_sizes(config: llama.Config) -> dict[str, int]:
+    width, heads = config.d_model, config.n_heads
+    shared = {"J": config.n_kv_heads or heads}
+    return {"D": width, "H": heads, "A": width // heads, "F": config.d_inner, "V": config.vocab_size or 0, **shared}
+
+
+def _moe_config(rng: random.Random) -> moe.Config:
+    base = _llama_config(rng)
+    n_experts = rng.randint(2, 5)
+    switch = rng.random() < 0.3
+    return moe.Config(
+        **{key: value for key, value in base.model_dump().items() if key != "name"},
+        n_experts=n_experts,
+        experts_per_token=1 if switch else rng.randint(2, n_experts),
+        routing="switch" if switch else "mixtral",
+        balance_penalty=rng.choice([0.0, 0.01]),
+        z_penalty=rng.choice([0.0, 0.001]),
+        balance_step=rng.choice([0.0, 0.001]),
+    )
+
+
+def _decoder_wiring(model: Any, values: Mapping[str, Recorded]) -> Iterator[tuple[str, Tensor]]:
+    """Pre-norm blocks: the sum goes on as it is, each sublayer reads it normalised."""
+
+    def value(name: str) -> Tensor:
+        return values[name].value
+
+    x = value("embedding.token")
+    if "embedding.sum" in values:
+        yield "embedding.sum", x + value("embedding.position")
+        x = value("embedding.sum")
+    for layer, block in enumerate(model.blocks):
+        at = f"blocks.{layer}"
+        for sublayer in ("attention", "feedforward"):
+            yield f"{at}.{sublayer}_normalised", getattr(block, f"{sublayer}_norm")(x)
+            yield f"{at}.{sublayer}_residual", x + value(f"{at}.{sublayer}.output")
+            x = value(f"{at}.{sublayer}_residual")
+        read, feedforward = value(f"{at}.feedforward_normalised"), block.feedforward
+        if f"{at}.feedforward.gates" in values:
+            yield from _experts_wiring(feedforward, f"{at}.feedforward", read, values)
+            continue
+        if f"{at}.feedforward.gate" in values:
+            yield f"{at}.feedforward.gate", F.silu(feedforward.gate(read))
+            yield f"{at}.feedforward.hidden", value(f"{at}.feedforward.gate") * feedforward.expand(read)
+        else:
+            yield f"{at}.feedforward.hidden", F.gelu(feedforward.expand(read), approximate="tanh")
+        yield f"{at}.feedforward.output", feedforward.contract(value(f"{at}.feedforward.hidden"))
+    yield "output", model.norm(x)
+
+
+def _experts_wiring(layer: Any, at: str, read: Tensor, values: Mapping[str, Recorded]) -> Iterator[tuple[str, Tensor]]:
+    """Every expert on every token, weighted by the gates."""
+    shares, gates, router = values[f"{at}.shares"].value, values[f"{at}.gates"].value, layer.router
+    yield f"{at}.shares", (read @ router.weight.T).softmax(-1)
+    wanted = shares if router.bias is None else shares + router.bias
+    least = wanted.topk(router.experts_per_token).values[..., -1:]
+    chosen = shares * (wanted >= least)
+    yield f"{at}.gates", chosen / chosen.sum(-1, keepdim=True) if router.renormalise else chosen
+    yield f"{at}.output", sum(gates[..., place, None] * expert(read) for place, expert in enumerate(layer.experts))
+
+
+def _decoder(config: Callable[[random.Random], Any], sizes: Callable[[Any], dict[str, int]]) -> Family:
+    """A language model whose blocks read all earlier places."""
+    return Family(
+        config=config,
+        inputs=TokenInputs(),
+        dependencies=lambda config: {("text", "text"): causal},
+        symmetric=(),
+        attention={"blocks.*.attention": ("text", "text")},
+        sizes=sizes,
+        wiring=_decoder_wiring,
+    )
+
+
 def _memory_config(rng: random.Random) -> memory_network.Config:
     return memory_network.Config(
         vocab_size=rng.randint(12, 40),
@@ -628,6 +818,7 @@ FAMILIES: dict[str, Family] = {
         apart="question",
         shown="weights",
     ),
+    **{name: _recurrent_attention(name) for name in ("rnn-attention", "gru-attention", "lstm-attention")},
     "transformer": Family(
         config=_transformer_config,
         inputs=PairInputs(),
@@ -645,6 +836,7 @@ FAMILIES: dict[str, Family] = {
         sizes=_transformer_sizes,
         wiring=_transformer_wiring,
     ),
+    "gpt": _decoder(_gpt_config, _gpt_sizes),
     "bert": Family(
         config=_bert_config,
         inputs=ReadInputs(),
@@ -670,5 +862,9 @@ FAMILIES: dict[str, Family] = {
         },
         sizes=_transformer_sizes,
         wiring=_bert_seq2seq_wiring,
+    ),
+    "llama": _decoder(_llama_config, _llama_sizes),
+    "moe": replace(
+        _decoder(_moe_config, lambda config: {**_llama_sizes(config), "E": config.n_experts}), regroups=True
     ),
 }

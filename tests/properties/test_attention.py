@@ -17,9 +17,10 @@ from keifu.layers.attention import (
     past_mask,
     scaled_dot_product,
 )
+from keifu.layers.rotary import RotaryPosition, rotated
 from keifu.trace import Recorder
 
-FORMS = {"fused": True, "written out": False}
+FORMS = ("fused", "written out", "written out, causal")
 TOLERANCES = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 3e-2}
 
 
@@ -45,9 +46,10 @@ SHAPES = [(5, 5), (1, 7), (4, 9), (6, 2), (1, 1)]
 MASKS = list(_masks(1, 1))
 
 
-@pytest.fixture(params=FORMS.values(), ids=FORMS.keys())
+@pytest.fixture(params=FORMS)
 def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layer, "_fused_is_faster", lambda query, key: request.param)
+    monkeypatch.setattr(layer, "_fused_is_faster", lambda query, key: request.param == "fused")
+    monkeypatch.setattr(layer, "_short", lambda query, key: request.param.endswith("causal"))
 
 
 def _vectors(queries: int, keys: int, dtype: torch.dtype = torch.float64) -> list[Tensor]:
@@ -222,3 +224,39 @@ def test_heads_work_side_by_side() -> None:
         )
         expected = expected + _by_the_book(query, key, value, None)[:, 0] @ layer.output.weight[:, part].T
     torch.testing.assert_close(layer(x, *layer.keys_values(memory), None), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("mask", ["none", "causal", "padding"])
+@pytest.mark.parametrize("shape", [(1, 7), (5, 5)])
+def test_heads_that_share_keys_are_heads_with_copies_of_them(form: None, shape: tuple[int, int], mask: str) -> None:
+    allowed = _masks(*shape)[mask]
+    query, key, value = (torch.randn(2, heads, length, 4, dtype=torch.float64) for heads, length in _shared(shape))
+    copies = [each.repeat_interleave(3, dim=1) for each in (key, value)]
+    expected = _by_the_book(query, *copies, allowed)
+    torch.testing.assert_close(attention(query, key, value, allowed, at=nn.Module()), expected, rtol=0, atol=1e-12)
+    at = nn.Module()
+    with Recorder(at) as recorder:
+        recorded = attention(query, key, value, allowed, at=at)
+    torch.testing.assert_close(recorded, expected, rtol=0, atol=1e-12)
+    assert recorder.values()["weights"].value.shape == (2, 6, *shape)
+
+
+def _shared(shape: tuple[int, int]) -> list[tuple[int, int]]:
+    """Heads and lengths of queries, keys and values."""
+    return [(6, shape[0]), (2, shape[1]), (2, shape[1])]
+
+
+def test_turned_vectors_know_how_far_apart_they_stand_and_nothing_else() -> None:
+    position = RotaryPosition(6, 100.0).double()
+    query, key = (torch.randn(1, 1, 1, 6, dtype=torch.float64) for _ in range(2))
+    turned = [rotated(x.expand(1, 1, 20, 6), position(20)) for x in (query, key)]
+    scores = (turned[0] @ turned[1].transpose(-1, -2))[0, 0]
+    for distance in range(-19, 20):
+        along = scores.diagonal(distance)
+        torch.testing.assert_close(along, along[:1].expand_as(along), rtol=0, atol=1e-12)
+    assert scores[0].unique().numel() > 15
+    torch.testing.assert_close(turned[0].norm(dim=-1), query.norm().expand(1, 1, 20), rtol=0, atol=1e-12)
+    for i, j in ((0, 3), (1, 4), (2, 5)):  # the definition: pair i turns by p 100^(-2i/A)
+        angle = 7 * 100.0 ** (-2 * i / 6)
+        expected = query[..., i] * math.cos(angle) - query[..., j] * math.sin(angle)
+        torch.testing.assert_close(turned[0][0, 0, 7, i], expected.squeeze(), rtol=0, atol=1e-12)

@@ -59,7 +59,10 @@ def test_a_change_leaves_outputs_that_may_not_depend_on_it_bit_equal(case: Case)
                 may = torch.zeros(length, dtype=torch.bool)
                 if declared is not None:
                     may = declared(length, len(example[side]))[:, place]
-                assert torch.equal(before[out][~may], after[out][~may]), (out, side, place)
+                if case.family.regroups:
+                    torch.testing.assert_close(before[out][~may], after[out][~may], rtol=0, atol=1e-12)
+                else:
+                    assert torch.equal(before[out][~may], after[out][~may]), (out, side, place)
                 assert not torch.isclose(before[out][may], after[out][may], rtol=0, atol=1e-14).all(-1).any()
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from keifu.checkpoint import MODEL, OPTIMIZER, load_training_state
+from keifu.config import merge
 from keifu.training.loop import Checkpoint, Finished, Step
 from keifu.training.run import Run
 from keifu.training.start import resume
@@ -20,6 +21,11 @@ STEPS, EVERY, PARTS = 16, 5, 3
 TRAINING = {"max_steps": STEPS, "evaluate_every": EVERY, "accumulate": PARTS}
 DROPOUT = {"model": {"dropout": 0.3, "n_layers": 2}}
 READINGS = {"stream": running(40), "documents": "".join(f"{line}\n" for line in sentences(40))}
+
+
+def settings(name: str) -> dict[str, Any]:
+    """What a run of the model has beside small sizes; experts keep count of their load."""
+    return merge(DROPOUT, {"model": {"balance_step": 0.01}}) if name == "moe" else DROPOUT
 
 
 def fingerprints(run: Run, stop: int | None = None) -> Iterator[tuple[int, dict[str, str]]]:
@@ -44,22 +50,31 @@ def fingerprints(run: Run, stop: int | None = None) -> Iterator[tuple[int, dict[
             )
 
 
+CASES = [
+    ("stream", "lstm"),
+    ("stream", "gru-attention"),
+    ("documents", "rnn"),
+    ("stream", "gpt"),
+    ("documents", "llama"),
+    ("stream", "moe"),
+]
 Whole = tuple[Run, dict[int, dict[str, str]], str]
 
 
-@pytest.fixture(scope="module", params=[("stream", "lstm"), ("stream", "gru"), ("documents", "rnn")], ids=str)
+@pytest.fixture(scope="module", params=CASES, ids=str)
 def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Whole:
     """A run that never stopped, its fingerprints and its data."""
     reading, model = request.param
     folder = tmp_path_factory.mktemp("whole")
     spec = write_text(folder / "a.txt", READINGS[reading])
-    run = language_run(spec, folder / "run", TRAINING, model, **DROPOUT)
+    run = language_run(spec, folder / "run", TRAINING, model, **settings(model))
     assert run.settings.data.reading == reading
     return run, dict(fingerprints(run)), spec
 
 
 def begun(whole: Whole, out: Path) -> Run:
-    return language_run(whole[2], out, TRAINING, whole[0].settings.model.name, **DROPOUT)
+    name = whole[0].settings.model.name
+    return language_run(whole[2], out, TRAINING, name, **settings(name))
 
 
 def assert_ends_equal(path: Path, unbroken: Run) -> None:

@@ -15,7 +15,8 @@ from keifu.errors import ConfigError
 from keifu.session import Model
 from keifu.trace import Recorded, Trace
 from keifu.views import figures
-from keifu.views.figures import attention_figure
+from keifu.views.figures import attention_figure, influence_figure, learning_figure, path_figure
+from keifu.views.paths import PathLengths
 
 SOURCE = ["I", " like", " cats", ".", "[EOS]"]
 TARGET, PREDICTED = ["[BOS]", "猫", "が", "好き"], ["猫", "が", "好き", "[EOS]"]
@@ -126,3 +127,39 @@ def test_a_real_trace_can_be_drawn(model: Model, tmp_path: Path) -> None:
     trace = model.trace("I see cats.")
     found = texts(attention_figure(trace, CROSS, tmp_path / "map.svg"))
     assert {label.strip() or "␣" for label in trace.sequences["source"] + trace.sequences["predicted"]} <= set(found)
+
+
+def test_the_figure_of_paths_has_every_finite_number_and_the_tokens(tmp_path: Path) -> None:
+    far = torch.tensor([[7.0, 6.0, 5.0], [8.0, 7.0, 6.0]])
+    near = torch.tensor([[2.0, torch.inf], [3.0, 2.0]])
+    tokens = {"source_embedding": ["a", "b", "c"], "target_embedding": ["x", "y"]}
+    lengths = PathLengths({"source_embedding": far, "target_embedding": near}, {}, tokens)
+    found = texts(path_figure(lengths, tmp_path / "paths.svg"))
+    assert [found.count(label) for label in ("a", "b", "c", "x", "y")] == [1, 1, 1, 2, 2]
+    numbers = [label for label in found if label in ("2", "3", "5", "6", "7", "8")]
+    # The scale beside it has numbers of its own.
+    assert all(numbers.count(number) >= count for number, count in {"2": 2, "3": 1, "5": 1, "6": 2, "7": 2}.items())
+    assert "inf" not in found
+    assert "blocks on the shortest way" in found
+
+
+def test_the_figure_of_influence_names_every_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[list[float], list[float]]] = []
+    semilogy = Axes.semilogy
+
+    def seen(self: Axes, x: np.ndarray, y: np.ndarray, **options: object) -> object:
+        drawn.append((x.tolist(), y.tolist()))
+        return semilogy(self, x, y, **options)
+
+    monkeypatch.setattr(Axes, "semilogy", seen)
+    curves = {"rnn": torch.tensor([4.0, 1.0, torch.nan]), "lstm": torch.tensor([torch.nan, 2.0, 1.0])}
+    found = texts(influence_figure(curves, tmp_path / "influence.svg"))
+    assert {"rnn", "lstm", "distance in tokens"} <= set(found)
+    assert drawn == [([0, 1], [1.0, 0.25]), ([1, 2], [1.0, 0.5])]
+
+
+def test_the_figure_of_learning_has_a_line_for_each_layer(tmp_path: Path) -> None:
+    path = learning_figure(
+        [1, 10, 100], {"decoder.0": [0.9, 0.6, 0.2], "decoder.1": [0.9, 0.8, 0.7]}, tmp_path / "l.svg"
+    )
+    assert {"decoder.0", "decoder.1", "step", "word alignment error"} <= set(texts(path))

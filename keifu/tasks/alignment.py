@@ -13,34 +13,40 @@ _PAIRS_AT_ONCE = 64
 
 
 @torch.no_grad()
-def alignment_errors(model: nn.Module, task: Any, pairs: Sequence[Pair]) -> list[float]:
-    """The share of target words whose strongest source word is a wrong one, for each decoder layer.
+def alignment_errors(model: nn.Module, task: Any, pairs: Sequence[Pair]) -> dict[str, float]:
+    """The share of target words whose strongest source word is a wrong one, for each layer that attends to the source,
+    by the path of its weights.
 
     The references are read with teacher forcing. A layer's weights are averaged over its heads; row t is the step
-    that predicts target token t; weights of the pieces of a source word are summed, rows of the pieces of a target
-    word averaged. Target words without a link are not scored, and attention on [EOS] and on pieces outside every
-    word is not counted. Empty where the model does not attend to the source. This is not the alignment error rate of
-    Och and Ney (2003).
+    that predicts target token t (where source and target are one stream, only the source's columns are looked at);
+    weights of the pieces of a source word are summed, rows of the pieces of a target word averaged. Target words
+    without a link are not scored, and attention on [EOS] and on pieces outside every word is not counted. Empty where
+    the model does not attend to the source. This is not the alignment error rate of Och and Ney (2003).
     """
     wrong: Tensor | None = None
+    names: list[str] = []
     scored = 0
     device = next(model.parameters()).device
     for begin in range(0, len(pairs), _PAIRS_AT_ONCE):
         chunk = pairs[begin : begin + _PAIRS_AT_ONCE]
         encoded = task.encode(chunk)
         batch = task.batch(encoded, encoded.rows()).to(device)
-        with Recorder(model, ["*cross_attention.weights"]) as recorder:
+        with Recorder(
+            model, ["*cross_attention.weights" if task.takes == "pair" else "*attention.weights"]
+        ) as recorder:
             model(batch.inputs)
         if not recorder.values():
-            return []
+            return {}
+        names = list(recorder.values())
         layers = torch.stack([recorded.value.float().mean(1) for recorded in recorder.values().values()]).cpu()
         for row, pair in enumerate(chunk):
             assert pair.alignment is not None, "alignment errors need pairs whose alignment is known"
-            misses, words = _misses(layers[:, row], pair, pair.alignment, task.tokenizer)
+            begin = int(batch.scored[row].int().argmax())  # in a stream, after the source
+            misses, words = _misses(layers[:, row, begin:], pair, pair.alignment, task.tokenizer)
             wrong = misses if wrong is None else wrong + misses
             scored += words
     assert wrong is not None
-    return (wrong / max(1, scored)).tolist()
+    return dict(zip(names, (wrong / max(1, scored)).tolist(), strict=True))
 
 
 def _misses(weights: Tensor, pair: Pair, alignment: Alignment, tokenizer: Any) -> tuple[Tensor, int]:

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from keifu.data.examples import Alignment, Pair
 from keifu.interface import PairBatch
 from keifu.session import Model
+from keifu.tasks.alignment import alignment_errors
 from keifu.tasks.translation import Translation
 from keifu.text import Tokenizer
 from keifu.trace import record
-from keifu.views.alignment import alignment_errors
 from tests.tiny import JAPANESE, pairs
 
 
@@ -64,7 +64,7 @@ TASK = character_task("ab c", "XYZ", "d", "W")
 def errors(layers: list[list[Tensor]], example: Pair = CROSSED) -> list[float]:
     plan = torch.stack([torch.stack(heads) for heads in layers])
     model = Planted(TASK, {example.source: plan}, len(layers))
-    return alignment_errors(model, TASK, [example])
+    return list(alignment_errors(model, TASK, [example]).values())
 
 
 def rows(*values: list[float]) -> Tensor:
@@ -121,7 +121,7 @@ def test_the_share_is_one_of_all_words_of_all_pairs_however_they_are_padded() ->
     plans = {"ab c": torch.stack([WRONG[None], HALF[None]]), "d": torch.ones(2, 1, 2, 2)}
     model = Planted(TASK, plans, 2)
     many = [CROSSED, short, short, CROSSED] * 33  # more than are computed at once
-    assert alignment_errors(model, TASK, many) == [pytest.approx(4 / 6), pytest.approx(2 / 6)]
+    assert list(alignment_errors(model, TASK, many).values()) == [pytest.approx(4 / 6), pytest.approx(2 / 6)]
 
 
 def test_pairs_without_an_alignment_are_a_programmers_mistake() -> None:
@@ -144,5 +144,5 @@ def words_of(example: Pair) -> Pair:
 
 def test_a_trained_model_attends_to_the_words_that_it_translates(model: Model) -> None:
     examples = [words_of(example) for example in pairs(40, seed=3)]
-    (error,) = alignment_errors(model.network, model.task, examples)
+    (error,) = alignment_errors(model.network, model.task, examples).values()
     assert error < 0.5  # a choice at random among four to nine words is wrong more often
