@@ -58,12 +58,15 @@ class Passages:
         begins: Sequences | None,
         most: int,
         pairs: bool,
+        alone: bool = True,
     ) -> None:
-        """most: tokens of a row, [CLS] and [SEP] included; sentences are no longer than what fits."""
+        """most: tokens of a row, [CLS] and [SEP] included; sentences are no longer than what fits. alone: whether
+        documents of one sentence have rows beside those that are pairs.
+        """
         self.sentences, self.documents, self.begins = sentences, documents, begins
         self.before = np.concatenate([[0], np.cumsum(sentences.lengths)])  # tokens before each sentence
         self.half = (most - 3) // 2
-        rows = self._pairs() if pairs else self._stretches(most - 2)
+        rows = self._pairs(alone) if pairs else self._stretches(most - 2)
         self.first, self.middle, self.last = rows.T
         tokens = self.before[self.last] - self.before[self.first]
         self.lengths: Indices = tokens + np.where(self.middle < self.last, 3, 2)
@@ -89,7 +92,7 @@ class Passages:
         """For each sentence the one with which its document ends, exclusive."""
         return np.searchsorted(self.documents, self.documents, side="right")
 
-    def _pairs(self) -> NDArray[np.int64]:
+    def _pairs(self, alone: bool) -> NDArray[np.int64]:
         """A row for every sentence that has one before it in its document, and one for every document of one."""
         begins, ends = np.searchsorted(self.documents, self.documents), self._ends()
         places = np.arange(len(self.documents))
@@ -100,8 +103,8 @@ class Passages:
         forward = np.maximum(np.minimum(forward, ends), places + 1)
         inner = places > begins
         pairs = np.stack([backward, places, forward], axis=1)[inner]
-        alone = places[ends - begins == 1]
-        return np.concatenate([pairs, np.stack([alone, alone + 1, alone + 1], axis=1)])
+        single = places[(ends - begins == 1) & alone]
+        return np.concatenate([pairs, np.stack([single, single + 1, single + 1], axis=1)])
 
     def _stretches(self, room: int) -> NDArray[np.int64]:
         """Every document in stretches of as many whole sentences as fit."""
@@ -172,7 +175,8 @@ class MaskedLanguageModeling:
                     if words is not None:
                         begins.append(words[place][begin : begin + room])
         known = Sequences(begins) if self.whole_words else None
-        return Passages(Sequences(sentences), np.array(documents, np.int64), known, most, self.next_sentence)
+        numbers = np.array(documents, np.int64)
+        return Passages(Sequences(sentences), numbers, known, most, self.next_sentence, alone=self.masked)
 
     def batch(self, data: Passages, rows: Indices, seed: int | None = None) -> Batch:
         """The stretches of these rows, padded on the right, with what is to be told. seed: of what is drawn; None:

@@ -234,10 +234,11 @@ class MaskedLesson:
         self.model_facts = {"masked": training.masked, "next_sentence": pairs, "max_tokens": self.most}
 
     def _refuse_too_little(self, pairs: bool, masked: bool) -> None:
-        if pairs and len(set(self.data.documents.tolist())) < 2:
+        paired = self.data.documents[self.data.first[self.data.paired]]
+        if pairs and len(paired) and len(set(paired.tolist())) < 2:
             raise DataError(
-                f"{self.corpus.train.spec}: one document, so no pair of two; put blank lines between documents, or "
-                "leave this part away with --set training.next_sentence=false"
+                f"{self.corpus.train.spec}: one document with several sentences, so no pair of two; put blank lines "
+                "between documents, or leave this part away with --set training.next_sentence=false"
             )
         for spec, data in ((self.corpus.train.spec, self.data), (self.corpus.valid_is, self.valid)):
             if pairs and not len(data.paired):

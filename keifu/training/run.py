@@ -177,7 +177,9 @@ class Run:
         header = f"The settings of this run, complete. Go on with it by: keifu resume {self.folder.path}"
         data = self.settings.data
         # Whole paths, so that the run can be gone on with from any folder.
-        specs = {key: absolute(spec, SETS) for key in ("train", "valid", "probes") if (spec := getattr(data, key))}
+        specs = {
+            key: absolute(spec, SETS) for key in ("train", "valid", "probes") if (spec := getattr(data, key, None))
+        }
         sections = self.settings.with_data(**specs).sections
         write_atomically(self.folder.path / "config.yaml", to_yaml(sections, header=header))
 

@@ -262,7 +262,7 @@ def test_what_cannot_be_done_is_refused_in_one_message(
     ("task", "content", "message"),
     [
         ("masked-lm", "one line\nanother line\n" * 20, "no document has two sentences"),
-        ("masked-lm", "\n".join(["A b c."] * 9), "one document, so no pair of two"),
+        ("masked-lm", "\n".join(["A b c."] * 9), "one document with several sentences, so no pair of two"),
         ("classification", "a\tx\nb\tx\n" * 9, "all examples are of the class 'x'; expected several"),
         ("classification", "a\tx\nb\ty\n" * 19 + "c\tz\n", "the class 'z' does not occur among the examples to learn"),
         ("classification", "a\tx\n", "only one example; training needs at least 2"),

@@ -81,6 +81,8 @@ def test_a_document_of_one_sentence_has_no_pair() -> None:
     data = task.encode([["a0"], ["b0", "b1"]], 19)
     assert task.batch(data, data.rows(), 0).follows.tolist().count(ALONE) == 1
     assert data.paired.tolist() == [0]
+    only = MaskedLanguageModeling(TOKENIZER, masked=False, next_sentence=True).encode([["a0"], ["b0", "b1"]], 19)
+    assert len(only) == 1  # nothing else could be learned from the other
 
 
 def test_without_pairs_every_token_stands_in_one_sequence() -> None:

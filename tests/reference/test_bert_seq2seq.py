@@ -1,0 +1,103 @@
+"""bert-seq2seq against two BertModels of transformers, of which one reads the other's output, with the same weights."""
+
+import random
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from transformers import BertConfig, BertModel
+
+from keifu.interface import PairBatch
+from keifu.models.bert_seq2seq import BertSeq2Seq, Config
+from tests.properties.families import CONFIGURATIONS, scatter
+
+SEEDS = range(min(CONFIGURATIONS, 20))
+TOLERANCE = 1e-5
+
+
+def _reference(config: Config, decoder: bool) -> Any:
+    settings = BertConfig(
+        vocab_size=config.vocab_size,
+        hidden_size=config.d_model,
+        num_hidden_layers=config.n_layers,
+        num_attention_heads=config.n_heads,
+        intermediate_size=config.d_ff,
+        max_position_embeddings=config.max_length,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        layer_norm_eps=config.norm_eps,
+        is_decoder=decoder,
+        add_cross_attention=decoder,
+    )
+    return BertModel(settings, add_pooling_layer=False).eval()
+
+
+def _renamed(name: str) -> str:
+    """Our parameter's name in the reference, whose sides are called encoder and decoder."""
+    for ours, theirs in (
+        ("encoder.embedding.", "encoder.embeddings."),
+        ("target_embedding.", "decoder.embeddings."),
+        ("embeddings.tokens", "embeddings.word_embeddings.weight"),
+        ("embeddings.segments", "embeddings.token_type_embeddings.weight"),
+        ("embeddings.position.", "embeddings.position_embeddings."),
+        ("embeddings.norm.", "embeddings.LayerNorm."),
+        ("encoder.blocks.", "encoder.encoder.layer."),
+        (".self_attention", ".attention"),
+        (".cross_attention", ".crossattention"),
+        ("attention_norm.", "attention.output.LayerNorm."),
+        ("attention.output.weight", "attention.output.dense.weight"),
+        ("attention.output.bias", "attention.output.dense.bias"),
+        ("attention.query.", "attention.self.query."),
+        ("attention.key.", "attention.self.key."),
+        ("attention.value.", "attention.self.value."),
+        (".feedforward.expand.", ".intermediate.dense."),
+        (".feedforward.contract.", ".output.dense."),
+        (".feedforward_norm.", ".output.LayerNorm."),
+    ):
+        name = name.replace(ours, theirs)
+    first, _, rest = name.partition(".")
+    return f"decoder.encoder.layer.{rest}" if first == "decoder" and rest[0].isdigit() else name
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_hidden_vectors_and_gradients_equal_the_reference(seed: int) -> None:
+    rng = random.Random(seed)
+    n_heads = rng.choice([1, 2, 3])
+    config = Config(
+        vocab_size=rng.randint(16, 40), max_length=32, d_model=n_heads * rng.choice([4, 6, 8]), dropout=0.0,
+        n_layers=rng.randint(1, 3), n_heads=n_heads, d_ff=rng.randint(4, 40), tie_embeddings=False,
+    )  # fmt: skip
+    torch.manual_seed(seed)
+    model = BertSeq2Seq(config)
+    scatter(model, seed)
+    sides = nn.ModuleDict({"encoder": _reference(config, False), "decoder": _reference(config, True)})
+    theirs = dict(sides.named_parameters())
+    pairs = [(name, parameter, theirs.pop(_renamed(name))) for name, parameter in model.named_parameters()]
+    assert not theirs
+    with torch.no_grad():
+        for _, ours, other in pairs:
+            other.copy_(ours)
+
+    # Not 0, whose vector the reference takes for padding and does not train.
+    source, target = (torch.randint(1, config.vocab_size or 0, (4, length)) for length in (7, 5))
+    source_mask = torch.arange(7) < torch.tensor([7, 3, 1, 5])[:, None]
+    target_mask = torch.arange(5) < torch.tensor([2, 5, 4, 1])[:, None]
+    hidden = model(PairBatch(source, source_mask, target, target_mask)).hidden[target_mask]
+    memory = sides["encoder"](input_ids=source, attention_mask=source_mask.long()).last_hidden_state
+    expected = sides["decoder"](
+        input_ids=target,
+        attention_mask=target_mask.long(),
+        encoder_hidden_states=memory,
+        encoder_attention_mask=source_mask.long(),
+    ).last_hidden_state[target_mask]
+    torch.testing.assert_close(hidden, expected, rtol=TOLERANCE, atol=TOLERANCE)
+    probe = torch.randn(hidden.shape)
+    (hidden * probe).mean().backward()
+    (expected * probe).mean().backward()
+    for name, ours, other in pairs:
+        assert ours.grad is not None, name
+        assert other.grad is not None, name
+        torch.testing.assert_close(
+            ours.grad, other.grad, rtol=TOLERANCE, atol=TOLERANCE, msg=lambda text, name=name: f"{name}: {text}"
+        )
