@@ -114,6 +114,8 @@ class BertSeq2Seq(nn.Module):
                 nn.init.normal_(parameter, std=0.02)
             elif name.endswith("bias"):
                 nn.init.zeros_(parameter)
+        if not config.tie_embeddings:
+            nn.init.normal_(target, std=config.d_model**-0.5)
 
     @staticmethod
     def inherited(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
