@@ -13,7 +13,7 @@ demo: .venv/installed
 	.venv/bin/python examples/demo.py
 
 test: .venv/installed-dev
-	.venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	.venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 check: .venv/installed-dev
 	.venv/bin/python -m ruff check .

@@ -174,7 +174,7 @@ LINEAGE: dict[str, Ancestor] = {
             "bert",
             "keifu.models.bert",
             "Bert",
-            2018,
+            2019,
             "Devlin et al., BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding",
             "the encoder alone, taught by text without labels: to tell masked words and sentences that belong together",
             ("masked-lm", "classification", "tagging"),
