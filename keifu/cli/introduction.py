@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from keifu.cli.columns import wrapped
 from keifu.training.journal import clock
-from keifu.training.lessons import TranslationLesson
+from keifu.training.lessons.translation import TranslationLesson
 from keifu.training.memory import gigabytes
 from keifu.training.model_card import layers
 from keifu.training.run import Run

@@ -31,7 +31,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(stored, "_CHARACTERS", 64)
     monkeypatch.setattr(texts, "LONGEST", 50)
     monkeypatch.setattr(token_file, "WORTH_A_FILE", 100)
-    monkeypatch.setattr("keifu.training.lessons.WORTH_A_FILE", 100)
+    monkeypatch.setattr("keifu.training.lessons.language.WORTH_A_FILE", 100)
     monkeypatch.setattr(token_file, "_DOCUMENTS", 80)
     monkeypatch.setattr(running_module, "_PIECE", 50)
     monkeypatch.setenv("KEIFU_CACHE", str(tmp_path / "cache"))

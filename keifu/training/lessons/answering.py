@@ -1,0 +1,66 @@
+"""Questions on stories."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from keifu.data.batches import Sampler
+from keifu.data.examples import Question
+from keifu.models import model_class
+from keifu.tasks.question_answering import QuestionAnswering, plain
+from keifu.text import Tokenizer
+from keifu.training.corpus import StoryCorpus
+from keifu.training.evaluation import evaluate_answers
+from keifu.training.loop import Evaluation, Learner
+from keifu.training.report import story_report
+from keifu.training.settings import Settings
+
+
+class AnsweringLesson:
+    """Questions on stories, as the model takes them."""
+
+    def __init__(self, settings: Settings, corpus: StoryCorpus, tokenizer: Tokenizer) -> None:
+        self.settings, self.corpus = settings, corpus
+        answers = tuple(sorted({one.answer for one in corpus.train.questions}))
+        takes, longest = model_class(settings.model.name).takes, settings.data.max_facts
+        if takes == "story":
+            longest = min(longest, settings.model.max_length)
+        self.task = QuestionAnswering(tokenizer, answers, takes, longest)
+        self.data = self.task.encode(corpus.train.questions)
+        self.valid = self.task.encode(corpus.valid.questions)
+        told_of = sorted(always_told_of(corpus.train.questions))
+        self.model_facts = {"answers": list(answers), "max_facts": longest, "told_of": told_of}
+
+    def sampler(self) -> Sampler:
+        training = self.settings.training
+        if self.task.takes == "story":  # no row is longer in it than another: a fact of any length is one vector
+            return Sampler(np.ones_like(self.data.sizes), training.batch_size, training.seed)
+        return Sampler(self.data.sizes, training.batch_tokens, training.seed)
+
+    def evaluate(self, learner: Learner, settings: Settings, should_stop: Callable[[], bool]) -> Evaluation:
+        return evaluate_answers(
+            learner, self.corpus.valid.questions, self.valid, settings.decoding.batch_size, should_stop
+        )
+
+    def rehearse(self, trial: Learner, settings: Settings) -> Evaluation:
+        return self.evaluate(trial, settings, lambda: False)
+
+    def report(self, sampler: Sampler) -> dict[str, Any]:
+        return story_report(self.corpus, self.task, self.data, self.valid)
+
+
+def always_told_of(questions: Sequence[Question]) -> set[str]:
+    """The words that a question never has without a fact of its story having them too."""
+    told: dict[str, frozenset[str]] = {}  # of every fact its words
+    words: set[str] = set()
+    others: set[str] = set()
+    for one in questions:
+        asked = set(plain(one.question).split()) - others
+        for fact in one.facts:
+            if fact not in told:
+                told[fact] = frozenset(plain(fact).split())
+        spoken = frozenset().union(*(told[fact] for fact in one.facts)) if asked else frozenset()
+        words |= asked
+        others |= asked - spoken
+    return words - others
