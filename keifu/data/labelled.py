@@ -126,7 +126,8 @@ def _columns(table: Table, asked: tuple[str, ...]) -> tuple[tuple[int, ...], int
     wanted = [name.casefold() for name in asked]
     chosen = [names.index(name) for name in wanted] if wanted and set(wanted) <= set(names) else list(range(len(names)))
     label = next((column for column in chosen if names[column] in _LABEL), chosen[-1])
-    texts = [column for column in chosen if column != label and (asked or names[column] not in _NO_TEXT)]
+    some = bool(asked) and len(chosen) < len(names)  # these and no others
+    texts = [column for column in chosen if column != label and (some or names[column] not in _NO_TEXT)]
     if len(texts) not in (1, 2) or len(set(chosen)) < len(chosen):
         called = ", ".join(map(shown, table.columns))
         raise ConfigError(

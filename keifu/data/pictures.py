@@ -10,7 +10,7 @@ import hashlib
 import os
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -147,9 +147,8 @@ def _folder(term: Term, wanted: Wanted) -> PictureData:
     files = sorted(_pictures_in(folder), key=lambda file: (zlib.crc32(os.fsencode(file.relative_to(folder))), file))
     if not files:
         raise DataError(f"{name}: no picture; expected folders, one a class, with files such as cat/1.png or cat/2.jpg")
-    images = [_open(file) for file in files]
-    wanted = _common(images, wanted)
-    pixels = np.stack([_as_array(image, wanted) for image in images])
+    wanted = _common(map(_open, files), wanted)
+    pixels = np.stack([_as_array(_open(file), wanted) for file in files])  # never all of them in full size
     places = tuple(printable(str(file)) for file in files)
     return PictureData(term.text.partition("[")[0], pixels, tuple(file.parent.name for file in files), places)
 
@@ -166,7 +165,7 @@ def _pictures_in(folder: Path) -> Iterator[Path]:
 def _open(path: Path) -> Any:
     """The picture, decoded. Raises DataError and ConfigError."""
     try:
-        from PIL import Image
+        from PIL import Image, ImageOps
     except ImportError:
         raise ConfigError("pictures need pillow; install it with: pip install 'keifu[data]'") from None
     name = printable(str(path))
@@ -175,13 +174,24 @@ def _open(path: Path) -> Any:
             width, height = image.size
             if width * height > _LARGEST:
                 raise DataError(f"{name}: {width:,} by {height:,} pixels; expected at most {_LARGEST:,} in all")
-            image.load()
-            plain: Any = image.convert("L" if image.mode in ("1", "L", "LA", "I;16") else "RGB")
-            return plain
+            return _plain(ImageOps.exif_transpose(image))
     except FileNotFoundError:
         raise DataError(f"{name}: no such file; expected a PNG or JPEG picture") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         raise DataError(f"{name}: not a PNG or JPEG picture, or a damaged one; fetch it again, or remove it") from None
+
+
+def _plain(image: Any) -> Any:
+    """The picture in eight bits a colour, grey or not, on white where it is transparent."""
+    from PIL import Image
+
+    if image.mode.startswith("I"):  # sixteen bits
+        image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
+    grey = image.mode in ("1", "L", "LA")
+    if "A" in image.getbands() or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("L" if grey else "RGB")
 
 
 def _image_of(grey: Pixels) -> Any:
@@ -192,11 +202,13 @@ def _image_of(grey: Pixels) -> Any:
     return Image.fromarray(grey)
 
 
-def _common(images: Sequence[Any], wanted: Wanted) -> Wanted:
+def _common(images: Iterable[Any], wanted: Wanted) -> Wanted:
     """What is wanted, with what the pictures themselves decide filled in."""
-    sizes = {image.size for image in images}
+    sizes, colour = set(), False
+    for image in images:
+        sizes.add(image.size)
+        colour = colour or (image.mode == "RGB" and not _is_grey(image))
     width, height = next(iter(sizes)) if len(sizes) == 1 else (_USUAL, _USUAL)
-    colour = any(image.mode == "RGB" and not _is_grey(image) for image in images)
     return Wanted(wanted.size or (height, width), colour if wanted.colour is None else wanted.colour)
 
 

@@ -224,6 +224,7 @@ _FIELDS = _words(
     """
     source target src tgt trg text sentence sentence1 sentence2 source_text target_text translation reference ref mt
     hypothesis id idx index line label score lang language source_lang target_lang src_lang tgt_lang domain url
+    class category sentiment review title headline premise question
     原文 訳文 和訳 英訳
     """
 )

@@ -18,6 +18,7 @@ from keifu.data.tables import Table, open_table
 from keifu.errors import ConfigError, DataError
 from keifu.text.sentences import sentence_ends
 
+_BREAKS = re.compile(r"\s*[\r\n]+\s*")
 _USUAL = "text"  # what a column of texts is called where nobody says
 _OF_BUILT_IN = {f"{BUILTIN}enja": "translation", f"{BUILTIN}stories": "question-answering"}
 _TABLES = (".tsv", ".tab", ".csv", ".jsonl", ".ndjson", ".json", ".parquet", ".tmx")
@@ -196,7 +197,7 @@ def _pieces(path: Path, form: Form) -> Iterator[str]:
         yield from running_text(path, form.encoding)
         return
     column = _column(table, form.columns)
-    yield from (f"{cells[column]}\n" for _, cells in table.rows)
+    yield from (f"{_BREAKS.sub(' ', cells[column])}\n" for _, cells in table.rows)  # a row is a line
 
 
 def _named(path: Path) -> bool:

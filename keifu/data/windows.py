@@ -135,14 +135,15 @@ def cut_to(windows: Windows, most: int) -> Windows:
 def side_by_side(windows: Windows, most: int) -> Windows:
     """The same predictions in windows of `most` tokens: first the first of each sequence, then the second of each.
 
-    The sequences are of one length, or the first ones longer by one token.
+    The sequences are of one length, or the first ones longer by one token, which their last window takes: what goes
+    side by side from window to window is always all of them.
     """
-    longest = int(windows.lengths.max())
-    places = np.arange(0, longest, most)[:, None]
-    lengths = np.clip(windows.lengths - places, 0, most).flatten()
-    kept = lengths > 0  # the last window of a shorter sequence may be empty
-    begins = (windows.begins + places).flatten()
-    return Windows(windows.tokens, begins[kept], lengths[kept], streams=len(windows))
+    shortest = int(windows.lengths.min())
+    places = np.arange(0, max(1, shortest), most)[:, None]
+    lengths = np.minimum(windows.lengths - places, most)
+    lengths[-1] = windows.lengths - places[-1]
+    begins = windows.begins + places
+    return Windows(windows.tokens, begins.flatten(), lengths.flatten(), streams=len(windows))
 
 
 class InOrder(Sampler):

@@ -45,7 +45,7 @@ class Routed(NamedTuple):
     def balance(self) -> Tensor:
         """The balance penalty, from 1 up."""
         chosen = (self.gates != 0).to(self.shares.dtype).sum(0)
-        return len(chosen) * (chosen / chosen.sum().clamp(min=1)) @ _mean(self.shares)
+        return len(chosen) * (chosen / chosen.sum().clamp(min=1) * _mean(self.shares)).sum()
 
     def spread(self) -> Tensor:
         """The z penalty."""

@@ -51,8 +51,8 @@ class Config(Schema):
     """Number of tokens. Empty: as many as the tokenizer has."""
 
     max_length: int = Field(512, ge=1, le=1_000_000)
-    """How many tokens back the attention looks, the present one included; of a translation, the most tokens of a side
-    to learn from.
+    """How many tokens back the attention looks, the present one included. A translation is learned from sides of at
+    most half as many.
     """
 
     d_model: int = Field(256, ge=1, le=65_536)

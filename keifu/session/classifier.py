@@ -11,7 +11,7 @@ from torch import Tensor
 from keifu.data.labelled import load_labelled
 from keifu.data.pairs import Form
 from keifu.errors import ConfigError, DataError
-from keifu.session.reading import ReadingModel, read_labels, refuse_others
+from keifu.session.reading import ReadingModel, read_labels, read_most_tokens, refuse_others
 from keifu.tasks.classification import Classification
 from keifu.tasks.reading import decide, summary_of
 from keifu.text import Tokenizer
@@ -44,6 +44,7 @@ class Classifier(ReadingModel):
     ) -> None:
         """config: the content of its config.json. Raises CheckpointError."""
         self.classes = read_labels(path, config)
+        self.most_tokens = read_most_tokens(path, config)
         super().__init__(path, config, tensors, tokenizer, lambda: Classification(tokenizer, self.classes))
 
     def classify(
@@ -101,7 +102,7 @@ class Classifier(ReadingModel):
         found = load_labelled(data, "test", Form(tuple(columns), encoding))
         refuse_unknown(found.spec, list(found.labels), self.classes)
         began = time.perf_counter()
-        encoded = self.task.encode(found.examples, getattr(self.network, "longest", None))
+        encoded = self.task.encode(found.examples, self.most_tokens)
         decided, surprise = decide(self.task, self.network, self.head, encoded, self.batch_size(batch_size))
         seconds = time.perf_counter() - began
         report = {"data": found.spec, "cut": encoded.cut}

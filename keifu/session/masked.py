@@ -50,7 +50,11 @@ class MaskedModel(ReadingModel):
         self.most_tokens = config.get("max_tokens", 128)
         if type(self.most_tokens) is not int or self.most_tokens < 8:
             raise CheckpointError(f"{path}/config.json: max_tokens: expected a whole number from 8 on")
-        super().__init__(path, config, tensors, tokenizer, lambda: MaskedLanguageModeling(tokenizer, **parts))
+        share, whole_words = config.get("mask_share", 0.15), config.get("whole_words", False)
+        if not isinstance(share, float) or not 0 < share < 1 or not isinstance(whole_words, bool):
+            raise CheckpointError(f"{path}/config.json: mask_share and whole_words: expected a share and true or false")
+        about = {**parts, "share": share, "whole_words": whole_words}
+        super().__init__(path, config, tensors, tokenizer, lambda: MaskedLanguageModeling(tokenizer, **about))
 
     @torch.no_grad()
     def fill(self, text: str | Sequence[str], *, top: int = 5, batch_size: int | None = None) -> Any:

@@ -114,6 +114,16 @@ class ReadingModel(Model):
         return Trace(bound(values, self.network.axis_sequences), sequences)
 
 
+def read_most_tokens(path: Path, config: Mapping[str, Any]) -> int | None:
+    """The tokens that were read together in training, of a config.json; None where it does not say. Raises
+    CheckpointError.
+    """
+    most: int | None = config.get("max_tokens")
+    if most is not None and (type(most) is not int or most < 1):
+        raise CheckpointError(f"{path}/config.json: max_tokens: expected a whole number from 1 on")
+    return most
+
+
 def read_labels(path: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
     """The classes in a config.json. Raises CheckpointError."""
     labels = config.get("labels")

@@ -11,7 +11,7 @@ from torch import Tensor
 from keifu.data.pairs import Form
 from keifu.data.tagged import load_tagged
 from keifu.session.classifier import refuse_unknown
-from keifu.session.reading import ReadingModel, read_labels, refuse_others
+from keifu.session.reading import ReadingModel, read_labels, read_most_tokens, refuse_others
 from keifu.tasks.reading import decide
 from keifu.tasks.tagging import Tagging
 from keifu.text import Tokenizer
@@ -39,6 +39,7 @@ class Tagger(ReadingModel):
     ) -> None:
         """config: the content of its config.json. Raises CheckpointError."""
         self.classes = read_labels(path, config)
+        self.most_tokens = read_most_tokens(path, config)
         super().__init__(path, config, tensors, tokenizer, lambda: Tagging(tokenizer, self.classes))
 
     def tag(self, text: str | Sequence[str], *, details: bool = False, batch_size: int | None = None) -> Any:
@@ -84,7 +85,7 @@ class Tagger(ReadingModel):
         found = load_tagged(data, "test", Form((), encoding))
         refuse_unknown(found.spec, list(found.labels), self.classes)
         began = time.perf_counter()
-        encoded = self.task.encode(found.examples, getattr(self.network, "longest", None))
+        encoded = self.task.encode(found.examples, self.most_tokens)
         decided, surprise = decide(self.task, self.network, self.head, encoded, self.batch_size(batch_size))
         seconds = time.perf_counter() - began
         report = {"data": found.spec, "sentences": len(encoded), "cut": encoded.cut}

@@ -67,9 +67,13 @@ def freeze(named: Iterable[tuple[str, nn.Parameter]], layers: int, of: int) -> N
 
 
 def _depth(name: str) -> int | None:
-    """Of a weight's name the number of its layer, from 1; 0 of embeddings; None of what stands above all layers."""
+    """Of a weight's name the number of its layer, from 1; 0 of embeddings; None of what stands above all layers, and of
+    attention to another side, which no pre-trained reader has.
+    """
     if "embedding" in name:
         return 0
+    if "cross_attention" in name:
+        return None
     found = re.match(r"model\..*?\.(\d+)\.", name)
     return int(found[1]) + 1 if found else None
 

@@ -27,6 +27,8 @@ def write(folder: Path, content: str, name: str = "a.tsv") -> str:
         ("a.csv", 'id,sentence,label\n1,good,yes\n2,"bad film",no\n', ()),
         ("a.csv", "id,judgement,says\n1,yes,good\n2,no,bad film\n", ("says", "judgement")),
         ("a.csv", "good,yes\nbad film,no\n", ("a", "b")),
+        ("a.csv", "review,sentiment\ngood,yes\nbad film,no\n", ()),
+        ("a.tsv", "1\tgood\tyes\n2\tbad film\tno\n", ("id", "text", "label")),
         ("a.jsonl", '{"text": "good", "label": "yes"}\n{"text": "bad film", "label": "no"}\n', ("text", "label")),
     ],
 )

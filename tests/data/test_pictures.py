@@ -114,3 +114,26 @@ def test_a_spec_that_names_no_pictures_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(ConfigError, match=message):
             load_pictures(spec)
+
+
+def test_pictures_are_read_as_they_are_seen(tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    folder.mkdir()
+    turned = Image.new("L", (4, 8))
+    exif = turned.getexif()
+    exif[0x0112] = 6  # lies on its side
+    turned.save(folder / "turned.jpg", exif=exif)
+    assert read_picture(folder / "turned.jpg", Shape(1, 4, 8)).shape == (1, 4, 8)
+    assert load_pictures(f"{tmp_path}").shape == Shape(1, 4, 8)
+
+    ramp = np.linspace(0, 65535, 16).astype(np.uint16).reshape(4, 4)
+    Image.fromarray(ramp).save(folder / "deep.png")
+    found = read_picture(folder / "deep.png", Shape(1, 4, 4))
+    assert np.array_equal(found[0], (ramp // 257).astype(np.uint8))
+
+    drawing = np.zeros((4, 4, 4), np.uint8)
+    drawing[0, 0, 3] = 255  # one black dot on nothing
+    Image.fromarray(drawing, "RGBA").save(folder / "clear.png")
+    shown = read_picture(folder / "clear.png", Shape(1, 4, 4))[0]
+    assert shown[0, 0] == 0
+    assert (shown.flatten()[1:] == 255).all()

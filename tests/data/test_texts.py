@@ -108,3 +108,11 @@ def test_the_parts_of_a_set_make_up_its_text_and_the_last_tenth_is_for_tests(nam
     test = load_text(f"{name}:test")
     assert (test.spec, test.text) == (f"{name}:test", whole[int(0.9 * characters) :])
     assert load_text(name, "dev").text == load_text(f"{name}:val").text
+
+
+def test_a_row_of_a_table_is_a_line_whatever_breaks_are_in_it(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text('text\n"First part.\n\nSecond part."\nAnother\n"Third\r\none"\n', "utf-8", newline="")
+    data = load_text(str(file))
+    assert data.is_a_list
+    assert list(data.documents) == ["First part. Second part.", "Another", "Third one"]

@@ -19,6 +19,8 @@ from keifu.training.loop import Evaluation, Learner
 from keifu.training.report import example_report, passage_report
 from keifu.training.settings import Settings
 
+_FEWEST_TOKENS = 8  # of a stretch that is read together
+
 
 class MaskedLesson:
     """Stretches of documents whose tokens are masked, and pairs of such stretches."""
@@ -27,30 +29,39 @@ class MaskedLesson:
         data, training = settings.data, settings.training
         passages, held_out = (part.passages(corpus.reading) for part in (corpus.train, corpus.valid))
         pairs = training.next_sentence
-        if pairs is None:
-            pairs = 2 * sum(len(sentences) > 1 for sentences in passages) > len(passages)
+        if pairs is None:  # half of them are strangers, from another document
+            several = [sum(len(sentences) > 1 for sentences in part) for part in (passages, held_out)]
+            pairs = 2 * several[0] > len(passages) and several[1] > 1
         settings = settings.with_data(reading=corpus.reading).with_training(next_sentence=pairs)
         self.settings, self.corpus = settings, corpus
         self.most = min(data.max_tokens, settings.model.max_length)
         about = {"masked": training.masked, "next_sentence": pairs, "whole_words": training.whole_words}
         task = MaskedLanguageModeling(tokenizer, **about, share=training.mask_share)
+        self._refuse_too_short()
         self.data, self.valid = (task.encode(part, self.most) for part in (passages, held_out))
         self._refuse_too_little(pairs, training.masked)
         weight = training.mask_share * float(self.data.lengths.mean())
         self.task = replace(task, pair_weight=weight)
-        self.model_facts = {"masked": training.masked, "next_sentence": pairs, "max_tokens": self.most}
+        shown = {"mask_share": training.mask_share, "whole_words": training.whole_words}
+        self.model_facts = {"masked": training.masked, "next_sentence": pairs, "max_tokens": self.most, **shown}
+
+    def _refuse_too_short(self) -> None:
+        if self.most < _FEWEST_TOKENS:
+            raise ConfigError(
+                f"data.max_tokens and model.max_length: {self.most} tokens together; expected {_FEWEST_TOKENS} or more"
+            )
 
     def _refuse_too_little(self, pairs: bool, masked: bool) -> None:
-        paired = self.data.documents[self.data.first[self.data.paired]]
-        if pairs and len(paired) and len(set(paired.tolist())) < 2:
-            raise DataError(
-                f"{self.corpus.train.spec}: one document with several sentences, so no pair of two; put blank lines "
-                "between documents, or leave this part away with --set training.next_sentence=false"
-            )
         for spec, data in ((self.corpus.train.spec, self.data), (self.corpus.valid_is, self.valid)):
             if pairs and not len(data.paired):
                 raise DataError(
                     f"{spec}: no document has two sentences, of which one follows the other; put blank lines between "
+                    "documents, or leave this part away with --set training.next_sentence=false"
+                )
+            paired = data.documents[data.first[data.paired]]
+            if pairs and len(set(paired.tolist())) < 2:
+                raise DataError(
+                    f"{spec}: one document with several sentences, so no pair of two; put blank lines between "
                     "documents, or leave this part away with --set training.next_sentence=false"
                 )
         if not pairs and not masked:
@@ -85,7 +96,7 @@ class DecisionLesson:
             self.task = Classification(tokenizer, labels, weights)
         most = min(settings.data.max_tokens, getattr(settings.model, "max_length", settings.data.max_tokens))
         self.data, self.valid = (self.task.encode(part.examples, most) for part in (corpus.train, corpus.valid))
-        self.model_facts = {"labels": list(labels)}
+        self.model_facts = {"labels": list(labels), "max_tokens": most}
 
     def sampler(self) -> Sampler:
         training = self.settings.training
