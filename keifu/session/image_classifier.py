@@ -105,7 +105,8 @@ class ImageClassifier(Model):
             scores = self.task.scores(self.network, self.head, inputs)
         values = {"pixels": Recorded("pixels", "B K H W", inputs.pixels), **recorder.values()}
         values["classes"] = Recorded("classes", "B C", scores, {"C": "classes"})
-        cut = [f"patch {number}" for number in range(1, values["patches"].value.shape[1] + 1)] if _cuts(values) else []
+        patches = values["patches"].value.shape[1] if "patches" in values else 0
+        cut = [f"patch {number}" for number in range(1, patches + 1)]
         rows = [f"row {number}" for number in range(1, self.shape.height + 1)]
         sequences = {"classes": list(self.classes), "text": rows, "cut": cut, "patches": ["[first]", *cut]}
         return Trace(bound(values, self.network.axis_sequences), sequences)
@@ -133,7 +134,3 @@ class ImageClassifier(Model):
         if batch_size is not None and batch_size < 1:
             raise ConfigError(f"batch_size {batch_size}: expected at least 1")
         return batch_size or self.decoding.batch_size
-
-
-def _cuts(values: Mapping[str, Recorded]) -> bool:
-    return "patches" in values

@@ -174,7 +174,7 @@ def _load_pairs(data: settings.Data, on_progress: Progress) -> Corpus:
         raise ConfigError("no data to train on; name it with --data, for example --data train.en,train.ja")
     form = Form(data.columns, data.encoding)
     train = load_pairs(data.train, "train", data.source, data.target, form, on_progress)
-    named = data.valid or (has_parts(data.train) and other_part(data.train, "dev"))
+    named = _named_to_choose_on(data)
     if named:
         valid = load_pairs(named, "dev", data.source, data.target, form, on_progress)
         if valid.languages == train.languages[::-1]:
@@ -182,13 +182,7 @@ def _load_pairs(data: settings.Data, on_progress: Progress) -> Corpus:
         others = (same_way(load_pairs(spec), train.languages) for spec in tests_at_hand(data.train))
         return Corpus(train, valid, named, tuple(others))
     pairs = len(train.pairs)
-    if pairs < 2:
-        raise DataError(
-            f"{data.train}: only one pair; training needs at least 2, "
-            "or other data to choose the best model on (--valid)"
-        )
-    kept = pairs - min(math.ceil(pairs * _HELD_OUT_SHARE), _MOST_HELD_OUT)
-    held_out = f"the last {f'{pairs - kept:,} pairs' if pairs - kept > 1 else 'pair'} of {data.train}"
+    kept, held_out = _last_ones(pairs, data.train, "pair")
     valid = replace(train.cut(kept, pairs), blank=NONE_BLANK)  # those of the whole file are told with the rest
     return Corpus(train.cut(0, kept), valid, held_out)
 
@@ -199,7 +193,7 @@ def _load_text(data: settings.TextData | settings.PassageData, on_progress: Prog
     form = Form(data.columns, data.encoding)
     train = load_text(data.train, "train", form, on_progress)
     reading = data.reading or ("documents" if train.is_a_list else "stream")
-    named = data.valid or (has_parts(data.train) and other_part(data.train, "dev"))
+    named = _named_to_choose_on(data)
     if named:
         return TextCorpus(train, load_text(named, "dev", form, on_progress), named, reading)
     kept, held_out = _documents_cut(train) if reading == "documents" else _stream_cut(train)
@@ -225,17 +219,11 @@ def _load_examples(data: settings.LabelledData | settings.TaggedData, on_progres
     load: Callable[..., Any] = load_labelled if labelled else load_tagged
     form = Form(getattr(data, "columns", ()), data.encoding)
     train = load(data.train, "train", form, on_progress)
-    named = data.valid or (has_parts(data.train) and other_part(data.train, "dev"))
+    named = _named_to_choose_on(data)
     if named:
         return _agreeing(ExampleCorpus(train, load(named, "dev", form, on_progress), named))
     count = len(train.examples)
-    if count < 2:
-        raise DataError(
-            f"{data.train}: only one example; training needs at least 2, or other data to choose the best model on "
-            "(--valid)"
-        )
-    kept = count - min(math.ceil(count * _HELD_OUT_SHARE), _MOST_HELD_OUT)
-    held_out = f"the last {f'{count - kept:,} examples' if count - kept > 1 else 'example'} of {data.train}"
+    kept, held_out = _last_ones(count, data.train, "example")
     return _agreeing(ExampleCorpus(train.cut(0, kept), train.cut(kept, count), held_out))
 
 
@@ -256,17 +244,11 @@ def _load_stories(data: settings.StoryData, on_progress: Progress) -> StoryCorpu
     if not data.train:
         raise ConfigError("no data to train on; name it with --data, for example --data babi-1 or builtin:stories")
     train = load_stories(data.train, "train", data.encoding, on_progress)
-    named = data.valid or (has_parts(data.train) and other_part(data.train, "dev"))
+    named = _named_to_choose_on(data)
     if named:
         return StoryCorpus(train, load_stories(named, "dev", data.encoding, on_progress), named)
     count = len(train.questions)
-    if count < 2:
-        raise DataError(
-            f"{data.train}: only one question; training needs at least 2, or other data to choose the best model on "
-            "(--valid)"
-        )
-    kept = count - min(math.ceil(count * _HELD_OUT_SHARE), _MOST_HELD_OUT)
-    held_out = f"the last {f'{count - kept:,} questions' if count - kept > 1 else 'question'} of {data.train}"
+    kept, held_out = _last_ones(count, data.train, "question")
     return StoryCorpus(train.cut(0, kept), train.cut(kept, count), held_out)
 
 
@@ -279,7 +261,7 @@ def _load_pictures(data: settings.PictureData, on_progress: Progress) -> Picture
         raise DataError(
             f"{train.spec}: only one class, {next(iter(train.classes))!r}; expected a folder for each of several"
         )
-    named = data.valid or (has_parts(data.train) and other_part(data.train, "dev"))
+    named = _named_to_choose_on(data)
     if named:
         valid = load_pictures(named, "dev", train.shape)
         if other := [label for label in valid.classes if label not in train.classes]:
@@ -291,6 +273,21 @@ def _load_pictures(data: settings.PictureData, on_progress: Progress) -> Picture
     if missing := [label for label in train.classes if label not in learned.classes]:
         raise DataError(f"{train.spec}: too few pictures of {missing[0]!r}; find more, or name other data with --valid")
     return PictureCorpus(learned, train.cut(slice(kept, count)), f"{count - kept:,} pictures of {data.train}")
+
+
+def _named_to_choose_on(data: Any) -> Any:
+    """The data that choose the best checkpoint, where the settings or the set itself name some."""
+    return data.valid or (has_parts(data.train) and other_part(data.train, "dev"))
+
+
+def _last_ones(count: int, spec: str, unit: str) -> tuple[int, str]:
+    """How many of so many are learned from, and what the others, the last ones, are called. Raises DataError."""
+    if count < 2:
+        raise DataError(
+            f"{spec}: only one {unit}; training needs at least 2, or other data to choose the best model on (--valid)"
+        )
+    held_out = min(math.ceil(count * _HELD_OUT_SHARE), _MOST_HELD_OUT)
+    return count - held_out, f"the last {f'{held_out:,} {unit}s' if held_out > 1 else unit} of {spec}"
 
 
 def _documents_cut(data: TextData) -> tuple[int, str]:

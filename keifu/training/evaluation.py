@@ -6,6 +6,7 @@ often it is right.
 import math
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -46,11 +47,7 @@ def evaluate_translation(
 
     should_stop: asked before each batch. Raises Stopped when it says so.
     """
-
-    def before_batch() -> None:
-        if should_stop():
-            raise Stopped
-
+    before_batch = partial(_stop_if_asked, should_stop)
     began = time.perf_counter()
     learner.network.eval()
     shown = pairs[:translate_first]
@@ -63,6 +60,11 @@ def evaluate_translation(
     samples = [(pair.source, pair.target, output) for pair, output in zip(shown, outputs, strict=True)]
     metrics = {"loss": loss, "perplexity": math.exp(min(loss, 100.0)), **scores}
     return Evaluation(learner.step, metrics, samples[:_SAMPLES], time.perf_counter() - began)
+
+
+def _stop_if_asked(should_stop: Callable[[], bool]) -> None:
+    if should_stop():
+        raise Stopped
 
 
 @torch.no_grad()
@@ -92,11 +94,7 @@ def evaluate_language(
     characters: of the texts, as tasks/language_modeling.py counts them. should_stop: asked before each batch. Raises
     Stopped when it says so.
     """
-
-    def before_batch() -> None:
-        if should_stop():
-            raise Stopped
-
+    before_batch = partial(_stop_if_asked, should_stop)
     began = time.perf_counter()
     learner.network.eval()
     task = learner.task
@@ -115,11 +113,7 @@ def evaluate_masked(
     """Loss and the shares of masked tokens and of pairs that are told right. should_stop: asked before each batch.
     Raises Stopped when it says so.
     """
-
-    def before_batch() -> None:
-        if should_stop():
-            raise Stopped
-
+    before_batch = partial(_stop_if_asked, should_stop)
     began = time.perf_counter()
     learner.network.eval()
     with learner.used_weights(), autocast(learner.device, learner.dtype):
@@ -137,11 +131,7 @@ def evaluate_decisions(
     """Loss and scores of the classes or tags of the examples, and a few examples to read. should_stop: asked before
     each batch. Raises Stopped when it says so.
     """
-
-    def before_batch() -> None:
-        if should_stop():
-            raise Stopped
-
+    before_batch = partial(_stop_if_asked, should_stop)
     began = time.perf_counter()
     learner.network.eval()
     task = learner.task
@@ -198,8 +188,7 @@ def answer_all(
     surprise, chosen = 0.0, np.zeros(len(encoded), np.int64)
     order = np.argsort(encoded.sizes[:, 0], kind="stable")
     for begin in range(0, len(order), together):
-        if should_stop():
-            raise Stopped
+        _stop_if_asked(should_stop)
         rows = order[begin : begin + together]
         batch = learner.task.batch(encoded, rows).to(learner.device)
         loss = learner.task.loss(learner.model, learner.head, batch)
@@ -214,11 +203,7 @@ def evaluate_pictures(
     """Loss and scores of the classes of the pictures, and a few with what was found. places: the pictures' names;
     should_stop: asked before each batch. Raises Stopped when it says so.
     """
-
-    def before_batch() -> None:
-        if should_stop():
-            raise Stopped
-
+    before_batch = partial(_stop_if_asked, should_stop)
     began = time.perf_counter()
     learner.network.eval()
     task = learner.task
