@@ -3,7 +3,8 @@
 Three blocks: Elman 1990, "Finding Structure in Time"; LSTM (Hochreiter and Schmidhuber 1997, with the forget gate of
 Gers et al. 2000); GRU (Cho et al. 2014, arXiv:1406.1078, equations 5 to 8). Each exists twice over one set of weights.
 Written out, a line is an equation, and every gate is recorded and can be edited; this form runs while someone records.
-Otherwise the fused form of layers/recurrence_fused.py runs, which computes the same faster.
+Otherwise one of the forms of layers/recurrence_fused.py runs, which compute the same faster: PyTorch's own layer where
+all rows are of one length and it is faster (on a GPU, and the LSTM on a CPU), else a loop with derivatives by hand.
 
 Departure from Cho et al.: the GRU's reset gate acts on the product with the state, not on the state before the
 product, as in every fused implementation, and its bias stands inside.
@@ -20,10 +21,11 @@ from torch import Tensor, nn
 
 from keifu.layers.dropout import Dropout
 from keifu.layers.linear import Linear, affine
-from keifu.layers.recurrence_fused import fused_elman, fused_gru, fused_lstm
+from keifu.layers.recurrence_fused import Kind, fused_elman, fused_gru, fused_lstm, library
 from keifu.trace import record, recording
 
 Direction = Literal["forward", "bidirectional", "alternating"]
+_LONG_ENOUGH = 4  # steps that pay for what PyTorch's own layer prepares
 Parts = tuple[Tensor, ...]
 """A block's state: its hidden vectors, and for an LSTM the content of its cell too."""
 
@@ -97,9 +99,8 @@ class Recurrent(nn.Module):
 
         mask: `[B, T]`, True at real tokens, padding on the right; None: all are. state: what the rows go on from.
         """
-        rows, length = x.shape[:2]
-        lengths = torch.full((rows,), length, device=x.device) if mask is None else mask.sum(1)
-        state = state or self.first(rows)
+        lengths = None if mask is None or bool(mask.all()) else mask.sum(1)
+        state = state or self.first(len(x))
         x = x.transpose(0, 1)
         after = []
         for number, (layer, parts) in enumerate(zip(self.layers, state.layers, strict=True)):
@@ -126,6 +127,8 @@ class _Block(nn.Module):
 
     gates: ClassVar[int]
     parts: ClassVar[int] = 1
+    kind: Kind
+    library_is_faster_on_cpu: ClassVar[bool] = False
 
     def __init__(self, d_input: int, d_hidden: int, backward: bool) -> None:
         super().__init__()
@@ -138,27 +141,37 @@ class _Block(nn.Module):
         for matrix in self.recurrent.chunk(self.gates):
             nn.init.orthogonal_(matrix)
 
-    def forward(self, x: Tensor, lengths: Tensor, state: Parts) -> tuple[Tensor, Parts]:
+    def forward(self, x: Tensor, lengths: Tensor | None, state: Parts) -> tuple[Tensor, Parts]:
         """Outputs `[T, B, N]` of x `[T, B, D]`, and the state after the last real token of each row.
 
-        lengths: `[B]`, real tokens of each row. What stands at padding means nothing.
+        lengths: `[B]`, real tokens of each row; None: all are. What stands at padding means nothing.
         """
-        run = self._written_out if recording() else self._fused
-        outputs, last = run(x, lengths, state)
+        if recording():
+            outputs, last = self._written_out(x, lengths, state)
+        elif lengths is None:
+            outputs, last = self._even(x, state)
+        else:
+            outputs, last = self._ragged(x, lengths, state)
         return outputs.to(x.dtype), last
 
-    def _written_out(self, x: Tensor, lengths: Tensor, state: Parts) -> tuple[Tensor, Parts]:
+    def _written_out(self, x: Tensor, lengths: Tensor | None, state: Parts) -> tuple[Tensor, Parts]:
         projected = self.input(x)
         steps = range(len(x))
         outputs = {}
         for t in reversed(steps) if self.backward else steps:
-            real = (lengths > t)[:, None]
             new = self.step(projected[t], state)
-            state = tuple(torch.where(real, part, old) for part, old in zip(new, state, strict=True))
+            if lengths is not None:
+                real = (lengths > t)[:, None]
+                new = tuple(torch.where(real, part, old) for part, old in zip(new, state, strict=True))
+            state = new
             outputs[t] = state[0]
         return torch.stack([outputs[t] for t in steps]), state
 
-    def _fused(self, x: Tensor, lengths: Tensor, state: Parts) -> tuple[Tensor, Parts]:
+    def _even(self, x: Tensor, state: Parts) -> tuple[Tensor, Parts]:
+        outputs, last = self.read(x.flip(0) if self.backward else x, state)
+        return (outputs.flip(0) if self.backward else outputs), last
+
+    def _ragged(self, x: Tensor, lengths: Tensor, state: Parts) -> tuple[Tensor, Parts]:
         places = torch.arange(x.shape[1], device=x.device)
         if self.backward:  # each row is turned round within its own length
             turned = lengths - 1 - torch.arange(len(x), device=x.device)[:, None]
@@ -178,6 +191,19 @@ class _Block(nn.Module):
         """The states after every step `[T, B, N]`, from the products of all inputs `[T, B, G N]`: the fused form."""
         raise NotImplementedError
 
+    def read(self, x: Tensor, state: Parts) -> tuple[Tensor, Parts]:
+        """Outputs `[T, B, N]` of x `[T, B, D]`, all of it real, and the state after the last step."""
+        fast = self.library_is_faster_on_cpu or x.device.type != "cpu"
+        if fast and len(x) >= _LONG_ENOUGH and isinstance(self.input, Linear):  # and not rounded to integers
+            biases = (self.input.bias, self.recurrent_bias())
+            return library(self.kind, x, self.input.weight, self.recurrent, biases, state)
+        taken = self.run(self.input(x), state)
+        return taken[0], tuple(part[-1] for part in taken)
+
+    def recurrent_bias(self) -> Tensor:
+        """What is added to the products with the state `[G N]`."""
+        return torch.zeros_like(self.input.bias)
+
     def note(self, name: str, value: Tensor) -> Tensor:
         """Records a value of one step."""
         return record(self, name, value, "B N", along="-T" if self.backward else "T")
@@ -192,16 +218,16 @@ class Elman(_Block):
         self, d_input: int, d_hidden: int, backward: bool, nonlinearity: Literal["tanh", "relu"] = "tanh"
     ) -> None:
         super().__init__(d_input, d_hidden, backward)
-        self.nonlinearity = nonlinearity
+        self.kind = nonlinearity
 
     def step(self, projected: Tensor, state: Parts) -> Parts:
         (hidden,) = state
-        apply = torch.tanh if self.nonlinearity == "tanh" else torch.relu
+        apply = torch.tanh if self.kind == "tanh" else torch.relu
         hidden = self.note("hidden", apply(projected + affine(hidden, self.recurrent)))
         return (hidden,)
 
     def run(self, projected: Tensor, state: Parts) -> Parts:
-        return (fused_elman(projected, self.recurrent, state[0], self.nonlinearity),)
+        return (fused_elman(projected, self.recurrent, state[0], self.kind),)
 
 
 class LSTM(_Block):
@@ -212,6 +238,8 @@ class LSTM(_Block):
 
     gates = 4
     parts = 2
+    kind = "lstm"
+    library_is_faster_on_cpu = True  # by a third; the two others are as fast here
 
     def __init__(self, d_input: int, d_hidden: int, backward: bool) -> None:
         super().__init__(d_input, d_hidden, backward)
@@ -238,6 +266,7 @@ class GRU(_Block):
     """
 
     gates = 3
+    kind = "gru"
 
     def __init__(self, d_input: int, d_hidden: int, backward: bool) -> None:
         super().__init__(d_input, d_hidden, backward)
@@ -252,6 +281,9 @@ class GRU(_Block):
         n = self.note("candidate", (from_input[2] + r * (from_state[2] + self.candidate_bias)).tanh())
         hidden = self.note("hidden", z * hidden + (1 - z) * n)
         return (hidden,)
+
+    def recurrent_bias(self) -> Tensor:
+        return torch.cat([torch.zeros_like(self.input.bias[: -len(self.candidate_bias)]), self.candidate_bias])
 
     def run(self, projected: Tensor, state: Parts) -> Parts:
         return (fused_gru(projected, self.recurrent, self.candidate_bias, *state),)

@@ -1,22 +1,26 @@
-"""The recurrent blocks of layers/recurrence.py along a whole sequence, with derivatives by hand.
+"""The recurrent blocks of layers/recurrence.py along a whole sequence: PyTorch's own, or ours with derivatives by hand.
 
-The products with the inputs are made before, for all steps at once. Here a step costs one product with the state and
-a few passes over its values; on the way back the factors that do not depend on the gradient are made for all steps at
-once, and so is the gradient of the weights. Products are computed in the number format of the inputs' products, all
+Ours are given the products with the inputs, made before for all steps at once. A step costs one product with the state
+and a few passes over its values; on the way back the factors that do not depend on the gradient are made for all steps
+at once, and so is the gradient of the weights. Products are computed in the number format of the inputs' products, all
 else in float32 at least.
 
 Shapes: projected `[T, B, G N]`, recurrent `[G N, N]`, hidden and cell `[B, N]`; results `[T, B, N]`. Gates stand in
 the order input, forget, candidate, output (LSTM) and reset, update, candidate (GRU).
 """
 
+import warnings
 from itertools import pairwise
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+Kind = Literal["tanh", "relu", "gru", "lstm"]
+"""A block: Elman's by its nonlinearity, and the two others."""
 
-def fused_elman(projected: Tensor, recurrent: Tensor, hidden: Tensor, nonlinearity: Literal["tanh", "relu"]) -> Tensor:
+
+def fused_elman(projected: Tensor, recurrent: Tensor, hidden: Tensor, nonlinearity: Kind) -> Tensor:
     """Hidden vectors after every step."""
     outputs: Tensor = _Elman.apply(projected, recurrent, hidden, nonlinearity)  # type: ignore[no-untyped-call]
     return outputs
@@ -34,11 +38,35 @@ def fused_gru(projected: Tensor, recurrent: Tensor, bias: Tensor, hidden: Tensor
     return outputs
 
 
+def library(
+    kind: Kind, x: Tensor, weight: Tensor, recurrent: Tensor, biases: tuple[Tensor, Tensor], state: tuple[Tensor, ...]
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """PyTorch's own layer: hidden vectors after every step of x `[T, B, D]`, and the last state alone.
+
+    weight `[G N, D]`; biases `[G N]` of the products with the input and with the state. All of it, the cells too, is
+    kept in the products' format.
+    """
+    device = x.device.type
+    format = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
+    weights = [each.to(format) for each in (weight, recurrent, *biases)]
+    first = [part[None].to(format).contiguous() for part in state]
+    kernels: dict[Kind, Any] = {
+        "tanh": torch.rnn_tanh,
+        "relu": torch.rnn_relu,
+        "gru": torch.gru,
+        "lstm": torch.lstm,
+    }
+    with _no_autocast(x), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "RNN module weights are not part of single contiguous chunk of memory")
+        outputs, *last = kernels[kind](
+            x.to(format), first if kind == "lstm" else first[0], weights, True, 1, 0.0, True, False, False
+        )
+    return outputs, tuple(part[0].to(old.dtype) for part, old in zip(last, state, strict=True))
+
+
 class _Elman(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, projected: Tensor, recurrent: Tensor, hidden: Tensor, nonlinearity: Literal["tanh", "relu"]
-    ) -> Tensor:
+    def forward(ctx: Any, projected: Tensor, recurrent: Tensor, hidden: Tensor, nonlinearity: Kind) -> Tensor:
         with _no_autocast(projected):
             hiddens, weight = _room_for(projected, hidden), recurrent.to(projected.dtype)
             hiddens[1:] = projected

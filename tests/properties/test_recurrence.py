@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from keifu.layers import recurrence
 from keifu.layers.recurrence import CELLS, Recurrent, RecurrentState
 from keifu.trace import Recorder
 from tests.properties.families import scatter
@@ -25,10 +26,10 @@ def layers(cell: str, direction: str = "forward", n_layers: int = 3, **options: 
     return network
 
 
-def results(network: Recurrent, x: Tensor) -> list[Tensor]:
+def results(network: Recurrent, x: Tensor, mask: Tensor = MASK) -> list[Tensor]:
     """Outputs at real tokens, states, and the gradients of a function of both."""
-    outputs, state = network(x, MASK)
-    found = [outputs[MASK], *(part for parts in state.layers for part in parts)]
+    outputs, state = network(x, mask)
+    found = [outputs[mask], *(part for parts in state.layers for part in parts)]
     total = sum(each.sin().sum() for each in found)
     gradients = torch.autograd.grad(total, [x, *network.parameters()])  # type: ignore[arg-type]
     return [*found, *gradients]
@@ -46,6 +47,27 @@ def test_both_forms_agree_in_values_and_gradients(cell: str, direction: str, non
         written_out = results(network, x)
     assert recorder.values()
     for one, other in zip(fused, written_out, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("cell", "direction", "nonlinearity"), FORMS, ids=str)
+def test_rows_of_one_length_give_the_same_by_the_library_and_by_the_loop(
+    cell: str, direction: str, nonlinearity: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = []
+    real = recurrence.library
+    monkeypatch.setattr(recurrence, "library", lambda *inputs: called.append(inputs[0]) or real(*inputs))
+    network = layers(cell, direction, learned_start=True, nonlinearity=nonlinearity)
+    x, even = normal(4, 6, 5), torch.ones(4, 6, dtype=torch.bool)
+    found = []
+    for library in (True, False):
+        monkeypatch.setattr(CELLS[cell], "library_is_faster_on_cpu", library)
+        called.clear()
+        found.append(results(network, x, even))
+        assert bool(called) is library
+        results(network, x)
+        assert len(called) == (6 if direction == "bidirectional" else 3) * library  # not for rows of several lengths
+    for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
 
 
