@@ -16,6 +16,7 @@ _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the quintic whose iteration lifts singular values between 0 and 1 to about 1 (Jordan et al. 2024)."""
 
 _ITERATIONS = 5
+_TOGETHER = 2**21  # values
 _ADAMW = 0.2
 """Root mean square of the values of AdamW's updates at a rate of 1, about (Liu et al. 2025, "Muon is Scalable for LLM
 Training", equation 4).
@@ -45,27 +46,51 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Moves every matrix that has a gradient."""
         for group in self.param_groups:
-            for matrix in group["params"]:
-                if matrix.grad is None:
-                    continue
-                memory = self.state[matrix]
-                if "momentum" not in memory:
-                    memory["momentum"] = torch.zeros_like(matrix)
-                momentum: Tensor = memory["momentum"]
-                momentum.lerp_(matrix.grad, 1 - group["momentum"])
-                ahead = matrix.grad.lerp(momentum, group["momentum"])
-                update = orthogonalised(ahead.to(self._dtype)).to(matrix.dtype)
-                matrix.mul_(1 - group["lr"] * group["weight_decay"])
-                matrix.add_(update, alpha=-group["lr"] * self._size * math.sqrt(max(matrix.shape)))
+            matrices = [matrix for matrix in group["params"] if matrix.grad is not None]
+            gradients = [matrix.grad for matrix in matrices]
+            momenta = [self._momentum(matrix) for matrix in matrices]
+            torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
+            ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])
+            torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
+            for stack in _stacks(ahead):
+                updates = orthogonalised(torch.stack([_wide(ahead[place]).to(self._dtype) for place in stack]))
+                for place, update in zip(stack, updates, strict=True):
+                    matrix = _wide(matrices[place])
+                    matrix.add_(update, alpha=-group["lr"] * self._size * math.sqrt(max(matrix.shape)))
+
+    def _momentum(self, matrix: Tensor) -> Tensor:
+        memory: dict[str, Tensor] = self.state[matrix]
+        if "momentum" not in memory:
+            memory["momentum"] = torch.zeros_like(matrix)
+        return memory["momentum"]
 
 
-def orthogonalised(matrix: Tensor) -> Tensor:
-    """About U V^T of matrix `[n, m]` = U S V^T: singular values come out between 0.7 and 1.2, very small ones lower."""
+def orthogonalised(matrices: Tensor) -> Tensor:
+    """About U V^T of each of the matrices `[K, n, m]` = U S V^T, n no more than m: singular values come out between
+    0.7 and 1.2, very small ones lower.
+    """
     a, b, c = _COEFFICIENTS
-    tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T if tall else matrix
-    x = x / x.norm().clamp(min=1e-7)  # no singular value is above the norm
+    x: Tensor = matrices / matrices.norm(dim=(1, 2), keepdim=True).clamp(
+        min=1e-7
+    )  # no singular value is above the norm
     for _ in range(_ITERATIONS):
-        square = x @ x.T
-        x = torch.addmm(x, torch.addmm(square, square, square, beta=b, alpha=c), x, beta=a)
-    return x.T if tall else x
+        square = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(square, square, square, beta=b, alpha=c), x, beta=a)
+    return x
+
+
+def _wide(matrix: Tensor) -> Tensor:
+    """The matrix, lying on its side where it is higher than wide."""
+    return matrix.mT if matrix.shape[0] > matrix.shape[1] else matrix
+
+
+def _stacks(matrices: Iterable[Tensor]) -> Iterable[list[int]]:
+    """The places of matrices that are orthogonalised together: of one shape, and small, where the calls take longer
+    than the products.
+    """
+    found: dict[tuple[int, ...], list[int]] = {}
+    for place, matrix in enumerate(matrices):
+        found.setdefault(_wide(matrix).shape, []).append(place)
+    for shape, places in found.items():
+        together = max(1, _TOGETHER // math.prod(shape))
+        yield from (places[first : first + together] for first in range(0, len(places), together))
