@@ -101,7 +101,7 @@ def _load(term: Term, part: str | None, form: Form, on_progress: Progress) -> La
 
 
 def _read(path: Path, form: Form) -> LabelledData:
-    table = open_table(path, form.columns, (), form.encoding)
+    table = open_table(path, form.columns, (), form.encoding, numbers=True)
     texts, label = _columns(table, form.columns)
     examples, blank = [], 0
     for _, cells in table.rows:
@@ -127,7 +127,8 @@ def _columns(table: Table, asked: tuple[str, ...]) -> tuple[tuple[int, ...], int
     chosen = [names.index(name) for name in wanted] if wanted and set(wanted) <= set(names) else list(range(len(names)))
     label = next((column for column in chosen if names[column] in _LABEL), chosen[-1])
     some = bool(asked) and len(chosen) < len(names)  # these and no others
-    texts = [column for column in chosen if column != label and (some or names[column] not in _NO_TEXT)]
+    no_text = {*_NO_TEXT, *(name.casefold() for name in table.numeric)}
+    texts = [column for column in chosen if column != label and (some or names[column] not in no_text)]
     if len(texts) not in (1, 2) or len(set(chosen)) < len(chosen):
         called = ", ".join(map(shown, table.columns))
         raise ConfigError(

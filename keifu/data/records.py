@@ -1,6 +1,7 @@
 """Records with named fields: JSON lines and Parquet, their texts as columns."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -20,12 +21,13 @@ _TOGETHER = 256  # rows of Parquet in memory
 
 
 def read_json_lines(
-    path: str | Path, columns: Sequence[str], wanted: Sequence[str], encoding: str
-) -> tuple[tuple[str, ...], Rows]:
-    """The columns and rows of a file with a JSON object a line.
+    path: str | Path, columns: Sequence[str], wanted: Sequence[str], encoding: str, numbers: bool = False
+) -> tuple[tuple[str, ...], Rows, frozenset[str]]:
+    """The columns and rows of a file with a JSON object a line, and which columns hold numbers.
 
-    Columns are the fields of the first object that hold texts, or of these the ones that are asked for. Blank lines
-    are skipped. Raises DataError and ConfigError.
+    Columns are the fields of the first object that hold texts, or of these the ones that are asked for. numbers: so
+    are those that hold whole numbers, true or false, which are read as they are written. Blank lines are skipped.
+    Raises DataError and ConfigError.
     """
     name = printable(str(path))
     if next(blocks(path)).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
@@ -34,15 +36,17 @@ def read_json_lines(
     begin, first = next(objects, (1, None))
     if first is None:
         raise DataError(f"{name}: has only blank lines; expected a JSON object a line")
-    texts = [key for key, value in first.items() if isinstance(value, str)]
+    counted = frozenset(key for key, value in first.items() if numbers and isinstance(value, int))
+    texts = [key for key, value in first.items() if isinstance(value, str) or key in counted]
     keys = _chosen(f"{name}:{begin}", texts, columns, wanted)
 
     def rows() -> Rows:
-        yield begin, _cells(first, keys, f"{name}:{begin}")
-        for line, record in objects:
+        for line, record in chain([(begin, first)], objects):
+            if numbers:
+                record = {key: json.dumps(value) if isinstance(value, int) else value for key, value in record.items()}
             yield line, _cells(record, keys, f"{name}:{line}")
 
-    return keys, rows()
+    return keys, rows(), counted
 
 
 def _objects(numbered: Iterator[tuple[int, str]], name: str) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -76,11 +80,13 @@ def _cells(record: dict[str, Any], keys: tuple[str, ...], place: str) -> tuple[s
 # ---- Parquet -----------------------------------------------------------------------------------------------
 
 
-def read_parquet(path: str | Path, columns: Sequence[str], wanted: Sequence[str]) -> tuple[tuple[str, ...], Rows]:
-    """The columns and rows of a Parquet file; rows are numbered from 1.
+def read_parquet(
+    path: str | Path, columns: Sequence[str], wanted: Sequence[str], numbers: bool = False
+) -> tuple[tuple[str, ...], Rows, frozenset[str]]:
+    """The columns and rows of a Parquet file, and which columns hold numbers; rows are numbered from 1.
 
-    Columns are those that hold texts, or of these the ones that are asked for. A missing text is "". Raises DataError
-    and ConfigError.
+    Columns are those that hold texts, or of these the ones that are asked for. numbers: so are those that hold whole
+    numbers, true or false. A missing text is "". Raises DataError and ConfigError.
     """
     try:
         import pyarrow
@@ -94,7 +100,10 @@ def read_parquet(path: str | Path, columns: Sequence[str], wanted: Sequence[str]
             schema = parquet.read_schema(file)
         except (pyarrow.ArrowException, OSError, UnicodeDecodeError):
             raise damaged from None
-    places: dict[str, tuple[str, ...]] = {field.name: (field.name,) for field in schema if _is_text(field.type)}
+    counted = frozenset(field.name for field in schema if numbers and _is_number(field.type))
+    places: dict[str, tuple[str, ...]] = {
+        field.name: (field.name,) for field in schema if _is_text(field.type) or field.name in counted
+    }
     if _NESTED in schema.names and pyarrow.types.is_struct(nested := schema.field(_NESTED).type):
         places |= {field.name: (_NESTED, field.name) for field in nested if _is_text(field.type)}
     if len(set(schema.names)) < len(schema.names):
@@ -104,7 +113,7 @@ def read_parquet(path: str | Path, columns: Sequence[str], wanted: Sequence[str]
     def column(batch: Any, top: str, *nested: str) -> Any:
         return batch.column(top).field(*nested) if nested else batch.column(top)
 
-    def batches() -> Iterator[list[list[str | None]]]:
+    def batches() -> Iterator[list[list[str | int | None]]]:
         read = [".".join(places[key]) for key in names]
         with open_file(path) as file:
             try:
@@ -121,17 +130,21 @@ def read_parquet(path: str | Path, columns: Sequence[str], wanted: Sequence[str]
     def rows() -> Rows:
         every = chain.from_iterable(zip(*texts, strict=True) for texts in batches())
         for number, texts in enumerate(every, 1):
-            cells = tuple([text or "" for text in texts])
+            cells = tuple([json.dumps(text) if isinstance(text, int) else text or "" for text in texts])
             for cell in cells:
                 _check(cell, f"{name}:{number}")
             yield number, cells
 
-    return names, rows()
+    return names, rows(), counted
 
 
 def _is_text(kind: Any) -> bool:
     name = str(kind.value_type if str(kind).startswith("dictionary") else kind)
     return name in ("string", "large_string", "string_view")
+
+
+def _is_number(kind: Any) -> bool:
+    return re.fullmatch(r"u?int\d+|bool", str(kind)) is not None
 
 
 # ---- both --------------------------------------------------------------------------------------------------

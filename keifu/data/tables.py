@@ -32,23 +32,30 @@ class Table:
     """A file's texts. name: of the file, for messages. columns: their names; "" where there is one text a line.
 
     rows: the line where each begins, from 1 (of Parquet the row), and its cells. They can be read once; what is wrong
-    with the file further on is raised as DataError on the way. kind: what messages call a column.
+    with the file further on is raised as DataError on the way. numeric: the columns that hold numbers, where the file
+    itself says so. kind: what messages call a column.
     """
 
     name: str
     columns: tuple[str, ...]
     rows: Rows
+    numeric: frozenset[str] = frozenset()
     kind: str = "column"
 
 
 def open_table(
-    path: str | Path, columns: tuple[str, ...] = (), wanted: tuple[str, ...] = (), encoding: str = "utf-8"
+    path: str | Path,
+    columns: tuple[str, ...] = (),
+    wanted: tuple[str, ...] = (),
+    encoding: str = "utf-8",
+    numbers: bool = False,
 ) -> Table:
     """The table in a file.
 
     columns: the names of its columns, or some of those that it names itself. wanted: languages that are asked for.
-    encoding: of text without a byte order mark; TMX and Parquet say theirs themselves. Raises DataError where the
-    file cannot be used, ConfigError where the file is not as the arguments say.
+    encoding: of text without a byte order mark; TMX and Parquet say theirs themselves. numbers: whether fields of JSON
+    and Parquet that hold whole numbers, true or false are columns too. Raises DataError where the file cannot be used,
+    ConfigError where the file is not as the arguments say.
 
     The first row of TSV and CSV is a header where it holds all of `columns` or all of `wanted`, or two names of
     languages or usual columns and otherwise single words, or only a usual column; upper and lower case are the same.
@@ -61,11 +68,11 @@ def open_table(
         raise ConfigError(f"--columns {','.join(columns)}: a name is empty; expected names such as id,en,ja")
     ending = Path(str(path).lower().removesuffix(".gz")).suffix
     if ending in (".jsonl", ".ndjson", ".json"):
-        return Table(name, *read_json_lines(path, columns, wanted, encoding), "field")
+        return Table(name, *read_json_lines(path, columns, wanted, encoding, numbers), "field")
     if str(path).lower().endswith(".parquet"):
-        return Table(name, *read_parquet(path, columns, wanted))
+        return Table(name, *read_parquet(path, columns, wanted, numbers))
     if ending == ".tmx":
-        return _checked(Table(name, *read_tmx(path), "language"), columns)
+        return _checked(Table(name, *read_tmx(path), kind="language"), columns)
     numbered = lines(path, encoding)
     first = _beginning(numbered)
     texts = [line for _, line in first]

@@ -83,13 +83,16 @@ class Model:
         return device
 
     def role_in_training(self, sha256: str) -> dict[str, bool]:
-        """Whether the checkpoint belongs to a run whose data.json names the data with this SHA-256."""
+        """Whether the checkpoint belongs to a run whose data.json names the data with this SHA-256, or the data that
+        it was cut off.
+        """
         try:
             report = json.loads((self.path.resolve().parent.parent / "data.json").read_text("utf-8"))
+            whole = report.get("whole", {}).get("sha256")
             roles = {"selected_on": report["valid"]["sha256"], "trained_on": report["train"]["sha256"]}
-        except (OSError, ValueError, KeyError, TypeError):
-            roles = {"selected_on": "", "trained_on": ""}
-        return {role: digest == sha256 for role, digest in roles.items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            whole, roles = None, {"selected_on": "", "trained_on": ""}
+        return {role: sha256 in (digest, whole) for role, digest in roles.items()}
 
     def inputs(self, text: str, *target: str) -> PairBatch | TokenBatch:
         """What the network reads of a text, as a batch of one row; of a translator, a target as well.

@@ -39,7 +39,8 @@ _CHARACTERS_A_PAIR = 50
 @dataclass(frozen=True)
 class Corpus:
     """Training and validation pairs; `valid_is` says in words which the latter are. others: pairs that are for neither,
-    but must not occur among those that are learned from. probes: pairs to look at along training.
+    but must not occur among those that are learned from. probes: pairs to look at along training. whole: what both
+    were cut from, where it was one; in the corpora below likewise.
     """
 
     train: PairData
@@ -47,6 +48,7 @@ class Corpus:
     valid_is: str
     others: tuple[PairData, ...] = ()
     probes: Sequence[Pair] = ()
+    whole: PairData | None = None
 
     @property
     def pairs(self) -> int:
@@ -75,6 +77,7 @@ class TextCorpus:
     valid_is: str
     reading: str
     probes: Sequence[str] = ()
+    whole: TextData | None = None
 
     @property
     def pairs(self) -> int:
@@ -110,6 +113,7 @@ class ExampleCorpus:
     train: Any
     valid: Any
     valid_is: str
+    whole: Any = None
 
     @property
     def pairs(self) -> int:
@@ -130,6 +134,7 @@ class StoryCorpus:
     train: StoryData
     valid: StoryData
     valid_is: str
+    whole: StoryData | None = None
 
     @property
     def pairs(self) -> int:
@@ -150,6 +155,7 @@ class PictureCorpus:
     train: PictureData
     valid: PictureData
     valid_is: str
+    whole: PictureData | None = None
     texts = None
 
     @property
@@ -184,7 +190,7 @@ def _load_pairs(data: settings.Data, on_progress: Progress) -> Corpus:
     pairs = len(train.pairs)
     kept, held_out = _last_ones(pairs, data.train, "pair")
     valid = replace(train.cut(kept, pairs), blank=NONE_BLANK)  # those of the whole file are told with the rest
-    return Corpus(train.cut(0, kept), valid, held_out)
+    return Corpus(train.cut(0, kept), valid, held_out, whole=train)
 
 
 def _load_text(data: settings.TextData | settings.PassageData, on_progress: Progress) -> TextCorpus:
@@ -203,12 +209,13 @@ def _load_text(data: settings.TextData | settings.PassageData, on_progress: Prog
             "other data with --valid"
         )
     held_out = f"{held_out} of {data.train}"
-    return TextCorpus(train.cut(0, kept), train.cut(kept, train.characters), held_out, reading)
+    learned, chosen_on = train.cut(0, kept), train.cut(kept, train.characters)
+    return TextCorpus(learned, chosen_on, held_out, reading, whole=train)
 
 
 def _load_passages(data: settings.PassageData, on_progress: Progress) -> PassageCorpus:
     corpus = _load_text(data, on_progress)
-    return PassageCorpus(corpus.train, corpus.valid, corpus.valid_is, corpus.reading)
+    return PassageCorpus(corpus.train, corpus.valid, corpus.valid_is, corpus.reading, whole=corpus.whole)
 
 
 def _load_examples(data: settings.LabelledData | settings.TaggedData, on_progress: Progress) -> ExampleCorpus:
@@ -224,7 +231,7 @@ def _load_examples(data: settings.LabelledData | settings.TaggedData, on_progres
         return _agreeing(ExampleCorpus(train, load(named, "dev", form, on_progress), named))
     count = len(train.examples)
     kept, held_out = _last_ones(count, data.train, "example")
-    return _agreeing(ExampleCorpus(train.cut(0, kept), train.cut(kept, count), held_out))
+    return _agreeing(ExampleCorpus(train.cut(0, kept), train.cut(kept, count), held_out, train))
 
 
 def _agreeing(corpus: ExampleCorpus) -> ExampleCorpus:
@@ -249,7 +256,7 @@ def _load_stories(data: settings.StoryData, on_progress: Progress) -> StoryCorpu
         return StoryCorpus(train, load_stories(named, "dev", data.encoding, on_progress), named)
     count = len(train.questions)
     kept, held_out = _last_ones(count, data.train, "question")
-    return StoryCorpus(train.cut(0, kept), train.cut(kept, count), held_out)
+    return StoryCorpus(train.cut(0, kept), train.cut(kept, count), held_out, train)
 
 
 def _load_pictures(data: settings.PictureData, on_progress: Progress) -> PictureCorpus:
@@ -272,7 +279,8 @@ def _load_pictures(data: settings.PictureData, on_progress: Progress) -> Picture
     learned = train.cut(slice(0, kept))
     if missing := [label for label in train.classes if label not in learned.classes]:
         raise DataError(f"{train.spec}: too few pictures of {missing[0]!r}; find more, or name other data with --valid")
-    return PictureCorpus(learned, train.cut(slice(kept, count)), f"{count - kept:,} pictures of {data.train}")
+    held_out = f"{count - kept:,} pictures of {data.train}"
+    return PictureCorpus(learned, train.cut(slice(kept, count)), held_out, train)
 
 
 def _named_to_choose_on(data: Any) -> Any:

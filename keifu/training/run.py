@@ -165,7 +165,9 @@ class Run:
     @cached_property
     def data_report(self) -> dict[str, Any]:
         """data.json of a new run: what is learned from, with hashes, counts and findings."""
-        return self.lesson.report(self.learner.sampler)
+        whole = self.corpus.whole
+        report = self.lesson.report(self.learner.sampler)
+        return report | {"whole": {"sha256": whole.sha256}} if whole else report
 
     def environment(self) -> dict[str, Any]:
         """env.json: versions, the machine, and what this run computes on and in."""

@@ -1,5 +1,6 @@
 """Files of texts with classes, in every form, and what is refused."""
 
+import json
 import os
 from pathlib import Path
 
@@ -36,6 +37,30 @@ def test_single_texts(name: str, content: str, columns: tuple[str, ...], tmp_pat
     data = load_labelled(write(tmp_path, content, name), form=Form(columns))
     assert data.examples == [LabelledText(("good",), "yes"), LabelledText(("bad film",), "no")]
     assert data.labels == {"no": 1, "yes": 1}
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+@pytest.mark.parametrize("columns", [(), ("one", "two", "label")])
+def test_classes_may_be_numbers_and_other_numbers_are_no_texts(
+    ending: str, columns: tuple[str, ...], tmp_path: Path
+) -> None:
+    records = [
+        {"one": "a", "label": 1, "length": 7, "two": "b", "score": 0.5},
+        {"one": "c", "label": 0, "length": 8, "two": "d", "score": 0.25},
+    ]
+    path = tmp_path / f"a.{ending}"
+    if ending == "parquet":
+        pyarrow = pytest.importorskip("pyarrow.parquet")
+        pyarrow.write_table(pytest.importorskip("pyarrow").Table.from_pylist(records), path)
+    else:
+        path.write_text("".join(json.dumps(record) + "\n" for record in records), "utf-8")
+    data = load_labelled(str(path), form=Form(columns))
+    assert data.examples == [LabelledText(("a", "b"), "1"), LabelledText(("c", "d"), "0")]
+
+
+def test_true_and_false_are_classes(tmp_path: Path) -> None:
+    spec = write(tmp_path, '{"text": "good", "label": true}\n{"text": "bad", "label": false}\n', "a.jsonl")
+    assert load_labelled(spec).labels == {"false": 1, "true": 1}
 
 
 def test_pairs_slices_and_several_files(tmp_path: Path) -> None:

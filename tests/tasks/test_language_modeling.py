@@ -101,3 +101,6 @@ def test_an_evaluation_while_training_is_that_of_the_saved_model(reading: str, t
     assert report["bits_per_character"] == pytest.approx(metrics["bits_per_character"], rel=1e-5)
     assert report["selected_on"]
     assert not report["trained_on"]
+    whole = load(tmp_path / "run" / "last", "cpu").evaluate(spec)
+    assert whole["selected_on"]
+    assert whole["trained_on"]
