@@ -31,6 +31,9 @@ from keifu.layers.linear import Linear
 from keifu.trace import record
 
 
+_MOST_PATCHES = 1_024  # where nobody asked for more
+
+
 class Config(Schema):
     """Sizes, rates and choices that the paper itself varies."""
 
@@ -78,6 +81,13 @@ class Config(Schema):
                 raise ValueError(
                     f"patch_size {self.patch_size} does not divide pictures of {self.height} by {self.width}; choose "
                     "another, or another data.height and data.width"
+                )
+        if self.patch_size is None and self.height is not None and self.width is not None:
+            side = patch_for(self.height, self.width)
+            if (count := self.height * self.width // side**2) > _MOST_PATCHES:
+                raise ValueError(
+                    f"pictures of {self.height} by {self.width} make {count:,} patches of {side} by {side}; choose "
+                    "multiples of 16 for data.height and data.width, or set patch_size"
                 )
         return self
 

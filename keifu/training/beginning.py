@@ -83,7 +83,10 @@ def begin_with(beginning: Beginning, named: list[tuple[str, nn.Parameter]], mode
         if key not in _FREE and settings.get(key) != value
     ]
     if other:
-        raise ConfigError(f"{beginning.path}: cannot begin with it: model.{', model.'.join(other)}; leave these away")
+        size = " ".join(f"--set data.{side}={beginning.sizes.get(side)}" for side in ("height", "width"))
+        pictures = any(difference.startswith(("height", "width")) for difference in other)
+        advice = f"bring pictures to its size: {size}" if pictures else "leave these away"
+        raise ConfigError(f"{beginning.path}: cannot begin with it: model.{', model.'.join(other)}; {advice}")
     tensors = beginning.tensors
     own = [(name, parameter) for name, parameter in named if name.startswith("model.")]
     if beginning.name != model.name:

@@ -141,7 +141,7 @@ def start(
     run = _assemble(RunFolder(path), settings, corpus, tokenizer)
     if begun:
         named = named_parameters(run.learner.model, run.learner.head)
-        run.beginning = begin_with(begun, named, settings.model, run.lesson.model_facts.get("labels"))
+        run.beginning = begin_with(begun, named, run.settings.model, run.lesson.model_facts.get("labels"))
         if run.learner.average:
             run.learner.average.begin()
     say("measuring how fast training is here")

@@ -53,12 +53,14 @@ def test_a_folder_is_all_that_training_needs_and_resume_goes_on(
     assert json.loads(keifu("classify", out, f"{shapes}/bar/0.png", "--json").out)["label"] in CLASSES
 
 
-def test_pictures_are_classified_and_measured(run: Path, tmp_path: Path, keifu: Command) -> None:
+def test_pictures_are_classified_and_measured(run: Path, shapes: str, tmp_path: Path, keifu: Command) -> None:
     spec = write_pictures(tmp_path / "others", 10, seed=5)
     report = json.loads(keifu("evaluate", run, "--data", spec, "--json").out)
     assert report["accuracy"] >= 0.9
     assert [sum(row) for row in report["confusion"]] == [10] * 5
     assert (report["selected_on"], report["trained_on"]) == (False, False)
+    own = load(run, "cpu").evaluate(shapes)
+    assert (own["selected_on"], own["trained_on"]) == (True, True)
     told = keifu("evaluate", run, "--data", spec).out
     assert "50 pictures" in told
     assert "confusion: a row for each true class" in told
@@ -165,6 +167,23 @@ def test_training_may_begin_with_another_models_weights(run: Path, shapes: str, 
             "height and width go tog",
         ),
         (("train", "image-classification", "--data", "digits", "--set", "model.patch_size=3"), 2, "does not divide"),
+        (
+            ("train", "image-classification", "--data", "digits", "--init", "{run}"),
+            2,
+            "cannot begin with it: model.height is 8 here and 12 there, model.width is 8 here and 12 there; bring "
+            "pictures to its size: --set data.height=12 --set data.width=12",
+        ),
+        (
+            (
+                "train",
+                "image-classification",
+                "--data",
+                "digits",
+                *set_arguments({"data": {"height": 97, "width": 89}}),
+            ),
+            2,
+            "pictures of 97 by 89 make 8,633 patches of 1 by 1; choose multiples of 16",
+        ),
         (("train", "translation", "--data", "digits"), 2, "digits: is for image-classification; translation needs"),
     ],
 )
