@@ -30,7 +30,6 @@ from keifu.layers.feedforward import FeedForward
 from keifu.layers.linear import Linear
 from keifu.trace import record
 
-
 _MOST_PATCHES = 1_024  # where nobody asked for more
 
 

@@ -27,7 +27,7 @@ from keifu.data.tagged import load_tagged
 from keifu.data.texts import TextData, load_text
 from keifu.errors import ConfigError, DataError
 from keifu.tasks.question_answering import plain
-from keifu.training import settings
+from keifu.training import data_settings as sections
 
 _HELD_OUT_SHARE, _MOST_HELD_OUT, _MOST_CHARACTERS = 0.05, 2_000, 100_000
 _MOST_PROBES = 64
@@ -69,7 +69,7 @@ class Corpus:
 class TextCorpus:
     """Text to learn from and to choose the best checkpoint on; `valid_is` says in words which the latter is.
 
-    reading: "documents" or "stream", as in the settings. probes: texts to look at along training.
+    reading: "documents" or "stream", as in the sections. probes: texts to look at along training.
     """
 
     train: TextData
@@ -175,7 +175,7 @@ def load_corpus(data: Any, on_progress: Progress = ignore) -> Any:
     return corpus
 
 
-def _load_pairs(data: settings.Data, on_progress: Progress) -> Corpus:
+def _load_pairs(data: sections.Data, on_progress: Progress) -> Corpus:
     if not data.train:
         raise ConfigError("no data to train on; name it with --data, for example --data train.en,train.ja")
     form = Form(data.columns, data.encoding)
@@ -193,7 +193,7 @@ def _load_pairs(data: settings.Data, on_progress: Progress) -> Corpus:
     return Corpus(train.cut(0, kept), valid, held_out, whole=train)
 
 
-def _load_text(data: settings.TextData | settings.PassageData, on_progress: Progress) -> TextCorpus:
+def _load_text(data: sections.TextData | sections.PassageData, on_progress: Progress) -> TextCorpus:
     if not data.train:
         raise ConfigError("no data to train on; name it with --data, for example --data book.txt")
     form = Form(data.columns, data.encoding)
@@ -213,13 +213,13 @@ def _load_text(data: settings.TextData | settings.PassageData, on_progress: Prog
     return TextCorpus(learned, chosen_on, held_out, reading, whole=train)
 
 
-def _load_passages(data: settings.PassageData, on_progress: Progress) -> PassageCorpus:
+def _load_passages(data: sections.PassageData, on_progress: Progress) -> PassageCorpus:
     corpus = _load_text(data, on_progress)
     return PassageCorpus(corpus.train, corpus.valid, corpus.valid_is, corpus.reading, whole=corpus.whole)
 
 
-def _load_examples(data: settings.LabelledData | settings.TaggedData, on_progress: Progress) -> ExampleCorpus:
-    labelled = isinstance(data, settings.LabelledData)
+def _load_examples(data: sections.LabelledData | sections.TaggedData, on_progress: Progress) -> ExampleCorpus:
+    labelled = isinstance(data, sections.LabelledData)
     if not data.train:
         example = "reviews.tsv" if labelled else "words.conllu"
         raise ConfigError(f"no data to train on; name it with --data, for example --data {example}")
@@ -247,7 +247,7 @@ def _agreeing(corpus: ExampleCorpus) -> ExampleCorpus:
     return corpus
 
 
-def _load_stories(data: settings.StoryData, on_progress: Progress) -> StoryCorpus:
+def _load_stories(data: sections.StoryData, on_progress: Progress) -> StoryCorpus:
     if not data.train:
         raise ConfigError("no data to train on; name it with --data, for example --data babi-1 or builtin:stories")
     train = load_stories(data.train, "train", data.encoding, on_progress)
@@ -259,7 +259,7 @@ def _load_stories(data: settings.StoryData, on_progress: Progress) -> StoryCorpu
     return StoryCorpus(train.cut(0, kept), train.cut(kept, count), held_out, train)
 
 
-def _load_pictures(data: settings.PictureData, on_progress: Progress) -> PictureCorpus:
+def _load_pictures(data: sections.PictureData, on_progress: Progress) -> PictureCorpus:
     if not data.train:
         raise ConfigError("no data to train on; name it with --data, for example --data pictures or digits")
     size = (data.height, data.width) if data.height is not None and data.width is not None else None
@@ -316,7 +316,7 @@ def _stream_cut(data: TextData) -> tuple[int, str]:
     return data.characters - held_out, f"the last {held_out:,} characters"
 
 
-def _probe_pairs(data: settings.Data, corpus: Corpus, on_progress: Progress) -> Sequence[Pair]:
+def _probe_pairs(data: sections.Data, corpus: Corpus, on_progress: Progress) -> Sequence[Pair]:
     assert data.probes is not None
     form = Form(data.columns, data.encoding)
     return same_way(
@@ -324,22 +324,22 @@ def _probe_pairs(data: settings.Data, corpus: Corpus, on_progress: Progress) -> 
     ).pairs
 
 
-def _probe_texts(data: settings.TextData, corpus: TextCorpus, on_progress: Progress) -> Sequence[str]:
+def _probe_texts(data: sections.TextData, corpus: TextCorpus, on_progress: Progress) -> Sequence[str]:
     assert data.probes is not None
     documents = load_text(data.probes, "dev", Form(data.columns, data.encoding), on_progress).documents
     return list(islice(documents, _MOST_PROBES))
 
 
 _LOADERS: dict[type, Callable[[Any, Progress], Any]] = {
-    settings.Data: _load_pairs,
-    settings.TextData: _load_text,
-    settings.PassageData: _load_passages,
-    settings.LabelledData: _load_examples,
-    settings.TaggedData: _load_examples,
-    settings.StoryData: _load_stories,
-    settings.PictureData: _load_pictures,
+    sections.Data: _load_pairs,
+    sections.TextData: _load_text,
+    sections.PassageData: _load_passages,
+    sections.LabelledData: _load_examples,
+    sections.TaggedData: _load_examples,
+    sections.StoryData: _load_stories,
+    sections.PictureData: _load_pictures,
 }
 _PROBES: dict[type, Callable[[Any, Any, Progress], Any]] = {
-    settings.Data: _probe_pairs,
-    settings.TextData: _probe_texts,
+    sections.Data: _probe_pairs,
+    sections.TextData: _probe_texts,
 }

@@ -13,7 +13,7 @@ from keifu.tasks.translation import Batch, PairSequences, StoredPairSequences, T
 from keifu.text import Tokenizer
 from keifu.training import corpus as corpora
 from keifu.training.corpus import load_corpus
-from keifu.training.settings import Data
+from keifu.training.data_settings import Data
 from keifu.training.start import resume
 from tests.tiny import pairs, tiny_run, weights, write
 

@@ -8,7 +8,7 @@ from keifu.data.examples import Pair
 from keifu.data.pairs import NONE_BLANK
 from keifu.errors import ConfigError, DataError
 from keifu.training.corpus import load_corpus
-from keifu.training.settings import Data, TextData
+from keifu.training.data_settings import Data, TextData
 from tests.tiny import pairs, write
 
 

@@ -18,9 +18,9 @@ from keifu.errors import CheckpointError, ConfigError, DataError
 from keifu.session import load
 from keifu.training.budget import Speed
 from keifu.training.corpus import Corpus, load_corpus
+from keifu.training.data_settings import Data
 from keifu.training.loop import Checkpoint, Evaluation, Finished, Step
 from keifu.training.run import Run
-from keifu.training.settings import Data
 from keifu.training.start import resume
 from tests.counts import Record, repeats
 from tests.faults import damage
