@@ -90,13 +90,20 @@ def random_pairs() -> list[Pair]:
 def enja_pairs() -> list[Pair]:
     """The training part of enja, in tokens, with an end to each sentence."""
     from keifu.data.pairs import load_pairs
+
+    pairs, tokenizer = load_pairs("enja:train").pairs, enja_tokenizer()
+    texts = ([pair.source for pair in pairs], [pair.target for pair in pairs])
+    source, target = ([[*ids, tokenizer.eos_id] for ids in tokenizer.encode_batch(side)] for side in texts)
+    return list(zip(source, target, strict=True))
+
+
+def enja_tokenizer() -> Any:
+    """Pieces of both sides together, learned from the training part."""
+    from keifu.data.pairs import load_pairs
     from keifu.text import Tokenizer
 
     pairs = load_pairs("enja:train").pairs
-    texts = ([pair.source for pair in pairs], [pair.target for pair in pairs])
-    tokenizer = Tokenizer.train([*texts[0], *texts[1]], "bpe", VOCABULARY)
-    source, target = ([[*ids, tokenizer.eos_id] for ids in tokenizer.encode_batch(side)] for side in texts)
-    return list(zip(source, target, strict=True))
+    return Tokenizer.train([text for pair in pairs for text in (pair.source, pair.target)], "bpe", VOCABULARY)
 
 
 PAIRS = {"random": random_pairs, "enja": enja_pairs}
@@ -139,6 +146,11 @@ def keifu_step(work: str, optimizer: Any, precision: str) -> Step:
 
 def marian_step(work: str, precision: str) -> Step:
     """A step of a plain loop around transformers' MarianMTModel."""
+    return marian(work, precision)[2]
+
+
+def marian(work: str, precision: str) -> tuple[Any, Any, Step]:
+    """transformers' MarianMTModel as large as `small`, its optimiser, and a step of a plain loop around them."""
     import torch
     from transformers import MarianConfig, MarianMTModel, logging
 
@@ -156,7 +168,7 @@ def marian_step(work: str, precision: str) -> Step:
         activation_function="relu", max_position_embeddings=512, use_cache=False,
     )  # fmt: skip
     model = MarianMTModel(config)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4, betas=(0.9, 0.98))
     batches = (padded_batches if work == "random" else length_sorted_batches)(PAIRS[work]())
 
     def pad(sequences: list[list[int]]) -> torch.Tensor:
@@ -179,7 +191,7 @@ def marian_step(work: str, precision: str) -> Step:
         optimizer.step()
         return int((target != 0).sum())
 
-    return step
+    return model, optimizer, step
 
 
 def padded_batches(pairs: list[Pair]) -> Any:
