@@ -16,13 +16,14 @@ from keifu.errors import CheckpointError, ConfigError, DataError
 from keifu.interface import TokenBatch
 from keifu.layers.heads import exact
 from keifu.session.classifier import ranked, split_pair
-from keifu.session.reading import ReadingModel, refuse_others
+from keifu.session.reading import ReadingModel, read_most_tokens, refuse_others
 from keifu.tasks.masked_lm import MASK, NEXT_SENTENCE, MaskedLanguageModeling, with_masks
 from keifu.tasks.reading import by_length, hidden_of, join, moved, pad
 from keifu.text import Tokenizer
 from keifu.trace import Edit, Recorded, Trace
 
 _HEAD = "next-sentence"
+_FEWEST, _USUAL = 8, 128  # tokens that are read together
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,7 @@ class MaskedModel(ReadingModel):
         parts = {"masked": config.get("masked", True), "next_sentence": config.get("next_sentence", False)}
         if not all(isinstance(part, bool) for part in parts.values()):
             raise CheckpointError(f"{path}/config.json: masked and next_sentence: expected true or false")
-        self.most_tokens = config.get("max_tokens", 128)
-        if type(self.most_tokens) is not int or self.most_tokens < 8:
-            raise CheckpointError(f"{path}/config.json: max_tokens: expected a whole number from 8 on")
+        self.most_tokens = read_most_tokens(path, config, least=_FEWEST) or _USUAL
         share, whole_words = config.get("mask_share", 0.15), config.get("whole_words", False)
         if not isinstance(share, float) or not 0 < share < 1 or not isinstance(whole_words, bool):
             raise CheckpointError(f"{path}/config.json: mask_share and whole_words: expected a share and true or false")

@@ -114,13 +114,13 @@ class ReadingModel(Model):
         return Trace(bound(values, self.network.axis_sequences), sequences)
 
 
-def read_most_tokens(path: Path, config: Mapping[str, Any]) -> int | None:
+def read_most_tokens(path: Path, config: Mapping[str, Any], least: int = 1) -> int | None:
     """The tokens that were read together in training, of a config.json; None where it does not say. Raises
     CheckpointError.
     """
     most: int | None = config.get("max_tokens")
-    if most is not None and (type(most) is not int or most < 1):
-        raise CheckpointError(f"{path}/config.json: max_tokens: expected a whole number from 1 on")
+    if most is not None and (type(most) is not int or most < least):
+        raise CheckpointError(f"{path}/config.json: max_tokens: expected a whole number from {least} on")
     return most
 
 

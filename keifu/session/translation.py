@@ -29,7 +29,7 @@ from keifu.trace import Edit, Recorded, Recorder, Trace, bound
 from keifu.training.record import own_corpus, read_history, run_of
 from keifu.views.diagnosis import Circumstances, diagnose
 from keifu.views.documents import open_document, translate_segments
-from keifu.views.evidence import Sample, mean_loss, read_sentences, take_sample
+from keifu.views.evidence import Sample, read_sentences, take_sample
 
 _ALIGNMENT_PAIRS = 500  # of the dev part, to choose the layer on
 
@@ -240,9 +240,13 @@ class Translator(Model):
         def sampled(pairs: Sequence[Pair]) -> Sample:
             return take_sample(pairs, limit, self.task, self.normalisation.source, self.longest_side)
 
+        def surprise(sample: Sample) -> float:
+            nats: float = self.task.mean_surprise(self.network, self.head, self.task.encode(sample.pairs))
+            return nats
+
         def loss(pairs: Sequence[Pair]) -> float | None:
             sample = sampled(pairs)
-            return mean_loss(self.network, self.head, self.task, sample.pairs) if sample.pairs else None
+            return surprise(sample) if sample.pairs else None
 
         sample = sampled(chosen.pairs)
         if not sample.pairs:
@@ -250,7 +254,7 @@ class Translator(Model):
                 f"{chosen.spec}: every pair has over {self.longest_side} tokens (model.max_length); name other data"
             )
         sentences = read_sentences(self.network, self.head, self.task, sample, chosen.places, settings)
-        here = mean_loss(self.network, self.head, self.task, sample.pairs)
+        here = surprise(sample)
         about = Circumstances(
             data=chosen.spec,
             decoding=settings,

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from keifu.data.batches import Indices, Sequences, length_mask, to_right_padded
+from keifu.data.batches import Indices, Sequences, cut, length_mask, to_right_padded
 from keifu.data.examples import Pair
 from keifu.data.stored import StoredPairs
 from keifu.interface import Loss, PairBatch, TokenBatch
@@ -25,6 +25,7 @@ Sizes = NDArray[np.integer[Any]]
 
 _SAMPLE = 2_000  # pairs from which the tokens of stored ones are estimated
 _ENCODED_TOGETHER = 10_000
+_MEASURED_TOGETHER = 8192  # tokens
 _ESTIMATED_TOGETHER = 1_000_000
 _MOST_ESTIMATED = np.iinfo(np.uint16).max
 
@@ -212,6 +213,26 @@ class Translation:
         for penalty in output.penalties:
             total = total + penalty * len(targets)
         return Loss(total, surprise, len(targets))
+
+    @torch.no_grad()
+    def mean_surprise(
+        self,
+        model: nn.Module,
+        head: VocabularyHead,
+        data: EncodedPairs,
+        before_batch: Callable[[], None] = lambda: None,
+    ) -> float:
+        """Nats a target token, [EOS] included, with teacher forcing and without label smoothing. before_batch: called
+        before each batch; it may raise.
+        """
+        surprise, tokens = 0.0, 0
+        longest, device = data.sizes.max(axis=1), next(model.parameters()).device
+        for rows in cut(np.argsort(longest, kind="stable"), longest, _MEASURED_TOGETHER):
+            before_batch()
+            loss = self.loss(model, head, self.batch(data, rows).to(device))
+            surprise += float(loss.surprise)
+            tokens += loss.tokens
+        return surprise / tokens
 
     @staticmethod
     def scored(batch: Batch) -> int:

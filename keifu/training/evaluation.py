@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from keifu.data.batches import cut
 from keifu.data.examples import Pair, Question
 from keifu.data.windows import Windows
 from keifu.generation.continuation import continue_texts
@@ -30,7 +29,6 @@ from keifu.training.loop import Evaluation, Learner, Stopped
 from keifu.training.precision import autocast
 
 _SAMPLES = 5
-_BATCH_TOKENS = 8192
 _WRITTEN = 3  # texts that a language model writes to read
 _WRITTEN_TOKENS = 200
 
@@ -53,7 +51,8 @@ def evaluate_translation(
     shown = pairs[:translate_first]
     sources = [pair.source for pair in shown]
     with learner.used_weights():
-        loss = held_out_loss(learner, encoded, before_batch)
+        with autocast(learner.device, learner.dtype):
+            loss = learner.task.mean_surprise(learner.model, learner.head, encoded, before_batch)
         translations = translate(learner.model, learner.head, learner.task.tokenizer, sources, decoding, before_batch)
     outputs = [best[0].text for best in translations]
     scores = score_translations(outputs, [pair.target for pair in shown])
@@ -65,21 +64,6 @@ def evaluate_translation(
 def _stop_if_asked(should_stop: Callable[[], bool]) -> None:
     if should_stop():
         raise Stopped
-
-
-@torch.no_grad()
-def held_out_loss(learner: Learner, encoded: Any, before_batch: Callable[[], None] = lambda: None) -> float:
-    """Nats a token, [EOS] included, without label smoothing; a mean over all tokens."""
-    surprise, tokens = 0.0, 0
-    longest = encoded.sizes.max(axis=1)
-    for rows in cut(np.argsort(longest, kind="stable"), longest, _BATCH_TOKENS):
-        before_batch()
-        batch = learner.task.batch(encoded, rows).to(learner.device)
-        with autocast(learner.device, learner.dtype):
-            loss = learner.task.loss(learner.model, learner.head, batch)
-        surprise += float(loss.surprise)
-        tokens += loss.tokens
-    return surprise / tokens
 
 
 def evaluate_language(

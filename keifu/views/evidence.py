@@ -5,15 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
-from keifu.data.batches import cut
 from keifu.data.examples import Pair
 from keifu.generation.translation import Decoding, translate
 from keifu.views.measures import Sentence
-
-_BATCH_TOKENS = 8192
 
 
 @dataclass(frozen=True)
@@ -34,20 +30,6 @@ def take_sample(
     fits = task.encode(chosen).sizes.max(axis=1) <= max_tokens
     kept = np.flatnonzero(fits).tolist()
     return Sample([chosen[index] for index in kept], [rows[index] for index in kept], len(rows) - len(kept))
-
-
-@torch.no_grad()
-def mean_loss(model: nn.Module, head: nn.Module, task: Any, pairs: Sequence[Pair]) -> float:
-    """Nats a token of the references with teacher forcing, [EOS] included, without dropout and label smoothing."""
-    surprise, tokens = 0.0, 0
-    encoded = task.encode(pairs)
-    longest = encoded.sizes.max(axis=1)
-    device = next(model.parameters()).device
-    for rows in cut(np.argsort(longest, kind="stable"), longest, _BATCH_TOKENS):
-        loss = task.loss(model, head, task.batch(encoded, rows).to(device))
-        surprise += float(loss.surprise)
-        tokens += loss.tokens
-    return surprise / tokens
 
 
 def read_sentences(

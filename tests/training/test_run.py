@@ -13,7 +13,6 @@ from keifu.data.catalogue import DataSet
 from keifu.data.download import Progress
 from keifu.errors import ConfigError, DataError
 from keifu.session import TrainedRun
-from keifu.training.evaluation import held_out_loss
 from keifu.training.loop import Evaluation
 from keifu.training.settings import read_settings
 from keifu.training.start import prepare
@@ -75,8 +74,9 @@ def test_the_seed_decides_everything(corpus: str, tmp_path: Path) -> None:
 def test_perplexity_is_that_of_the_loss_and_the_loss_is_a_mean_over_tokens(trained: TrainedRun, corpus: str) -> None:
     run = tiny_run(corpus, trained.path.parent / "unused", model={"d_model": 32, "d_ff": 64})
     run.learner.network.eval()
-    loss = held_out_loss(run.learner, run.lesson.encoded_valid)
-    batch = run.task.batch(run.lesson.encoded_valid, run.lesson.encoded_valid.rows())
+    held_out = run.lesson.encoded_valid
+    loss = run.task.mean_surprise(run.learner.model, run.learner.head, held_out)
+    batch = run.task.batch(held_out, held_out.rows())
     with torch.no_grad():
         scores = run.learner.head(run.learner.model(batch.inputs).hidden).log_softmax(-1)
     expected = -scores.gather(-1, batch.targets[..., None])[..., 0][batch.inputs.target_mask].mean()
