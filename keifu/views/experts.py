@@ -21,12 +21,14 @@ _TOGETHER = 2048  # tokens that are read together, with all that is recorded
 
 @torch.no_grad()
 def expert_load(network: Any, task: Any, texts: Windows, most: int = MOST) -> dict[str, Any]:
-    """How the choices of each layer's router fall on its experts, over the first `most` tokens.
+    """How the choices of each layer's router fall on its experts, over the first `most` tokens. Longer texts are read in
+    windows side by side, as in training.
 
     tokens: how many were read. layers: for each the share of its choices that fell on each expert (they sum to 1).
     kinds: for each kind of token how many there were, and the same shares among these.
     """
     windows = _beginning(cut_to(texts, network.longest), most)
+    later = torch.from_numpy(~np.isin(windows.begins, texts.begins))
     kinds = token_kinds(task.tokenizer)
     names = list(dict.fromkeys(kinds))
     number = torch.tensor([names.index(kind) for kind in kinds])
@@ -34,7 +36,10 @@ def expert_load(network: Any, task: Any, texts: Windows, most: int = MOST) -> di
     choices: Any = 0  # [kind, layer, expert]
     device = next(network.parameters()).device
     for rows in cut(windows.rows(), windows.lengths, _TOGETHER):
-        batch = task.batch(windows, rows).to(device)
+        batch = task.batch(windows, rows)
+        for token in task.lead:
+            batch.inputs.tokens[later[torch.from_numpy(rows)], 0] = token
+        batch = batch.to(device)
         with Recorder(network, (network.gates,)) as recorder:
             network(batch.inputs)
         gates = torch.stack([value.value[batch.inputs.mask] for value in recorder.values().values()], dim=1).cpu()
