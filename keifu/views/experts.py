@@ -21,8 +21,9 @@ _TOGETHER = 2048  # tokens that are read together, with all that is recorded
 
 @torch.no_grad()
 def expert_load(network: Any, task: Any, texts: Windows, most: int = MOST) -> dict[str, Any]:
-    """How the choices of each layer's router fall on its experts, over the first `most` tokens. Longer texts are read in
-    windows side by side, as in training.
+    """How the choices of each layer's router fall on its experts, over the first `most` tokens.
+
+    Longer texts are read in windows side by side, as in training.
 
     tokens: how many were read. layers: for each the share of its choices that fell on each expert (they sum to 1).
     kinds: for each kind of token how many there were, and the same shares among these.
