@@ -9,9 +9,10 @@ Which words were masked, or whether b follows a, is not the model's business: a 
 a layer with tanh over the vector of [CLS], is the first part of those that judge a whole text (layers/heads.py).
 
 Departure from the paper: dropout acts on embeddings and after each sublayer, not on the attention's weights. Weights
-begin as there, normal with standard deviation 0.02, but for token vectors, which have D^-0.5, so that a token says more
-than its place from the start (neko, 128 wide, 2 layers: a training loss of 6.98 against 7.16 around step 240). How
-training departs stands in training/optimiser.py.
+begin as there, normal with standard deviation 0.02, but for token and position vectors, which have D^-0.5: tokens say
+something from the start, and attention finds the places beside a gap sooner (neko in rows of 16 tokens, 128 wide, 3
+layers, loss after 900 steps: 5.80 with positions of 0.02, 5.23 so). How training departs stands in
+training/settings.py and optimiser.py.
 
 The walk of shapes
 
@@ -109,7 +110,8 @@ class Bert(nn.Module):
         for parameter in self.parameters():
             if parameter.dim() == 2:
                 nn.init.normal_(parameter, std=0.02)
-        nn.init.normal_(tokens, std=config.d_model**-0.5)
+        for vectors in (tokens, self.embedding.position.weight):
+            nn.init.normal_(vectors, std=config.d_model**-0.5)
         for name, parameter in self.named_parameters():
             if name.endswith("bias"):
                 nn.init.zeros_(parameter)

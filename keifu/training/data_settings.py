@@ -144,8 +144,10 @@ class PassageData(Schema):
     vocab_size: int = Field(8000, ge=8, le=2_000_000)
     """Most tokens the tokenizer may learn."""
 
-    max_tokens: int = Field(128, ge=8, le=1_000_000)
-    """Tokens of a sequence, [CLS] and [SEP] included: as many whole sentences as fit."""
+    max_tokens: int = Field(48, ge=8, le=1_000_000)
+    """Tokens of a sequence, [CLS] and [SEP] included: as many whole sentences as fit. From short ones a model finds
+    sooner what stands beside a gap; a large corpus may take 128 or more.
+    """
 
     @field_validator("columns", mode="before")
     @classmethod

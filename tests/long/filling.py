@@ -36,7 +36,9 @@ def main() -> int:
     arguments.add_argument("--minutes", type=float, default=20)
     arguments.add_argument("--variants", nargs="+", default=["whole", "held-out"], choices=["whole", "held-out"])
     arguments.add_argument("--out", type=Path, help="where the runs stay [default: nowhere]")
-    arguments.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of keifu train")
+    arguments.add_argument(
+        "--set", action="append", default=["data.vocab_size=4000"], metavar="KEY=VALUE", help="of keifu train"
+    )
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         out = options.out or Path(folder)
