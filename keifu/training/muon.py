@@ -16,7 +16,7 @@ _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the quintic whose iteration lifts singular values between 0 and 1 to about 1 (Jordan et al. 2024)."""
 
 _ITERATIONS = 5
-_TOGETHER = 2**21  # values
+_TOGETHER = 2**21  # values of matrices that are orthogonalised together
 _ADAMW = 0.2
 """Root mean square of the values of AdamW's updates at a rate of 1, about (Liu et al. 2025, "Muon is Scalable for LLM
 Training", equation 4).
@@ -46,17 +46,16 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Moves every matrix that has a gradient."""
         for group in self.param_groups:
-            matrices = [matrix for matrix in group["params"] if matrix.grad is not None]
-            gradients = [matrix.grad for matrix in matrices]
-            momenta = [self._momentum(matrix) for matrix in matrices]
-            torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
-            ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])
-            torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
-            for stack in _stacks(ahead):
-                updates = orthogonalised(torch.stack([_wide(ahead[place]).to(self._dtype) for place in stack]))
-                for place, update in zip(stack, updates, strict=True):
-                    matrix = _wide(matrices[place])
-                    matrix.add_(update, alpha=-group["lr"] * self._size * math.sqrt(max(matrix.shape)))
+            for matrices in _stacks(matrix for matrix in group["params"] if matrix.grad is not None):
+                gradients: list[Any] = [matrix.grad for matrix in matrices]
+                momenta = [self._momentum(matrix) for matrix in matrices]
+                torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
+                ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])
+                updates = orthogonalised(torch.stack([_wide(each).to(self._dtype) for each in ahead]))
+                torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
+                length = self._size * math.sqrt(max(matrices[0].shape))
+                for matrix, update in zip(matrices, updates, strict=True):
+                    _wide(matrix).add_(update, alpha=-group["lr"] * length)
 
     def _momentum(self, matrix: Tensor) -> Tensor:
         memory: dict[str, Tensor] = self.state[matrix]
@@ -70,9 +69,8 @@ def orthogonalised(matrices: Tensor) -> Tensor:
     0.7 and 1.2, very small ones lower.
     """
     a, b, c = _COEFFICIENTS
-    x: Tensor = matrices / matrices.norm(dim=(1, 2), keepdim=True).clamp(
-        min=1e-7
-    )  # no singular value is above the norm
+    lengths = matrices.norm(dim=(1, 2), keepdim=True)  # no singular value is above them
+    x: Tensor = matrices / lengths.clamp(min=1e-7)
     for _ in range(_ITERATIONS):
         square = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(square, square, square, beta=b, alpha=c), x, beta=a)
@@ -84,13 +82,13 @@ def _wide(matrix: Tensor) -> Tensor:
     return matrix.mT if matrix.shape[0] > matrix.shape[1] else matrix
 
 
-def _stacks(matrices: Iterable[Tensor]) -> Iterable[list[int]]:
-    """The places of matrices that are orthogonalised together: of one shape, and small, where the calls take longer
-    than the products.
+def _stacks(matrices: Iterable[Tensor]) -> Iterable[list[Tensor]]:
+    """The matrices in lists that are orthogonalised together: of one shape, and small, where the calls take longer than
+    the products.
     """
-    found: dict[tuple[int, ...], list[int]] = {}
-    for place, matrix in enumerate(matrices):
-        found.setdefault(_wide(matrix).shape, []).append(place)
-    for shape, places in found.items():
+    found: dict[tuple[int, ...], list[Tensor]] = {}
+    for matrix in matrices:
+        found.setdefault(_wide(matrix).shape, []).append(matrix)
+    for shape, alike in found.items():
         together = max(1, _TOGETHER // math.prod(shape))
-        yield from (places[first : first + together] for first in range(0, len(places), together))
+        yield from (alike[first : first + together] for first in range(0, len(alike), together))
