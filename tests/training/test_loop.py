@@ -156,7 +156,7 @@ def test_a_steps_random_numbers_follow_from_the_seed_and_its_number_alone(spec: 
 
 
 class Poisoned:
-    """A task whose losses are no numbers from the given call on."""
+    """A task whose losses in training are no numbers from the given call on."""
 
     def __init__(self, task: Any, call: int, poison: Callable[[Any], Any]) -> None:
         self._task, self._left, self._poison = task, call, poison
@@ -187,8 +187,8 @@ def test_a_loss_that_is_no_number_stops_training_before_the_update(
 ) -> None:
     training = {"max_steps": 10, "evaluate_every": 2, "accumulate": 2}
     run = tiny_run(spec, tmp_path / "run", training)
-    evaluations = (step - 1) // 2  # each of one batch
-    run.learner.task = Poisoned(run.learner.task, (step - 1) * 2 + evaluations + part, poison)
+    evaluations = (step - 1) // 2
+    run.learner.task = Poisoned(run.learner.task, (step - 1) * 2 + part, poison)
     before: dict[int, tuple[str, str]] = {}
     steps = ((event.step, (weights(run), optimiser_state(run))) for event in run.events())
     with pytest.raises(

@@ -56,7 +56,7 @@ def fingerprints(run: Run, stop: int | None = None) -> Iterator[tuple[int, dict[
 
 
 class FailsOnce:
-    """A task whose loss, the given time it is asked for, is interrupted like by a second Ctrl-C."""
+    """A task whose loss, the given time that training asks for it, is interrupted like by a second Ctrl-C."""
 
     def __init__(self, task: Any, call: int) -> None:
         self._task, self._left = task, call
@@ -146,9 +146,9 @@ def test_a_run_that_was_broken_off_mid_accumulation_goes_on_from_its_checkpoint(
 
 
 def _loss_calls_before(run: Run, step: int) -> int:
-    """How often training asks for a loss before a step, one evaluation with a single batch included."""
+    """How often training asks for a loss before a step; evaluations ask the task itself."""
     sampler = copy.copy(run.learner.sampler)
-    return sum(min(PARTS, len(next(sampler))) for _ in range(step - 1)) + 1
+    return sum(min(PARTS, len(next(sampler))) for _ in range(step - 1))
 
 
 @pytest.mark.parametrize("step", [EVERY, STEPS])
