@@ -1,13 +1,23 @@
 """The data section of a run's settings, one for each kind of data: what is learned from, and how it is read."""
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from keifu.config import Schema
 from keifu.text import READING_TOKENS, SPECIAL_TOKENS
 
 Kind = Literal["bpe", "byte-bpe", "wordpiece", "unigram", "word", "character"]
+
+
+def _listed(names: Any) -> Any:
+    """Names given as one text with commas, as a list."""
+    if isinstance(names, str):
+        return tuple(name.strip() for name in names.split(",")) if names.strip() else ()
+    return names
+
+
+Columns = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 
 class Data(Schema):
@@ -29,7 +39,7 @@ class Data(Schema):
     target: str | None = None
     """Language to translate into."""
 
-    columns: tuple[str, ...] = ()
+    columns: Columns = ()
     """Names of a table's columns, in order, where its header does not say; or which two of them to use."""
 
     encoding: str = "utf-8"
@@ -51,11 +61,6 @@ class Data(Schema):
     alignment error, where their words' alignment is known (builtin:enja:dev). Empty: nothing is kept.
     """
 
-    @field_validator("columns", mode="before")
-    @classmethod
-    def _names_of_columns(cls, names: Any) -> Any:
-        return _listed(names)
-
 
 class TextData(Schema):
     """What a language model learns from, and how text becomes tokens."""
@@ -70,7 +75,7 @@ class TextData(Schema):
     2,000 documents or 100,000 characters).
     """
 
-    columns: tuple[str, ...] = ()
+    columns: Columns = ()
     """The column of a table that holds the texts. Empty: the one called text."""
 
     encoding: str = "utf-8"
@@ -106,11 +111,6 @@ class TextData(Schema):
     probes: str | None = None
     """Text of whose first 4 lines the attention is kept at up to 64 steps along training. Empty: nothing is kept."""
 
-    @field_validator("columns", mode="before")
-    @classmethod
-    def _names_of_columns(cls, names: Any) -> Any:
-        return _listed(names)
-
 
 class PassageData(Schema):
     """What a model is pre-trained on, and how text becomes tokens."""
@@ -125,7 +125,7 @@ class PassageData(Schema):
     2,000 documents or 100,000 characters).
     """
 
-    columns: tuple[str, ...] = ()
+    columns: Columns = ()
     """The column of a table that holds the texts. Empty: the one called text."""
 
     encoding: str = "utf-8"
@@ -149,11 +149,6 @@ class PassageData(Schema):
     sooner what stands beside a gap; a large corpus may take 128 or more.
     """
 
-    @field_validator("columns", mode="before")
-    @classmethod
-    def _names_of_columns(cls, names: Any) -> Any:
-        return _listed(names)
-
 
 class LabelledData(Schema):
     """What a classifier learns from, and how text becomes tokens."""
@@ -168,7 +163,7 @@ class LabelledData(Schema):
     valid: str | None = None
     """Data on which the best checkpoint is chosen. Empty: a named set's dev part, or the last 5 % (at most 2,000)."""
 
-    columns: tuple[str, ...] = ()
+    columns: Columns = ()
     """Names of a table's columns, in order, where its header does not say; or those of the texts and of the class."""
 
     encoding: str = "utf-8"
@@ -184,11 +179,6 @@ class LabelledData(Schema):
 
     max_tokens: int = Field(256, ge=8, le=1_000_000)
     """Longer texts are cut to so many tokens, [CLS] and [SEP] included; of a pair, the longer text first."""
-
-    @field_validator("columns", mode="before")
-    @classmethod
-    def _names_of_columns(cls, names: Any) -> Any:
-        return _listed(names)
 
 
 class TaggedData(Schema):
@@ -270,10 +260,3 @@ class PictureData(Schema):
         if (self.height is None) != (self.width is None):
             raise ValueError("height and width go together; give both or neither")
         return self
-
-
-def _listed(names: Any) -> Any:
-    """Names given as one text with commas, as a list."""
-    if isinstance(names, str):
-        return tuple(name.strip() for name in names.split(",")) if names.strip() else ()
-    return names
