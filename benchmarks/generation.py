@@ -2,7 +2,8 @@
 run.
 
     pip install --group peers          (and llama-cpp-python with gguf, where it installs)
-    python benchmarks/generation.py [--threads 2] [--batches 1 8] [--contexts 32] [--new 128] [--rounds 3]
+    python benchmarks/generation.py [--device cpu] [--threads 2] [--batches 1 8] [--contexts 32] [--new 128]
+                                    [--rounds 3]
 
 12 layers, 768 wide, 50,257 tokens, random weights. Every engine reads a prompt of so many random tokens a text, and
 writes 128 more, the likeliest each time; [EOS] is suppressed, so that all do equal work. "int8": products in eight-bit
@@ -14,7 +15,8 @@ rounding costs: the mean surprise (nats a token) of 256 tokens that the exact mo
 
 Every row is a process of its own; rows take turns, several times round; the figure is the median of all its timed runs,
 in new tokens a second, with its ratio to the best row of a peer. The figures are written to
-benchmarks/results/generation-BATCH-CONTEXT.json. A peer that is not installed is left out.
+benchmarks/results/generation-BATCH-CONTEXT.json (with --device cuda, where keifu and transformers write:
+generation-BATCH-CONTEXT-cuda.json). A peer that is not installed is left out.
 """
 
 import argparse
@@ -36,6 +38,7 @@ ROWS = {
     "CTranslate2, int8": Row("ctranslate2", {"precision": "int8"}),
     "llama.cpp, q8_0": Row("llama.cpp", {"precision": "q8_0"}),
 }
+ON_GPU = ("keifu, fp32", "keifu, bf16", "transformers, fp32", "transformers, bf16")
 VOCABULARY, LAYERS, WIDTH, HEADS = 50257, 12, 768, 12
 EOS = 3
 SECONDS, FEWEST = 2.0, 3  # that a process times for, and runs at least
@@ -46,6 +49,7 @@ Run = Callable[[], None]
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     arguments.add_argument("--threads", type=int, default=2)
     arguments.add_argument("--batches", nargs="+", type=int, default=[1, 8])
     arguments.add_argument("--contexts", nargs="+", type=int, default=[32])
@@ -56,28 +60,32 @@ def main() -> None:
     options = arguments.parse_args()
     if options.row:
         batch, context = options.batches[0], options.contexts[0]
-        tell(run_row(ROWS[options.row], batch, context, options.new, options.threads))
+        tell(run_row(ROWS[options.row], options.device, batch, context, options.new, options.threads))
         return
     for batch in options.batches:
         for context in options.contexts:
             rows = {
                 name: row
                 for name, row in ROWS.items()
-                if options.only in name and (context + options.new <= 1024 or row.engine == "keifu")
+                if options.only in name
+                and (options.device == "cpu" or name in ON_GPU)
+                and (context + options.new <= 1024 or row.engine == "keifu")
             }
             handed = ["--batches", str(batch), "--contexts", str(context), "--new", str(options.new)]
-            figures = compare(__file__, rows, [*handed, "--threads", str(options.threads)], options.rounds)
+            handed += ["--device", options.device, "--threads", str(options.threads)]
+            figures = compare(__file__, rows, handed, options.rounds)
             print_table(f"batch {batch}, {context} tokens before, new tokens/s", figures, rows)
             if not options.only:
-                write_results(f"generation-{batch}-{context}", figures, rows, options.threads)
-    if "keifu" in options.only or not options.only:
+                name = f"generation-{batch}-{context}" + ("-cuda" if options.device == "cuda" else "")
+                write_results(name, figures, rows, options.threads)
+    if options.device == "cpu" and ("keifu" in options.only or not options.only):
         print_losses(options.threads)
 
 
-def run_row(row: Row, batch: int, context: int, new: int, threads: int) -> list[float]:
+def run_row(row: Row, on: str, batch: int, context: int, new: int, threads: int) -> list[float]:
     """New tokens a second of each run, after a warm-up."""
     make = {"keifu": keifu_run, "transformers": gpt2_run, "ctranslate2": ctranslate_run, "llama.cpp": llama_run}
-    run = make[row.engine](row.choices["precision"], batch, context, new, threads)
+    run = make[row.engine](row.choices["precision"], on, batch, context, new, threads)
     run()
     found: list[float] = []
     began = time.perf_counter()
@@ -88,7 +96,7 @@ def run_row(row: Row, batch: int, context: int, new: int, threads: int) -> list[
     return found
 
 
-def keifu_model(precision: str, context: int) -> Any:
+def keifu_model(precision: str, context: int, on: str = "cpu") -> Any:
     """The model as a user holds it, with random weights."""
     import torch
 
@@ -112,7 +120,7 @@ def keifu_model(precision: str, context: int) -> Any:
     network = make_model(config)
     head = task.head(network)
     tensors = {key: weight.detach() for key, weight in named_parameters(network, head)}
-    model = Model(Path("benchmark"), config, tensors, Ids(), task).to("cpu", precision)  # type: ignore[arg-type]
+    model = Model(Path("benchmark"), config, tensors, Ids(), task).to(on, precision)  # type: ignore[arg-type]
     model.decoding = Sampling()  # type: ignore[attr-defined]
     return model
 
@@ -133,12 +141,12 @@ def written(model: Any, prompt: Any, new: int, temperature: float = 0.0) -> list
     return [list(row) for row in zip(*rows, strict=True)]
 
 
-def keifu_run(precision: str, batch: int, context: int, new: int, threads: int) -> Run:
+def keifu_run(precision: str, on: str, batch: int, context: int, new: int, threads: int) -> Run:
     import torch
 
     torch.set_num_threads(threads)
-    model = keifu_model(precision, context + new)
-    prompt = torch.randint(4, VOCABULARY, (batch, context))
+    model = keifu_model(precision, context + new, on)
+    prompt = torch.randint(4, VOCABULARY, (batch, context), device=on)
 
     def run() -> None:
         assert all(len(row) == new for row in written(model, prompt, new))
@@ -172,13 +180,13 @@ def gpt2() -> Any:
     return GPT2LMHeadModel(GPT2Config(vocab_size=VOCABULARY, bos_token_id=2, eos_token_id=EOS, **sizes)).eval()
 
 
-def gpt2_run(precision: str, batch: int, context: int, new: int, threads: int) -> Run:
+def gpt2_run(precision: str, on: str, batch: int, context: int, new: int, threads: int) -> Run:
     import torch
 
     torch.set_num_threads(threads)
-    model = gpt2().to(torch.bfloat16 if precision == "bf16" else torch.float32)
+    model = gpt2().to(on, torch.bfloat16 if precision == "bf16" else torch.float32)
     model.generation_config.eos_token_id, model.generation_config.pad_token_id = None, 0
-    prompt = torch.randint(4, VOCABULARY, (batch, context))
+    prompt = torch.randint(4, VOCABULARY, (batch, context), device=on)
 
     @torch.inference_mode()
     def run() -> None:
@@ -188,7 +196,7 @@ def gpt2_run(precision: str, batch: int, context: int, new: int, threads: int) -
     return run
 
 
-def ctranslate_run(precision: str, batch: int, context: int, new: int, threads: int) -> Run:
+def ctranslate_run(precision: str, on: str, batch: int, context: int, new: int, threads: int) -> Run:
     import random
 
     import ctranslate2
@@ -217,7 +225,7 @@ def ctranslate_run(precision: str, batch: int, context: int, new: int, threads: 
     return run
 
 
-def llama_run(precision: str, batch: int, context: int, new: int, threads: int) -> Run:
+def llama_run(precision: str, on: str, batch: int, context: int, new: int, threads: int) -> Run:
     """llama.cpp's own loop by its Python binding's low-level functions, greedy by numpy."""
     import ctypes
 

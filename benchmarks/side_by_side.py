@@ -102,7 +102,8 @@ def machine(threads: int | None = None) -> dict[str, Any]:
     here = ["git", "-C", str(RESULTS.parent)]
     commit = subprocess.run([*here, "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
     threads = threads or torch.get_num_threads()
-    return {"processor": processor(), "threads": threads, "packages": packages, "commit": commit}
+    gpu = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
+    return {"processor": processor(), **gpu, "threads": threads, "packages": packages, "commit": commit}
 
 
 def processor() -> str:

@@ -1,6 +1,6 @@
 """Translation training in keifu beside the same model of Hugging Face (Marian) in a plain loop, in one run.
 
-    python benchmarks/training.py [--work random] [--work enja] [--steps 8] [--rounds 3]
+    python benchmarks/training.py [--work random] [--work enja] [--device cpu] [--steps 8] [--rounds 3]
 
 random: sentences of 6 to 18 random tokens, 8,000 in the vocabulary. enja: the data set of that name ($KEIFU_DATA), cut
 by keifu's tokenizer for both. The model is keifu's `small` (3 + 3 layers, 256 wide) with dropout 0.1; a batch has
@@ -10,7 +10,7 @@ about 4,100 target tokens. The peer's batches are as its users make them: random
 Every row is a process of its own; rows take turns, a few times round. The figure is the median of all their steps, in
 real target tokens a second, and its ratio to the best row of the peer as it comes. "tuned allocator": with glibc's
 settings that keep freed memory, which keifu sets itself. The rows and what they ran on are written to
-benchmarks/results/training-WORK.json. The peer: pip install --group peers.
+benchmarks/results/training-WORK.json, or training-WORK-cuda.json. The peer: pip install --group peers.
 """
 
 import argparse
@@ -39,6 +39,7 @@ ROWS = {
     "Hugging Face, fp32, tuned allocator": Row("Hugging Face", {"precision": "fp32"}, TUNED),
     "Hugging Face, bf16 autocast, tuned allocator": Row("Hugging Face", {"precision": "bf16"}, TUNED),
 }
+ON_GPU = ("keifu", "keifu, AdamW alone", "Hugging Face, fp32", "Hugging Face, bf16 autocast")
 VOCABULARY, TOKENS, POOL, SMOOTHING = 8000, 4096, 20_000, 0.1
 
 Pair = tuple[list[int], list[int]]
@@ -49,20 +50,23 @@ Step = Callable[[], int]
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--work", action="append", choices=list(PAIRS))
+    arguments.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     arguments.add_argument("--steps", type=int, default=8)
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--row", help=argparse.SUPPRESS)
     options = arguments.parse_args()
-    works = options.work or list(PAIRS)
+    works, device = options.work or list(PAIRS), options.device
+    rows = ROWS if device == "cpu" else {name: ROWS[name] for name in ON_GPU}
     if options.row:
-        row = ROWS[options.row]
+        row = rows[options.row]
         make = {"keifu": keifu_step, "Hugging Face": marian_step}[row.engine]
-        tell(rates(make(works[0], **row.choices), options.steps))
+        tell(rates(make(works[0], device, **row.choices), options.steps))
         return
     for work in works:
-        figures = compare(__file__, ROWS, ["--work", work, "--steps", str(options.steps)], options.rounds)
-        print_table(f"training on {work}, real target tokens/s", figures, ROWS)
-        write_results(f"training-{work}", figures, ROWS)
+        given = ["--work", work, "--device", device, "--steps", str(options.steps)]
+        figures = compare(__file__, rows, given, options.rounds)
+        print_table(f"training on {work}, real target tokens/s", figures, rows)
+        write_results(f"training-{work}" + ("-cuda" if device == "cuda" else ""), figures, rows)
 
 
 def rates(step: Step, steps: int) -> list[float]:
@@ -109,7 +113,7 @@ def enja_tokenizer() -> Any:
 PAIRS = {"random": random_pairs, "enja": enja_pairs}
 
 
-def keifu_step(work: str, optimizer: Any, precision: str) -> Step:
+def keifu_step(work: str, on: str, optimizer: Any, precision: str) -> Step:
     """A step of the training loop that keifu train runs."""
     import torch
 
@@ -133,23 +137,24 @@ def keifu_step(work: str, optimizer: Any, precision: str) -> Step:
     data = PairSequences(Sequences([source for source, _ in pairs]), Sequences([target for _, target in pairs]))
     task = Translation(Ids(), SMOOTHING if work == "enja" else 0.0)  # type: ignore[arg-type]
     settings = Training(max_steps=10**6, learning_rate=3e-4, optimizer=optimizer)
-    model = make_model(Config(vocab_size=VOCABULARY, **PRESETS["small"]))
+    device = torch.device(on)
+    model = make_model(Config(vocab_size=VOCABULARY, **PRESETS["small"])).to(device)
     head = task.head(model)
     named = named_parameters(model, head)
     dtype = DTYPES[precision]
     optimizers = make_optimizers(named, settings, 3e-4, dtype)
     average = Average((weight for _, weight in named), settings.average)
     sampler = Sampler(data.sizes, TOKENS + TOKENS // 8, seed=0)  # as many real tokens as the peer has
-    learner = Learner(task, model, head, optimizers, 3e-4, sampler, data, torch.device("cpu"), dtype, average)
+    learner = Learner(task, model, head, optimizers, 3e-4, sampler, data, device, dtype, average)
     return lambda: take_step(learner, settings).tokens
 
 
-def marian_step(work: str, precision: str) -> Step:
+def marian_step(work: str, on: str, precision: str) -> Step:
     """A step of a plain loop around transformers' MarianMTModel."""
-    return marian(work, precision)[2]
+    return marian(work, precision, on)[2]
 
 
-def marian(work: str, precision: str) -> tuple[Any, Any, Step]:
+def marian(work: str, precision: str, on: str = "cpu") -> tuple[Any, Any, Step]:
     """transformers' MarianMTModel as large as `small`, its optimiser, and a step of a plain loop around them."""
     import torch
     from transformers import MarianConfig, MarianMTModel, logging
@@ -167,18 +172,18 @@ def marian(work: str, precision: str) -> tuple[Any, Any, Step]:
         vocab_size=VOCABULARY, d_model=size["d_model"], **sides, **ids, dropout=0.1, scale_embedding=True,
         activation_function="relu", max_position_embeddings=512, use_cache=False,
     )  # fmt: skip
-    model = MarianMTModel(config)
+    model = MarianMTModel(config).to(on)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4, betas=(0.9, 0.98))
     batches = (padded_batches if work == "random" else length_sorted_batches)(PAIRS[work]())
 
     def pad(sequences: list[list[int]]) -> torch.Tensor:
-        return torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in sequences], batch_first=True)
+        return torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in sequences], batch_first=True).to(on)
 
     def step() -> int:
         batch = next(batches)
         source, target = pad([s for s, _ in batch]), pad([t for _, t in batch])
         inputs = torch.cat([torch.full_like(target[:, :1], 2), target[:, :-1]], 1)
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+        with torch.autocast(on, torch.bfloat16, enabled=precision == "bf16"):
             logits = model(input_ids=source, attention_mask=(source != 0).long(), decoder_input_ids=inputs).logits
         loss = torch.nn.functional.cross_entropy(
             logits.float().flatten(0, 1), target.flatten(), ignore_index=0,
@@ -189,7 +194,7 @@ def marian(work: str, precision: str) -> tuple[Any, Any, Step]:
         if work == "enja":
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        return int((target != 0).sum())
+        return int((target != 0).sum())  # which waits for the device
 
     return model, optimizer, step
 

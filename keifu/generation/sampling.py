@@ -108,14 +108,15 @@ def sample(
     occurred = occurred.scatter_(1, padded, True)[:, :-1]
     excluded = list(never)
     for length in range(1, settings.max_tokens + 1):
-        scores = scores.float().cpu()
+        scores = scores.float()
         everything = scores.logsumexp(-1)
         scores[:, excluded] = -math.inf
         places = rows.tolist()
         if settings.temperature == 0 and settings.repetition_penalty == 1:
             tokens = scores.argmax(-1)
-        else:
-            tokens = _draw(distribution(scores, settings, occurred), [dice[row] for row in places])
+        else:  # on a CPU whatever the device, so that the dice show the same
+            shares = distribution(scores.cpu(), settings, occurred)
+            tokens = _draw(shares, [dice[row] for row in places]).to(prompt.device)
         logprobs = scores.gather(1, tokens[:, None])[:, 0] - everything
         found: list[Drawn | None] = [None] * len(prompt)
         for row, token, logprob in zip(places, tokens.tolist(), logprobs.tolist(), strict=True):
@@ -125,11 +126,11 @@ def sample(
         if len(kept) == 0 or length == settings.max_tokens:
             return
         if len(kept) < len(tokens):
-            tokens, occurred = tokens[kept], occurred[kept]
-            kept = kept.to(prompt.device)
+            tokens, occurred = tokens[kept], occurred[kept.cpu()]
             rows, state = rows[kept], state.select(kept)
-        occurred.scatter_(1, tokens[:, None], True)
-        hidden, state = step(tokens[:, None].to(prompt.device), state)
+        if settings.repetition_penalty != 1:
+            occurred.scatter_(1, tokens[:, None].cpu(), True)
+        hidden, state = step(tokens[:, None], state)
         scores = head(hidden[:, -1])
 
 

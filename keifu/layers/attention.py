@@ -1,18 +1,21 @@
 """One attention: every model of the family weighs values by the likeness of queries and keys, with the functions
 here.
 
-Masks are built here and nowhere else. `True` means "may attend". A row that may attend to nothing gives zeros.
+Masks are built here and nowhere else. `True` means "may attend". A row that may attend to nothing gives zeros. A mask
+of two dimensions is a causal one, which kernels know by themselves; all others have four.
 
 Sources: Vaswani et al. 2017, "Attention Is All You Need", equation (1) and section 3.2; Bahdanau et al. 2015 and Luong
 et al. 2015 for the attention of recurrent networks.
 """
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from keifu.layers.linear import Linear
 from keifu.layers.rotary import Rotation, rotated
@@ -86,17 +89,23 @@ def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, at
     """Scaled dot-product attention, softmax(Q K^T / sqrt(A)) V: equation (1). Returns `[B, H, T, A]`.
 
     query `[B, H, T, A]`, key and value `[B, H, S, A]`, or `[B, J, S, A]` where H / J queries share a key; mask
-    broadcasts to `[B, H, T, S]`. Runs the fused kernel where it is the faster one, and the written-out form otherwise
-    and whenever someone records.
+    broadcasts to `[B, H, T, S]`; of two dimensions it is `causal_mask`. Runs the fused kernel where it is the faster
+    one, and the written-out form otherwise and whenever someone records.
     """
     shared = query.shape[1] // key.shape[1]
     if recording():
         key, value = (each.repeat_interleave(shared, dim=1) if shared > 1 else each for each in (key, value))
         return attend(scaled_dot_product(query, key), value, mask, at)[1]
-    if mask is not None and mask.dim() == 2 and _short(query, key) and bool(mask[:, 0].all()):
+    if mask is not None and mask.dim() == 2 and query.shape[2] <= key.shape[2] and _short(query, key):
         return _causal(query, key, value, mask)
     if _fused_is_faster(query, key):
-        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, enable_gqa=shared > 1)
+        # Told that it is causal, the kernel does not look at the half that is hidden.
+        causal = mask is not None and mask.dim() == 2 and query.shape[2] == key.shape[2]
+        seen = None if causal else mask
+        with _kernels(query, causal):
+            return F.scaled_dot_product_attention(
+                query, key, value, attn_mask=seen, is_causal=causal, enable_gqa=shared > 1
+            )
     if shared > 1 and query.shape[2] == 1:  # queries that share a key ask it together
         asked = query.view(len(query), key.shape[1], shared, query.shape[3])
         return attend(scaled_dot_product(asked, key), value, mask, at)[1].view(query.shape)
@@ -105,8 +114,8 @@ def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, at
 
 
 def _causal(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
-    """The written-out form with a mask `[T, S]` that leaves every query the first key at least, as a causal one does:
-    the softmax itself makes the zeros, and no score is copied.
+    """The written-out form with a causal mask `[T, S]`, which leaves every query the first key at least: the softmax
+    itself makes the zeros, and no score is copied.
     """
     rows, heads, length, width = query.shape
     query = (query / math.sqrt(width)).reshape(rows, key.shape[1], -1, width)  # all that ask a key, in one piece
@@ -135,6 +144,17 @@ def _fused_is_faster(query: Tensor, key: Tensor) -> bool:
     if query.dtype != torch.bfloat16:
         return query.shape[-2] > 4 or query.shape[-2] * query.shape[-1] * key.shape[-2] < 400
     return query.shape[-2] * key.shape[-2] > 256 * 256
+
+
+_FOR_ANY_LENGTH = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+
+
+def _kernels(query: Tensor, causal: bool) -> AbstractContextManager[None]:
+    """Inside the block a GPU leaves cuDNN's kernel alone, which is the fastest over and over at one shape, but takes
+    milliseconds to prepare for each new one: sentences and growing texts always have new ones, long windows seldom.
+    """
+    one_shape = causal and query.shape[2] >= 256
+    return sdpa_kernel(_FOR_ANY_LENGTH) if query.device.type == "cuda" and not one_shape else nullcontext()
 
 
 def for_steps(memory: Tensor) -> Tensor:

@@ -5,12 +5,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_ROWS, _SCORES = 2048, 2**25
-"""Positions, and scores, that are held at a time."""
-
-_NORMALISED = 128
-"""Of these, positions that are normalised at a time in full precision: few enough to stay in the processor's cache."""
-
 
 def cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor, smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
     """Sums -log p(target) over positions, where p = softmax(hidden weight^T); nats.
@@ -38,10 +32,10 @@ class _CrossEntropy(torch.autograd.Function):
         hidden_gradients = []
         weight_gradient = torch.zeros_like(weight, dtype=exact) if wants_gradient else None
         with torch.autocast(hidden.device.type, enabled=False):
-            size = min(_ROWS, max(_NORMALISED, _SCORES // len(weight)))
+            size, normalised = _blocks(hidden.device, len(weight))
             for rows, target in zip(hidden.split(size), targets.split(size), strict=True):
                 scores = rows @ weight.T
-                for some, their_target in zip(scores.split(_NORMALISED), target.split(_NORMALISED), strict=True):
+                for some, their_target in zip(scores.split(normalised), target.split(normalised), strict=True):
                     surprise, spread = _to_gradient(some, their_target, smoothing, exact)
                     plain += surprise
                     smoothed += (1 - smoothing) * surprise + smoothing * spread
@@ -67,18 +61,24 @@ class _CrossEntropy(torch.autograd.Function):
         return hidden_gradient * scale, (weight_gradient * scale).to(ctx.dtype), None, None, None
 
 
+def _blocks(device: torch.device, vocabulary: int) -> tuple[int, int]:
+    """How many positions have their scores held at a time, and how many of these are normalised at a time in full
+    precision: on a CPU few enough to stay in its cache; a GPU wants many.
+    """
+    if device.type != "cpu":
+        return (size := max(1, 2**28 // vocabulary)), size
+    return min(512, max(64, 2**25 // vocabulary)), 64
+
+
 def _to_gradient(scores: Tensor, target: Tensor, smoothing: float, exact: torch.dtype) -> tuple[Tensor, Tensor]:
     """Puts the gradient of the loss in the place of scores `[n, V]`, but for the share of all tokens: p, less
     1 - smoothing at the target. Returns two sums over the rows: -log p of the target, and the mean of -log p over all
-    tokens.
+    tokens (0 without smoothing, which needs none).
     """
-    logits, target = scores.to(exact), target[:, None]
-    chosen, mean = logits.gather(-1, target), logits.mean(-1, keepdim=True)
-    highest = logits.amax(-1, keepdim=True)
-    shares = logits.sub_(highest).exp_()
-    total = shares.sum(-1, keepdim=True)
+    logs, target = scores.log_softmax(-1, exact), target[:, None]
+    surprise = -logs.gather(-1, target).sum()
+    spread = -logs.mean(-1).sum() if smoothing else torch.zeros_like(surprise)
     # Taken off before rounding: of a target that is nearly certain only the difference matters.
-    gradient = shares.div_(total).scatter_add_(-1, target, shares.new_full(target.shape, smoothing - 1))
+    gradient = logs.exp_().scatter_add_(-1, target, logs.new_full(target.shape, smoothing - 1))
     scores.copy_(gradient)
-    normaliser = highest + total.log()
-    return (normaliser - chosen).sum(), (normaliser - mean).sum()
+    return surprise, spread

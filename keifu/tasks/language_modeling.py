@@ -103,8 +103,11 @@ class LanguageModeling:
         """Cross-entropy of the real targets; padding never reaches the head."""
         output = model(batch.inputs)
         mask = batch.inputs.mask
-        targets = batch.targets[mask]
-        total, surprise = head.cross_entropy(output.hidden[mask], targets, 0.0)
+        if bool(mask.all()):  # windows of one length, of which nothing need be picked out
+            hidden, targets = output.hidden.flatten(0, 1), batch.targets.flatten()
+        else:
+            hidden, targets = output.hidden[mask], batch.targets[mask]
+        total, surprise = head.cross_entropy(hidden, targets, 0.0)
         for penalty in output.penalties:
             total = total + penalty * len(targets)
         return Loss(total, surprise, len(targets), output.state if batch.goes_on else None)

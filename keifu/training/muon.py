@@ -16,7 +16,7 @@ _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the quintic whose iteration lifts singular values between 0 and 1 to about 1 (Jordan et al. 2024)."""
 
 _ITERATIONS = 5
-_TOGETHER = 2**21  # values of matrices that are orthogonalised together
+_TOGETHER = {"cpu": 2**21, "cuda": 2**26}  # values of matrices that are orthogonalised together
 _ADAMW = 0.2
 """Root mean square of the values of AdamW's updates at a rate of 1, about (Liu et al. 2025, "Muon is Scalable for LLM
 Training", equation 4).
@@ -51,7 +51,7 @@ class Muon(torch.optim.Optimizer):
                 momenta = [self._momentum(matrix) for matrix in matrices]
                 torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
                 ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])
-                updates = orthogonalised(torch.stack([_wide(each).to(self._dtype) for each in ahead]))
+                updates = orthogonalised(torch.stack([_wide(each) for each in ahead]).to(self._dtype))
                 torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
                 length = self._size * math.sqrt(max(matrices[0].shape))
                 for matrix, update in zip(matrices, updates, strict=True):
@@ -84,11 +84,12 @@ def _wide(matrix: Tensor) -> Tensor:
 
 def _stacks(matrices: Iterable[Tensor]) -> Iterable[list[Tensor]]:
     """The matrices in lists that are orthogonalised together: of one shape, and small, where the calls take longer than
-    the products.
+    the products, as on a GPU they always do.
     """
     found: dict[tuple[int, ...], list[Tensor]] = {}
     for matrix in matrices:
         found.setdefault(_wide(matrix).shape, []).append(matrix)
     for shape, alike in found.items():
-        together = max(1, _TOGETHER // math.prod(shape))
+        most = _TOGETHER.get(alike[0].device.type, _TOGETHER["cpu"])
+        together = max(1, most // math.prod(shape))
         yield from (alike[first : first + together] for first in range(0, len(alike), together))

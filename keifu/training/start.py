@@ -246,7 +246,10 @@ def _fresh_learner(settings: Settings, lesson: Lesson) -> Learner:
     freeze(named, training.frozen_layers, getattr(settings.model, "n_layers", 0))
     optimizers = make_optimizers(named, training, peak, dtype)
     average = Average((weight for _, weight in named), training.average) if training.average else None
-    return Learner(lesson.task, model, head, optimizers, peak, lesson.sampler(), lesson.data, device, dtype, average)
+    sampler, data = lesson.sampler(), lesson.data
+    return Learner(
+        lesson.task, model, head, optimizers, peak, sampler, data, device, dtype, average, compile=training.compile
+    )
 
 
 def _set_limits(run: Run, began: float) -> None:

@@ -38,7 +38,7 @@ def _masks(queries: int, keys: int) -> dict[str, Tensor | None]:
         "random, one row full of nothing": random,
         "a head": per_head,
         "one sentence full of nothing": padding_mask(torch.arange(keys) < torch.tensor([keys, 0])[:, None]),
-        "nothing at all": torch.zeros(queries, keys, dtype=torch.bool),
+        "nothing at all": torch.zeros(1, 1, queries, keys, dtype=torch.bool),
     }
 
 
@@ -205,7 +205,7 @@ def test_the_order_of_keys_does_not_matter(form: None) -> None:
     query, key, value = _vectors(4, 9)
     order = torch.randperm(9)
     for mask in _masks(4, 9).values():
-        turned = None if mask is None else mask[..., order]
+        turned = None if mask is None else (mask if mask.dim() == 4 else mask[None, None])[..., order]
         one = attention(query, key, value, mask, at=nn.Module())
         other = attention(query, key[:, :, order], value[:, :, order], turned, at=nn.Module())
         torch.testing.assert_close(one, other, rtol=0, atol=1e-12)

@@ -122,8 +122,7 @@ def test_vocabulary_head() -> None:
 @pytest.mark.parametrize("rows", [1, 3, 7, 512])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.7])
 def test_cross_entropy_in_blocks_of_any_size(monkeypatch: pytest.MonkeyPatch, rows: int, smoothing: float) -> None:
-    monkeypatch.setattr(losses, "_ROWS", rows)
-    monkeypatch.setattr(losses, "_NORMALISED", 2)
+    monkeypatch.setattr(losses, "_blocks", lambda device, vocabulary: (rows, 2))
     hidden, weight, targets = normal(7, 3), normal(6, 3), torch.tensor([0, 5, 2, 2, 4, 1, 0])
     assert torch.autograd.gradcheck(
         lambda *given: losses.cross_entropy(*given, targets, smoothing)[0], (hidden, weight)

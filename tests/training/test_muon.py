@@ -10,7 +10,7 @@ from keifu.training.muon import Muon, orthogonalised
 
 @pytest.mark.parametrize("together", [2**21, 100, 1])
 def test_steps_are_those_of_torchs_muon(together: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(muon, "_TOGETHER", together)
+    monkeypatch.setattr(muon, "_TOGETHER", {"cpu": together})
     torch.manual_seed(0)
     shapes = [(6, 6), (4, 12), (12, 4), (4, 12), (1, 5), (4, 12)]
     mine = [nn.Parameter(torch.randn(shape)) for shape in shapes]
