@@ -42,8 +42,6 @@ ROWS = {
 GPU_ROWS = {
     "keifu": Row("keifu", {"optimizer": "muon", "precision": "auto"}),
     "keifu, AdamW alone, bf16": Row("keifu", {"optimizer": "adamw", "precision": "bf16"}),
-    "keifu, compiled": Row("keifu", {"optimizer": "muon", "precision": "auto", "compiled": True}),
-    "keifu, AdamW alone, bf16, compiled": Row("keifu", {"optimizer": "adamw", "precision": "bf16", "compiled": True}),
     "nanoGPT, bf16 autocast, compiled": Row("nanoGPT", {"precision": "bf16", "compiled": True}),
     "Hugging Face, bf16 autocast": Row("Hugging Face", {"precision": "bf16"}),
     "Hugging Face, bf16 autocast, compiled": Row("Hugging Face", {"precision": "bf16", "compiled": True}),
@@ -102,9 +100,7 @@ def print_shares(figures: dict[str, list[float]], size: dict[str, int]) -> None:
         print(f"{name:46}{statistics.median(values) * operations / peak:10.1%}", flush=True)
 
 
-def keifu_step(
-    size: dict[str, int], on: str, optimizer: Any, precision: str, model: str = "gpt", compiled: bool = False
-) -> Step:
+def keifu_step(size: dict[str, int], on: str, optimizer: Any, precision: str, model: str = "gpt") -> Step:
     """A step of the training loop that keifu train runs."""
     import numpy as np
     import torch
@@ -146,7 +142,7 @@ def keifu_step(
     optimizers = make_optimizers(named, settings, 1e-3, dtype)
     average = Average((weight for _, weight in named), settings.average)
     sampler = Shuffled(windows, size["rows"], 0)
-    learner = Learner(task, network, head, optimizers, 1e-3, sampler, windows, device, dtype, average, compile=compiled)
+    learner = Learner(task, network, head, optimizers, 1e-3, sampler, windows, device, dtype, average)
     return lambda: take_step(learner, settings).tokens
 
 

@@ -96,8 +96,7 @@ class Learner:
 
     average: the running mean of the weights, where one is kept: it is evaluated and saved in their place. evaluated:
     the step of the latest evaluation; waited: evaluations since the one with the best score. carried: of each part of
-    the latest step the state that the next one goes on from, where there are any. compile: whether steps are computed
-    by the `compiled` model, which shares the weights.
+    the latest step the state that the next one goes on from, where there are any.
     """
 
     task: Any
@@ -115,13 +114,10 @@ class Learner:
     evaluated: int = 0
     waited: int = 0
     carried: list[CarriedState] = field(default_factory=list)
-    compile: bool = False
-    compiled: Any = field(init=False)
     network: nn.ModuleDict = field(init=False)
 
     def __post_init__(self) -> None:
         self.network = nn.ModuleDict({"model": self.model, "head": self.head})
-        self.compiled = torch.compile(self.model) if self.compile else self.model
 
     def used_weights(self) -> AbstractContextManager[None]:
         """Puts the weights that are evaluated and saved in place inside the block."""
@@ -314,7 +310,7 @@ def accumulate_gradients(
         if place < len(learner.carried):
             batch = batch.after(learner.carried[place])
         with autocast(learner.device, learner.dtype):
-            loss = learner.task.loss(learner.compiled, learner.head, batch)
+            loss = learner.task.loss(learner.model, learner.head, batch)
         if should_stop():
             raise Stopped
         (loss.total / tokens).backward()

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,7 +28,8 @@ LESS_A_STEP = (
 def available(device: torch.device) -> int:
     """Bytes that this process can still have, on a GPU or in main memory."""
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # by PyTorch, for later
+        return int(torch.cuda.mem_get_info(device)[0]) + kept
     known = [*_system(), *_control_group(), *_own_limit()]
     return max(0, min(known, default=sys.maxsize))
 
@@ -71,7 +73,8 @@ def refuse_too_large_a_batch(learner: Any, parts: int) -> None:
     rows = -(-len(largest) // parts)
     weights = sum(weight.numel() for weight in learner.network.parameters())
     # A trial measures how long a step takes, with weights of its own.
-    needed = _STATE * weights + rows * saved_bytes_a_row(learner, largest)
+    fixed, a_row = saved_bytes(learner, largest)
+    needed = _STATE * weights + fixed + rows * a_row
     free = available(learner.device)
     if needed > free:
         raise ResourceError(
@@ -79,11 +82,21 @@ def refuse_too_large_a_batch(learner: Any, parts: int) -> None:
         )
 
 
-def saved_bytes_a_row(learner: Any, rows: Indices) -> int:
-    """The bytes that one sentence pair of this batch, padded as it is there, keeps for the backward pass."""
+def saved_bytes(learner: Any, rows: Indices) -> tuple[int, int]:
+    """The bytes that a batch, padded as this one is, keeps for the backward pass: however many rows it has (such as
+    weights in bfloat16), and for each row.
+    """
     lengths = learner.data.sizes[rows]
     longest = rows[[int(lengths[:, side].argmax()) for side in range(lengths.shape[1])]]
-    measured = longest[:_ROWS_MEASURED]  # padded to the longest source and the longest target
+    few = longest[:_ROWS_MEASURED]  # padded to the longest source and the longest target
+    learner.network.train()
+    once, twice = (_saved(learner, some) for some in (few, np.tile(few, 2)))
+    a_row = (twice - once) // len(few)
+    return once - a_row * len(few), a_row
+
+
+def _saved(learner: Any, rows: Indices) -> int:
+    """The bytes that a batch of these rows keeps for the backward pass, every storage once, weights apart."""
     seen: dict[int, int] = {}
 
     def note(tensor: Tensor) -> Tensor:
@@ -92,15 +105,14 @@ def saved_bytes_a_row(learner: Any, rows: Indices) -> int:
         return tensor
 
     known = {weight.untyped_storage().data_ptr() for weight in learner.network.parameters()}
-    learner.network.train()
-    batch = learner.task.batch(learner.data, measured).to(learner.device)
+    batch = learner.task.batch(learner.data, rows).to(learner.device)
     with (
         torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor),
         autocast(learner.device, learner.dtype),
     ):
         loss = learner.task.loss(learner.model, learner.head, batch)
     del loss
-    return sum(size for place, size in seen.items() if place not in known) // len(measured)
+    return sum(size for place, size in seen.items() if place not in known)
 
 
 @contextmanager

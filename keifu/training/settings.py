@@ -111,9 +111,6 @@ class Training(Schema):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Number format of the matrix products; auto follows the rule in keifu/training/precision.py."""
 
-    compile: bool = False
-    """Trains with torch.compile: on a GPU steps over long windows are faster, after a minute of compiling."""
-
     seed: int = Field(0, ge=0, lt=2**31)
     """All that is random follows from it: first weights, order of the data, dropout."""
 

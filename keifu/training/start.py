@@ -246,10 +246,7 @@ def _fresh_learner(settings: Settings, lesson: Lesson) -> Learner:
     freeze(named, training.frozen_layers, getattr(settings.model, "n_layers", 0))
     optimizers = make_optimizers(named, training, peak, dtype)
     average = Average((weight for _, weight in named), training.average) if training.average else None
-    sampler, data = lesson.sampler(), lesson.data
-    return Learner(
-        lesson.task, model, head, optimizers, peak, sampler, data, device, dtype, average, compile=training.compile
-    )
+    return Learner(lesson.task, model, head, optimizers, peak, lesson.sampler(), lesson.data, device, dtype, average)
 
 
 def _set_limits(run: Run, began: float) -> None:

@@ -14,8 +14,6 @@ from keifu.text.sentences import cut_to_fit, space_between
 from keifu.text.translation_memory import read_translation_memory
 from keifu.views.markup import Range, carry, project, render
 
-_WEIGHTS = "*cross_attention.weights"
-
 
 class SegmentTranslation(NamedTuple):
     """What takes a segment's place. score: its worst part's; parts: 1, or how many it was cut into to fit the model."""
@@ -93,18 +91,21 @@ def _places(model: Any, segment: Segment, best: Any) -> list[Range | None]:
     if all((begin, end) in ((0, len(source)), (0, 0), (len(source), len(source))) for begin, end in spans):
         weights = torch.zeros(len(wrote), len(read))
     else:
-        weights = _alignment(model, source, target)[: len(wrote), : len(read)]  # without [EOS]
+        weights = _alignment(model, source, target, len(wrote), len(read))
     places = project(spans, read, wrote, weights)
     return [place and carry([place], target, best.text)[0] for place in places]
 
 
-def _alignment(model: Any, source: str, target: str) -> Tensor:
-    """How much each target token draws on each source token `[T, S]`: the mean over all layers and heads.
+def _alignment(model: Any, source: str, target: str, wrote: int, read: int) -> Tensor:
+    """How much each of so many target tokens draws on each source token `[T, S]`: the mean over all layers and heads.
 
     Row t is the step that predicts target token t. Zeros where the model has no attention on the source.
     """
-    trace = model.trace(source, target, names=[_WEIGHTS])
-    layers = [value.value[0].float().mean(0).cpu() for value in trace.find(_WEIGHTS)]
+    stream = model.task.takes != "pair"  # the source comes first, and [BOS] predicts the first target token
+    pattern = "*attention.weights" if stream else "*cross_attention.weights"
+    trace = model.trace(source, target, names=[pattern])
+    layers = [value.value[0].float().mean(0).cpu() for value in trace.find(pattern)]
     if not layers:
-        return torch.zeros(len(trace.sequences["target"]), len(trace.sequences["source"]))
-    return torch.stack(layers).mean(0)
+        return torch.zeros(wrote, read)
+    first = read if stream else 0
+    return torch.stack(layers).mean(0)[first : first + wrote, :read]

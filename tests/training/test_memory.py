@@ -11,8 +11,9 @@ from torch import Tensor
 
 from keifu.errors import ResourceError
 from keifu.training import memory
-from keifu.training.memory import available, explained, parameter_count, refuse_too_large_a_batch, saved_bytes_a_row
+from keifu.training.memory import available, explained, parameter_count, refuse_too_large_a_batch, saved_bytes
 from keifu.training.network import make_model
+from keifu.training.precision import autocast
 from keifu.training.settings import resolve_settings
 from tests.cli.conftest import Command, keifu
 from tests.tiny import tiny_run
@@ -48,19 +49,25 @@ def bytes_kept(learner: Any, rows: Any) -> int:
         return tensor
 
     learner.network.train()
-    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+    kept = torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor)
+    with kept, autocast(learner.device, learner.dtype):
         loss = learner.task.loss(learner.model, learner.head, learner.task.batch(learner.data, rows))
     del loss
     weights = {weight.untyped_storage().data_ptr() for weight in learner.network.parameters()}
     return sum(size for place, size in seen.items() if place not in weights)
 
 
-def test_what_a_batch_keeps_is_foretold_from_two_of_its_rows(corpus: str, tmp_path: Path) -> None:
-    learner = tiny_run(corpus, tmp_path / "run", {"batch_tokens": 1000}).learner
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("d_ff", [32, 20_000])  # of which weights in bfloat16 are kept, whatever the batch
+def test_what_a_batch_keeps_is_foretold_from_two_of_its_rows(
+    d_ff: int, precision: str, corpus: str, tmp_path: Path
+) -> None:
+    training = {"batch_tokens": 1000, "precision": precision}
+    learner = tiny_run(corpus, tmp_path / "run", training, model={"d_ff": d_ff}).learner
     rows = learner.sampler.largest()
     assert len(rows) > 10
-    foretold = saved_bytes_a_row(learner, rows) * len(rows)
-    assert bytes_kept(learner, rows) == pytest.approx(foretold, rel=0.15)
+    fixed, a_row = saved_bytes(learner, rows)
+    assert bytes_kept(learner, rows) == pytest.approx(fixed + a_row * len(rows), rel=0.15)
 
 
 def test_a_step_that_does_not_fit_is_refused_and_more_parts_help(
@@ -69,7 +76,8 @@ def test_a_step_that_does_not_fit_is_refused_and_more_parts_help(
     learner = tiny_run(corpus, tmp_path / "run", {"batch_tokens": 1000}).learner
     rows = learner.sampler.largest()
     weights = sum(weight.numel() for weight in learner.network.parameters())
-    needed = 20 * weights + len(rows) * saved_bytes_a_row(learner, rows)
+    fixed, a_row = saved_bytes(learner, rows)
+    needed = 20 * weights + fixed + len(rows) * a_row
     monkeypatch.setattr(memory, "available", lambda device: needed)
     refuse_too_large_a_batch(learner, 1)
     monkeypatch.setattr(memory, "available", lambda device: needed - 1)

@@ -1,13 +1,18 @@
 """Documents through a model: sentence by sentence, long ones in parts, markup by its own attention."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from keifu.config import merge
 from keifu.errors import ConfigError
-from keifu.session import Model
+from keifu.models import architecture
+from keifu.session import Model, train
 from keifu.text.documents import read_document
-from keifu.views.documents import open_document, translate_segments
+from keifu.views.documents import _alignment, open_document, translate_segments
+from tests.tiny import TINY
 
 LETTER = "I see cats. You like dogs.\n\nWe draw birds.\r\n"
 
@@ -52,13 +57,11 @@ def test_markup_is_where_attention_puts_it(model: Model, monkeypatch: pytest.Mon
     content = "I see `cats` and **dogs**."
     result = model.translate_document(content, "markdown")
     assert result.count("`cats`") == 1
-    source, target = "I see cats and dogs.", model.translate("I see cats and dogs.")
+    target = model.translate("I see cats and dogs.")
 
     def onto(first: int, last: int) -> Any:
-        import torch
-
-        def weights(*_: Any) -> Any:
-            made = torch.zeros(len(target) + 1, len(source) + 1)
+        def weights(model: Any, source: str, target: str, wrote: int, read: int) -> Any:
+            made = torch.zeros(wrote, read)
             made[first:last, source.index("dogs") + 1] = 1.0
             return made
 
@@ -68,6 +71,23 @@ def test_markup_is_where_attention_puts_it(model: Model, monkeypatch: pytest.Mon
     assert model.translate_document(content, "markdown") == f"**{target[:2]}**{target[2:]}`cats`"
     monkeypatch.setattr("keifu.views.documents._alignment", onto(1, 3))
     assert model.translate_document(content, "markdown") == f"{target[0]}**{target[1:3]}**{target[3:]}`cats`"
+
+
+@pytest.mark.parametrize("name", ["gpt", "lstm-attention", "lstm-seq2seq"])
+def test_every_translator_places_markup(name: str, corpus: str, tmp_path: Path) -> None:
+    """By what the source's columns have in a stream of both sides; a model without attention does without."""
+    sizes = {"d_model": 16, "n_layers": 1, "dropout": 0.0, "max_length": 64}
+    config = architecture(name).Config.model_fields
+    model_sizes = {key: value for key, value in sizes.items() if key in config}
+    overrides = merge(TINY, {"training": {"max_steps": 3}}) | {"model": model_sizes}
+    model = train("translation", corpus, name, out=tmp_path / "run", overrides=overrides).model
+    assert model.translate_document("I see *cats*.\n", "markdown").endswith("\n")
+    read, wrote = len(model.tokenizer.encode("I see cats.")), len(model.tokenizer.encode("私は猫"))
+    weights = _alignment(model, "I see cats.", "私は猫", wrote, read)
+    assert weights.shape == (wrote, read)
+    if name == "gpt":
+        whole = model.trace("I see cats.", "私は猫", names=["*attention.weights"]).find("*")[0]
+        assert torch.equal(weights[0], whole.value[0].mean(0)[read, :read])  # row of [BOS]
 
 
 def test_a_sentence_too_long_for_the_model_is_translated_in_parts(
