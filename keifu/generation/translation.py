@@ -13,6 +13,7 @@ from keifu.config import Schema
 from keifu.data.batches import Indices, Sequences, length_mask
 from keifu.errors import ConfigError
 from keifu.generation.search import Hypothesis, beam_search, greedy
+from keifu.tasks.translation import longest_side
 from keifu.text import Tokenizer
 
 EXTRA_TOKENS = 10
@@ -87,7 +88,7 @@ def translate(
         rows = order[begin : begin + decoding.batch_size]
         lengths = sources.lengths[rows]
         source = sources.padded(rows, tokenizer.pad_id).to(device)
-        _refuse_too_long(texts, rows, lengths, model.longest)
+        _refuse_too_long(texts, rows, lengths, model)
         limits = torch.from_numpy(_limits(lengths, decoding.max_ratio, model)).to(device)
         state = _after_source(model, source, length_mask(lengths).to(device))
         prompt = torch.full((len(rows), 1), tokenizer.bos_id, device=device)
@@ -118,11 +119,14 @@ def _after_source(model: Any, source: torch.Tensor, mask: torch.Tensor) -> Any:
     return model.step(source, model.start(len(source)), mask)[1]
 
 
-def _refuse_too_long(texts: Sequence[str], rows: Indices, lengths: Indices, longest: int | None) -> None:
-    if longest is not None and lengths.max() > longest:
+def _refuse_too_long(texts: Sequence[str], rows: Indices, lengths: Indices, model: Any) -> None:
+    if model.longest is None:
+        return
+    most = longest_side(model.takes, model.longest)
+    if lengths.max() > most:
         text = texts[rows[lengths.argmax()]]
         raise ConfigError(
-            f"text {text[:40]!r}... has {lengths.max()} tokens; this model reads {longest} (model.max_length); split it"
+            f"text {text[:40]!r}... has {lengths.max()} tokens; this model reads {most} (model.max_length); split it"
         )
 
 

@@ -173,7 +173,7 @@ class Translation:
 
     def longest_side(self, max_length: int) -> int:
         """The most tokens of a side that a model of this length is given."""
-        return max_length if self.takes == "pair" else max(1, max_length // 2)
+        return longest_side(self.takes, max_length)
 
     def batch(self, data: EncodedPairs, rows: Indices) -> Batch:
         """The pairs of these rows, padded on the right."""
@@ -238,6 +238,11 @@ class Translation:
     def scored(batch: Batch) -> int:
         """The number of tokens that the loss sums over."""
         return int(batch.scored.sum())
+
+
+def longest_side(takes: str, max_length: int) -> int:
+    """The most tokens of a side that a model of this length is given: in a stream, a half is for the other side."""
+    return max_length if takes == "pair" else max(1, max_length // 2)
 
 
 def in_one_stream(pair: PairBatch) -> tuple[TokenBatch, Tensor]:

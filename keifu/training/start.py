@@ -244,6 +244,8 @@ def _fresh_learner(settings: Settings, lesson: Lesson) -> Learner:
     peak = peak_learning_rate(training, width)
     named = named_parameters(model, head)
     freeze(named, training.frozen_layers, getattr(settings.model, "n_layers", 0))
+    if not any(weight.requires_grad for _, weight in named):
+        raise ConfigError(f"training.frozen_layers: {training.frozen_layers} leave nothing to learn; give fewer")
     optimizers = make_optimizers(named, training, peak, dtype)
     average = Average((weight for _, weight in named), training.average) if training.average else None
     return Learner(lesson.task, model, head, optimizers, peak, lesson.sampler(), lesson.data, device, dtype, average)
@@ -330,6 +332,7 @@ def _measure(run: Run, seconds: float) -> Speed:
 
 def estimate(run: Run) -> dict[str, Any]:
     """What a new run will take on this machine, from real steps: seconds, and bytes of memory at most."""
+    free = available(run.learner.device)  # before a trial takes its part
     run.speed = run.speed or _measure(run, ENOUGH)
     training = run.settings.training
     assert training.max_steps is not None
@@ -340,7 +343,7 @@ def estimate(run: Run) -> dict[str, Any]:
         "seconds_an_evaluation": run.speed.evaluation,
         "seconds": duration_of(training.max_steps, run.speed, training),
         "memory": run.speed.memory,
-        "memory_free": available(run.learner.device),
+        "memory_free": free,
     }
 
 

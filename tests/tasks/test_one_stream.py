@@ -1,16 +1,20 @@
 """Source and target as a single stream: what is read, what is scored, and that nothing else changes."""
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from keifu.data.examples import Alignment, Pair
+from keifu.errors import ConfigError
 from keifu.generation.translation import Decoding, translate
 from keifu.interface import TokenBatch
+from keifu.models import gpt
 from keifu.tasks.alignment import alignment_errors
 from keifu.tasks.translation import Translation
 from keifu.text import Tokenizer
 from keifu.trace import record
+from keifu.training.network import make_model
 from tests.properties.families import letters, make_case
 from tests.tiny import pairs
 
@@ -40,6 +44,19 @@ def test_a_row_is_the_source_bos_and_the_target_which_alone_is_scored() -> None:
     ]
     assert batch.scored.int().argmax(1).tolist() == [5, 3, 0]
     assert TASK.scored(batch) == 9
+
+
+def test_a_source_that_leaves_no_room_for_its_translation_is_refused() -> None:
+    config = gpt.Config(vocab_size=TASK.tokenizer.vocab_size, max_length=16, d_model=8, n_layers=1, n_heads=2)
+    model = make_model(config).eval()
+    head = TASK.head(model)
+    (found,), (_,) = translate(model, head, TASK.tokenizer, ["I see ca", "I see"], Decoding(beam=2))
+    assert len(ids("I see ca")) == 8
+    assert len(found.tokens) <= 8
+    with pytest.raises(
+        ConfigError, match=r"^text 'I see cat'\.\.\. has 9 tokens; this model reads 8 \(model\.max_length\)"
+    ):
+        translate(model, head, TASK.tokenizer, ["I see cat"], Decoding(beam=2))
 
 
 def test_the_loss_is_that_of_the_target_after_the_source() -> None:

@@ -105,6 +105,14 @@ def test_frozen_layers_stay_and_the_others_learn(pretrained: Path, tmp_path: Pat
         begun("classification", spec, pretrained, tmp_path / "more", frozen_layers=4)
 
 
+def test_a_model_of_which_all_is_frozen_is_refused(tmp_path: Path) -> None:
+    """The head of a language model may be its embedding, which is frozen with the lowest layer."""
+    spec = write_text(tmp_path / "a.txt", "I see cats.\n" * 60)
+    list(language_run(spec, tmp_path / "first", {"max_steps": 2}).events())
+    with pytest.raises(ConfigError, match=r"^training\.frozen_layers: 1 leave nothing to learn; give fewer$"):
+        begun("language-modeling", spec, tmp_path / "first", tmp_path / "run", frozen_layers=1)
+
+
 def test_a_fine_tuning_with_frozen_and_slower_layers_goes_on_exactly(pretrained: Path, tmp_path: Path) -> None:
     spec = write_text(tmp_path / "a.txt", TEXTS["tagging"](40))
     options = {"frozen_layers": 1, "layer_decay": 0.7}
