@@ -254,12 +254,12 @@ def test_a_folder_in_use_is_refused(corpus: str, trained: TrainedRun, keifu: Com
 def test_a_loss_that_is_no_number_ends_with_code_3_and_the_last_checkpoint_is_good(
     corpus: str, tmp_path: Path, keifu: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls = iter(range(1000))  # one to learn what a step needs, two steps, an evaluation, a step
+    calls = iter(range(1000))  # two to learn what a step needs, two steps, an evaluation, a step
     loss = Translation.loss
 
     def poisoned(self: Translation, *arguments: Any) -> Any:
         found = loss(self, *arguments)
-        return found if next(calls) < 5 else found._replace(total=found.total * float("nan"))
+        return found if next(calls) < 6 else found._replace(total=found.total * float("nan"))
 
     monkeypatch.setattr(Translation, "loss", poisoned)
     limits = ("--max-steps", 9, "--set", "training.evaluate_every=2", "--quiet")

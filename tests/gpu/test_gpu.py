@@ -69,7 +69,7 @@ def test_steps_come_to_what_reading_at_once_does(name: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("size", [(40, 40), (1, 40), (7, 40)])
+@pytest.mark.parametrize("size", [(40, 40), (300, 300), (1, 40), (7, 40)])
 def test_the_causal_kernel_is_the_written_out_form(size: tuple[int, int], dtype: torch.dtype) -> None:
     queries, keys = size
     generator = torch.Generator().manual_seed(0)

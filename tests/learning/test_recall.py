@@ -14,7 +14,7 @@ DISTANCE = 20
 OVERRIDES: dict[str, Any] = {
     "model": {"d_model": 64, "n_layers": 1, "dropout": 0.0},
     "data": {"tokenizer": "character"},
-    "training": {"batch_tokens": 1500, "learning_rate": 0.004, "evaluate_every": 700},
+    "training": {"batch_tokens": 1500, "learning_rate": 0.004, "evaluate_every": 1000},
 }
 
 
@@ -27,7 +27,7 @@ def _line(rng: random.Random) -> str:
 def _recalled_and_influence(model: str, lines: list[str], held_out: list[str], folder: Path) -> tuple[float, Tensor]:
     """The share of lines whose end is right, and the influence by distance, relative to the nearest."""
     spec = write_text(folder / "lines.txt", "".join(f"{line}\n" for line in lines))
-    trained = train("language-modeling", spec, model, out=folder / model, max_steps=700, overrides=OVERRIDES).model
+    trained = train("language-modeling", spec, model, out=folder / model, max_steps=1000, overrides=OVERRIDES).model
     found = trained.generate([line[:-1] for line in held_out], temperature=0, max_tokens=2)
     right = sum(text.startswith(line) for text, line in zip(found, held_out, strict=True)) / len(held_out)
     influence = trained.influence(held_out[:30], DISTANCE + 1)

@@ -45,7 +45,7 @@ def _words(rng: random.Random, longest: int) -> list[str]:
     return list({"".join(rng.choices(LETTERS, k=rng.randint(1, longest))): None for _ in range(5000)})
 
 
-TASKS = ((copied, 500), (reversed_, 800), (looked_up, 400))
+TASKS = ((copied, 500), (reversed_, 800), (looked_up, 600))
 CASES = [
     (model, task, steps)
     for model in MODELS
