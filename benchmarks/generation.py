@@ -76,8 +76,7 @@ def main() -> None:
             figures = compare(__file__, rows, handed, options.rounds)
             print_table(f"batch {batch}, {context} tokens before, new tokens/s", figures, rows)
             if not options.only:
-                name = f"generation-{batch}-{context}" + ("-cuda" if options.device == "cuda" else "")
-                write_results(name, figures, rows, options.threads)
+                write_results(f"generation-{batch}-{context}", figures, rows, options.threads, options.device)
     if options.device == "cpu" and ("keifu" in options.only or not options.only):
         print_losses(options.threads)
 

@@ -70,9 +70,15 @@ def print_table(title: str, figures: Mapping[str, list[float]], rows: Mapping[st
 
 
 def write_results(
-    name: str, figures: Mapping[str, list[float]], rows: Mapping[str, Row], threads: int | None = None
+    name: str,
+    figures: Mapping[str, list[float]],
+    rows: Mapping[str, Row],
+    threads: int | None = None,
+    device: str = "cpu",
 ) -> None:
-    """Writes benchmarks/results/NAME.json: figures, machine, versions, commit. threads: where they are not as usual."""
+    """Writes benchmarks/results/NAME.json, or NAME-DEVICE.json where that is no CPU: figures, machine, versions,
+    commit. threads: where they are not as usual.
+    """
     peer = best_peer(figures, rows)
     table = {
         row: {
@@ -86,7 +92,8 @@ def write_results(
     }
     RESULTS.mkdir(exist_ok=True)
     content = json.dumps({"rows": table, "machine": machine(threads)}, indent=2)
-    (RESULTS / f"{name}.json").write_text(content + "\n", "utf-8")
+    file = name if device == "cpu" else f"{name}-{device}"
+    (RESULTS / f"{file}.json").write_text(content + "\n", "utf-8")
 
 
 def machine(threads: int | None = None) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def main() -> None:
         given = ["--work", work, "--device", device, "--steps", str(options.steps)]
         figures = compare(__file__, rows, given, options.rounds)
         print_table(f"training on {work}, real target tokens/s", figures, rows)
-        write_results(f"training-{work}" + ("-cuda" if device == "cuda" else ""), figures, rows)
+        write_results(f"training-{work}", figures, rows, device=device)
 
 
 def rates(step: Step, steps: int) -> list[float]:

@@ -66,7 +66,8 @@ def _blocks(device: torch.device, vocabulary: int) -> tuple[int, int]:
     precision: on a CPU few enough to stay in its cache; a GPU wants many.
     """
     if device.type != "cpu":
-        return (size := max(1, 2**26 // vocabulary)), size
+        most = max(1, 2**26 // vocabulary)
+        return most, most
     return min(512, max(64, 2**25 // vocabulary)), 64
 
 
