@@ -14,8 +14,9 @@ Every row is a process of its own; rows take turns, a few times round. The figur
 tokens a second, and its ratio to the best row of a peer as it comes. "tuned allocator": with glibc's settings that keep
 freed memory, which keifu sets itself. "compiled": torch.compile, its first step not counted. The rows and what they ran
 on are written to benchmarks/results/gpt-SIZE.json, or gpt-SIZE-cuda.json. With --device cuda also printed is the share
-of the bfloat16 peak, that of a product of two matrices 8,192 wide: a token takes 6 operations a weight and 12 for each layer, place of the
-window and dimension (Chowdhery et al. 2022, "PaLM", appendix B). The peer transformers: pip install --group peers.
+of the bfloat16 peak, that of a product of two matrices 8,192 wide: a token takes 6 operations a weight and 12 for each
+layer, place of the window and dimension (Chowdhery et al. 2022, "PaLM", appendix B). The peer transformers: pip install
+--group peers.
 """
 
 import argparse
