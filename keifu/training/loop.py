@@ -95,8 +95,9 @@ class Learner:
     """All that changes while training: weights, optimisers, place in the data, step and best score.
 
     average: the running mean of the weights, where one is kept: it is evaluated and saved in their place. evaluated:
-    the step of the latest evaluation; waited: evaluations since the one with the best score. carried: of each part of
-    the latest step the state that the next one goes on from, where there are any.
+    the step of the latest evaluation; waited: evaluations since the one with the best score. progress: the share of the
+    steps that is done, which stays where it is when a run is made longer. carried: of each part of the latest step the
+    state that the next one goes on from, where there are any.
     """
 
     task: Any
@@ -113,6 +114,7 @@ class Learner:
     best: float | None = None
     evaluated: int = 0
     waited: int = 0
+    progress: float = 0.0
     carried: list[CarriedState] = field(default_factory=list)
     network: nn.ModuleDict = field(init=False)
 
@@ -132,6 +134,7 @@ class Learner:
             "best": self.best,
             "evaluated": self.evaluated,
             "waited": self.waited,
+            "progress": self.progress,
         }
 
     def memory(self) -> dict[str, Tensor]:
@@ -167,6 +170,7 @@ class Learner:
         """Goes to a place that `position` gave."""
         self.step, self.best = position["step"], position["best"]
         self.evaluated, self.waited = position.get("evaluated", self.step), position.get("waited", 0)
+        self.progress = position.get("progress", 0.0)
         self.sampler.go_to(position["epoch"], position["batch"])
 
 
@@ -267,8 +271,9 @@ def take_step(learner: Learner, settings: Training, should_stop: Callable[[], bo
     rate = learning_rate(step, settings, learner.peak)
     set_learning_rate(learner.optimizers, rate)
     learner.network.train()
+    learner.progress = max(learner.progress, (step - 1) / (settings.max_steps or 1))
     if hasattr(learner.model, "before_step"):  # a model may change on the way
-        learner.model.before_step((step - 1) / (settings.max_steps or 1))
+        learner.model.before_step(learner.progress)
     try:
         loss, tokens = accumulate_gradients(learner, next(learner.sampler), settings.accumulate, should_stop)
     except Stopped:

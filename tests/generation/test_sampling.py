@@ -18,7 +18,7 @@ from keifu.models.recurrent import Config, RecurrentNetwork
 from keifu.session import LanguageModel
 from keifu.tasks.language_modeling import LanguageModeling
 from keifu.text import Tokenizer
-from tests.properties.families import scatter
+from tests.properties.cases import scatter
 
 EOS = 3
 TEXT = "吾輩は猫である。名前はまだ無い。どこで生れたか頓と見当がつかぬ。I am a cat 🐈."

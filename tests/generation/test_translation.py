@@ -10,7 +10,7 @@ from keifu.errors import ConfigError
 from keifu.generation.translation import Decoding, Translated, translate
 from keifu.models.transformer import Config, Transformer
 from keifu.tasks.translation import Translation as Task
-from tests.properties.families import letters, scatter
+from tests.properties.cases import letters, scatter
 
 TEXTS = ["abc", "a", "hgfedcba", "", "ce", "bbbbb", "  ", "gh", "fa", "dddd", "a", "hhhh", "bag", "fed", "cab", "ace"]
 

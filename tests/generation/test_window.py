@@ -14,7 +14,7 @@ from keifu.generation.window import Windowed, steps_for
 from keifu.models import gpt, llama
 from keifu.tasks.language_modeling import LanguageModeling
 from keifu.training.network import make_model
-from tests.properties.families import letters, scatter
+from tests.properties.cases import letters, scatter
 
 LONGEST = 8
 

@@ -15,7 +15,8 @@ from keifu.session import load, train
 from keifu.training.loop import Checkpoint
 from keifu.training.network import named_parameters
 from keifu.training.start import prepare, resume
-from tests.properties.families import FAMILIES, Case, make_case
+from tests.properties.cases import Case
+from tests.properties.families import FAMILIES, make_case
 from tests.small_text import write_text
 from tests.tiny import TINY
 

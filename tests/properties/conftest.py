@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from tests.properties.families import CONFIGURATIONS, FAMILIES, Case, make_case
+from tests.properties.cases import CONFIGURATIONS, Case
+from tests.properties.families import FAMILIES, make_case
 
 CASES = [(name, seed) for name in FAMILIES for seed in range(CONFIGURATIONS)]
 

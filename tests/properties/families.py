@@ -1,25 +1,14 @@
-"""What the property tests know of each entry of the lineage: a later model is one more entry of FAMILIES.
+"""What the property tests know of each entry of the lineage: a later model is one more entry of FAMILIES."""
 
-A family names a maker of small random settings, the dependencies between its positions, and the kind of input that it
-reads. A kind (PairInputs, TokenInputs) is shared by all models that declare the same `takes`.
-"""
-
-import os
 import random
 from collections.abc import Callable, Iterator, Mapping
-from copy import deepcopy
-from dataclasses import dataclass, replace
-from inspect import signature
-from pathlib import Path
-from string import ascii_letters
+from dataclasses import replace
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from keifu.data.batches import to_right_padded
-from keifu.interface import PairBatch, StoryBatch, TokenBatch
 from keifu.models import (
     bert,
     bert_seq2seq,
@@ -33,20 +22,10 @@ from keifu.models import (
     seq2seq_attention,
     transformer,
 )
-from keifu.session import Answerer, LanguageModel, MaskedModel, Translator
-from keifu.tasks.language_modeling import LanguageModeling
-from keifu.tasks.masked_lm import MaskedLanguageModeling
-from keifu.tasks.question_answering import QuestionAnswering
-from keifu.tasks.translation import Translation
-from keifu.text import READING_TOKENS, SPECIAL_TOKENS, Tokenizer
-from keifu.trace import Recorded, Trace
-from keifu.training.network import make_model, named_parameters
-
-CONFIGURATIONS = int(os.environ.get("KEIFU_CONFIGURATIONS", "3"))
-"""Random configurations a model; tests/long/models.py asks for the full count."""
-
-Example = dict[str, list[int]]  # token ids for each side that a model reads
-Declared = Callable[[int, int], Tensor]  # [T, S], True where output t may depend on input s
+from keifu.trace import Recorded
+from keifu.training.network import make_model
+from tests.properties.cases import Case, Declared, Family, scatter
+from tests.properties.inputs import PairInputs, ReadInputs, StoryInputs, TokenInputs
 
 
 def full(outputs: int, inputs: int) -> Tensor:
@@ -55,298 +34,6 @@ def full(outputs: int, inputs: int) -> Tensor:
 
 def causal(outputs: int, inputs: int) -> Tensor:
     return torch.arange(inputs)[None, :] <= torch.arange(outputs)[:, None]
-
-
-def _sized(model: Any, capacity: int) -> dict[str, int]:
-    """What a model whose state is a cache is told of its size."""
-    return {"capacity": capacity} if "capacity" in signature(model.start).parameters else {}
-
-
-class PairInputs:
-    """Reads a source and a target; writes the target step by step."""
-
-    sides = ("source", "target")
-    written = "target"
-    session, task = Translator, Translation
-    config: Mapping[str, Any] = {}
-
-    def __init__(self, source_embedding: str = "source_embedding") -> None:
-        self.embeddings: Mapping[str, str] = {"source": source_embedding, "target": "target_embedding"}
-
-    def batch(self, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> PairBatch:
-        return PairBatch(tokens["source"], masks["source"], tokens["target"], masks["target"])
-
-    def spread(self, hidden: Tensor, tokens: Mapping[str, Tensor]) -> Tensor:
-        """What a model came to, as a vector for every token of the written side."""
-        return hidden
-
-    def outputs(self, model: Any, batch: PairBatch) -> dict[str, Tensor]:
-        """Every sequence of hidden vectors, by the side that it runs over."""
-        return {"source": model.encode(batch.source, batch.source_mask), "target": model(batch).hidden}
-
-    def start(self, model: Any, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor], capacity: int) -> Any:
-        """The state before the first token of the written side."""
-        return model.start(tokens["source"], masks["source"], **_sized(model, capacity))
-
-    def logits(self, model: Any, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> Tensor:
-        return model.logits(tokens["source"], tokens["target"], masks["source"], masks["target"])
-
-    def trace(self, model: Any, text: str, target: str, **options: Any) -> Trace:
-        return model.trace(text, target, **options)
-
-    def sequences(self, text: str, target: str) -> dict[str, list[str]]:
-        """What a trace calls the tokens along its axes, where a token is a letter."""
-        return {"source": [*text, "[EOS]"], "target": ["[BOS]", *target], "predicted": [*target, "[EOS]"]}
-
-
-class TokenInputs:
-    """Reads one text, and writes it step by step."""
-
-    sides = ("text",)
-    written = "text"
-    embeddings: Mapping[str, str] = {"text": "embedding"}
-    session, task = LanguageModel, LanguageModeling
-    config: Mapping[str, Any] = {}
-
-    def batch(self, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> TokenBatch:
-        return TokenBatch(tokens["text"], masks["text"])
-
-    def spread(self, hidden: Tensor, tokens: Mapping[str, Tensor]) -> Tensor:
-        """What a model came to, as a vector for every token of the written side."""
-        return hidden
-
-    def outputs(self, model: Any, batch: TokenBatch) -> dict[str, Tensor]:
-        """Every sequence of hidden vectors, by the side that it runs over."""
-        return {"text": model(batch).hidden}
-
-    def start(self, model: Any, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor], capacity: int) -> Any:
-        """The state before the first token of the written side."""
-        return model.start(len(tokens["text"]), **_sized(model, capacity))
-
-    def logits(self, model: Any, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> Tensor:
-        return model.logits(tokens["text"], masks["text"])
-
-    def trace(self, model: Any, text: str, target: str, **options: Any) -> Trace:
-        return model.trace(text, **options)
-
-    def sequences(self, text: str, target: str) -> dict[str, list[str]]:
-        return {"text": ["[BOS]", *text], "predicted": [*text, "[EOS]"]}
-
-
-class StoryInputs:
-    """Reads a story, whose facts are of one token here, and a question; comes to one vector, which is that of every
-    token of the question.
-    """
-
-    sides = ("story", "question")
-    written = "question"
-    embeddings: Mapping[str, str] = {"story": "embeddings.1", "question": "question_embedding.words"}
-    session = Answerer
-    config: Mapping[str, Any] = {"answers": [f"answer {number}" for number in range(50)], "max_facts": 64}
-
-    def task(self, tokenizer: Tokenizer) -> QuestionAnswering:
-        return QuestionAnswering(tokenizer, tuple(self.config["answers"]))
-
-    def batch(self, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> StoryBatch:
-        story = tokens["story"]
-        facts = story.reshape(-1, 1)
-        places = torch.arange(story.numel()).view_as(story)
-        mask = torch.ones_like(facts, dtype=torch.bool)
-        return StoryBatch(facts, mask, places, masks["story"], tokens["question"], masks["question"])
-
-    def spread(self, hidden: Tensor, tokens: Mapping[str, Tensor]) -> Tensor:
-        return hidden.expand(-1, tokens["question"].shape[1], -1)
-
-    def outputs(self, model: Any, batch: StoryBatch) -> dict[str, Tensor]:
-        return {"question": self.spread(model(batch).hidden, {"question": batch.question})}
-
-    @torch.no_grad()
-    def logits(self, model: Any, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> Tensor:
-        moved = {side: to_right_padded(tokens[side], masks[side]) for side in self.sides}
-        inputs = ({side: each[part] for side, each in moved.items()} for part in (0, 1))
-        return self.spread(model.head(model.network(self.batch(*inputs)).hidden), tokens)
-
-    def trace(self, model: Any, text: str, target: str, **options: Any) -> Trace:
-        return model.trace(target, [*text], **options)
-
-    def sequences(self, text: str, target: str) -> dict[str, list[str]]:
-        return {"answers": self.config["answers"], "story": [*text], "question": [*target]}
-
-
-class ReadInputs:
-    """Reads a text or a pair of texts at once, and writes nothing: there are no steps. The vectors of a text are called
-    after it as if it were written. Every third token is one of a second text.
-    """
-
-    sides = ("text",)
-    written = "text"
-    embeddings: Mapping[str, str] = {"text": "embedding"}
-    session, task = MaskedModel, MaskedLanguageModeling
-    config: Mapping[str, Any] = {}
-
-    def batch(self, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> TokenBatch:
-        return TokenBatch(tokens["text"], masks["text"], None, self.segments(tokens["text"]))
-
-    def spread(self, hidden: Tensor, tokens: Mapping[str, Tensor]) -> Tensor:
-        """What a model came to, as a vector for every token of the written side."""
-        return hidden
-
-    def segments(self, tokens: Tensor) -> Tensor:
-        return (tokens % 3 == 0).long()
-
-    def outputs(self, model: Any, batch: TokenBatch) -> dict[str, Tensor]:
-        """Every sequence of hidden vectors, by the side that it runs over."""
-        return {"text": model(batch).hidden}
-
-    def logits(self, model: Any, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> Tensor:
-        return model.logits(tokens["text"], masks["text"], self.segments(tokens["text"]))
-
-    def trace(self, model: Any, text: str, target: str, **options: Any) -> Trace:
-        return model.trace(text, **options)
-
-    def sequences(self, text: str, target: str) -> dict[str, list[str]]:
-        labels = ["[CLS]", *text, "[SEP]"]
-        return {"text": labels, "source": labels}
-
-
-@dataclass(frozen=True)
-class Family:
-    """config: a small random Config. dependencies: for (side of the output, side of the input) which positions may
-    matter with a Config; a pair that is not named must not. symmetric: sides whose order cannot matter once positions
-    are zero. attention: patterns of attention modules -> (side that asks, side that answers). sizes: what the axis
-    letters other than B, T and S stand for. wiring: recorded values recomputed from others, as (name, expected); names
-    that begin with `apart` have other tests. regroups: a token's neighbours decide with which rows it is multiplied.
-    attends: which positions attend to which, where that is less than may matter.
-    shown: a pattern of recorded values, where the usual ones have other names.
-    """
-
-    config: Callable[[random.Random], Any]
-    inputs: PairInputs | TokenInputs | ReadInputs | StoryInputs
-    dependencies: Callable[[Any], Mapping[tuple[str, str], Declared]]
-    symmetric: tuple[str, ...]
-    attention: Mapping[str, tuple[str, str]]
-    sizes: Callable[[Any], dict[str, int]]
-    wiring: Callable[[Any, Mapping[str, Recorded]], Iterator[tuple[str, Tensor]]]
-    apart: str = "-"
-    regroups: bool = False
-    attends: Callable[[Any, int, int], Tensor] | None = None
-
-    shown: str = ""
-
-    @property
-    def pattern(self) -> str:
-        """Of values that stand for the rest: what is attended to, or the states."""
-        return self.shown or ("*.weights" if self.attention else "*.hidden")
-
-    def may_attend(self, config: Any, asks: str, answers: str, outputs: int, inputs: int) -> Tensor:
-        """Which positions of one side attend to which of another: those that may matter to it, unless declared."""
-        if self.attends is not None:
-            return self.attends(config, outputs, inputs)
-        return self.dependencies(config)[asks, answers](outputs, inputs)
-
-
-@dataclass
-class Case:
-    """A family's model with random settings and weights, in float64, and what makes inputs for it."""
-
-    family: Family
-    config: Any
-    model: Any
-    random: random.Random
-
-    @property
-    def dependencies(self) -> Mapping[tuple[str, str], Declared]:
-        return self.family.dependencies(self.config)
-
-    def sizes(self, name: str = "") -> dict[str, int]:
-        """What the axis letters other than B, T and S stand for, in the recorded value of this name."""
-        sizes = self.family.sizes(self.config)
-        if name.startswith("encoder.") and getattr(self.config, "direction", "") == "bidirectional":
-            sizes["N"] //= 2
-        return sizes
-
-    @property
-    def inputs(self) -> PairInputs | TokenInputs | ReadInputs | StoryInputs:
-        return self.family.inputs
-
-    def to(self, dtype: torch.dtype) -> "Case":
-        return replace(self, model=deepcopy(self.model).to(dtype))
-
-    def tokens(self, length: int) -> list[int]:
-        return [self.random.randrange(self.config.vocab_size) for _ in range(length)]
-
-    def examples(self, count: int, longest: int = 9) -> list[Example]:
-        """Random sequences of random lengths from 1."""
-        sides = self.inputs.sides
-        return [{side: self.tokens(self.random.randint(1, longest)) for side in sides} for _ in range(count)]
-
-    def padded(self, examples: list[Example], extra: int = 0) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Tokens and masks `[B, T]` of every side, padded on the right with random tokens and `extra` columns."""
-        tokens, masks = {}, {}
-        for side in self.inputs.sides:
-            longest = max(len(example[side]) for example in examples) + extra
-            rows = [example[side] + self.tokens(longest - len(example[side])) for example in examples]
-            tokens[side] = torch.tensor(rows)
-            masks[side] = torch.tensor([[t < len(example[side]) for t in range(longest)] for example in examples])
-        return tokens, masks
-
-    def outputs(self, examples: list[Example], extra: int = 0) -> list[dict[str, Tensor]]:
-        """For each example and side the hidden vectors `[T, D]` at its real tokens, computed in one batch."""
-        tokens, masks = self.padded(examples, extra)
-        with torch.no_grad():
-            found = self.inputs.outputs(self.model, self.inputs.batch(tokens, masks))
-        return [{side: found[side][row][masks[side][row]] for side in found} for row in range(len(examples))]
-
-    def whole(self, examples: list[Example]) -> list[Tensor]:
-        """Hidden vectors `[T, D]` of the written side of each example, read at once."""
-        return [output[self.inputs.written] for output in self.outputs(examples)]
-
-    def start(self, examples: list[Example], capacity: int = 64) -> Any:
-        with torch.no_grad():
-            return self.inputs.start(self.model, *self.padded(examples), capacity)
-
-    def step(self, rows: list[list[int]], state: Any, mask: Tensor | None = None) -> tuple[Tensor, Any]:
-        with torch.no_grad():
-            hidden, state = self.model.step(torch.tensor(rows), state, mask)
-        return hidden, state
-
-    def session(self) -> Any:
-        """The model as a user holds it, in the same precision, with a tokenizer of one character a token."""
-        special = READING_TOKENS if isinstance(self.inputs, ReadInputs) else SPECIAL_TOKENS
-        tokenizer = letters(self.config.vocab_size, special)
-        head = self.inputs.task(tokenizer).head(self.model)
-        tensors = {name: parameter.detach() for name, parameter in named_parameters(self.model, head)}
-        config = {"model": self.config.model_dump(), **self.inputs.config}
-        model = self.inputs.session(Path("test"), config, tensors, tokenizer)
-        dtype = next(self.model.parameters()).dtype
-        model.network.to(dtype)
-        model.head.to(dtype)
-        for name, parameter in named_parameters(model.network, model.head):
-            parameter.data.copy_(tensors[name])
-        return model
-
-
-def letters(vocab_size: int, special: tuple[str, ...] = SPECIAL_TOKENS) -> Tokenizer:
-    """A tokenizer of this many tokens: the special ones and letters."""
-    return Tokenizer.train([ascii_letters[: vocab_size - len(special)]], "character", vocab_size, special)
-
-
-def make_case(name: str, seed: int) -> Case:
-    """The same seed gives the same settings, weights and inputs."""
-    rng = random.Random(f"{name} {seed}")
-    family = FAMILIES[name]
-    config = family.config(rng)
-    model = make_model(config).double().eval()
-    scatter(model, rng.randrange(2**31))
-    return Case(family, config, model, rng)
-
-
-def scatter(model: nn.Module, seed: int) -> None:
-    """Moves every weight, so that none is as simple as a fresh bias (0) or gain (1)."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator))
 
 
 def _transformer_config(rng: random.Random) -> transformer.Config:
@@ -868,3 +555,13 @@ FAMILIES: dict[str, Family] = {
         _decoder(_moe_config, lambda config: {**_llama_sizes(config), "E": config.n_experts}), regroups=True
     ),
 }
+
+
+def make_case(name: str, seed: int) -> Case:
+    """The same seed gives the same settings, weights and inputs."""
+    rng = random.Random(f"{name} {seed}")
+    family = FAMILIES[name]
+    config = family.config(rng)
+    model = make_model(config).double().eval()
+    scatter(model, rng.randrange(2**31))
+    return Case(family, config, model, rng)

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from keifu.data.batches import from_right_padded, to_right_padded
 from keifu.models import LINEAGE
-from tests.properties.families import FAMILIES, Case, Example
+from tests.properties.cases import Case, Example
+from tests.properties.families import FAMILIES
 
 
 def test_every_model_of_the_lineage_is_tested() -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from keifu.interface import TokenBatch
 from keifu.layers.experts import Experts, Routed
 from keifu.models.moe import Config, MixtureOfExperts
-from tests.properties.families import scatter
+from tests.properties.cases import scatter
 
 
 def layer(n_experts: int = 4, experts_per_token: int = 2, renormalise: bool = True, step: float = 0.0) -> Experts:

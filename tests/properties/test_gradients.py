@@ -19,7 +19,7 @@ from keifu.layers.heads import ClassHead, VocabularyHead
 from keifu.layers.norms import RMSNorm
 from keifu.layers.rotary import RotaryPosition
 from keifu.models import transformer
-from tests.properties.families import Case, scatter
+from tests.properties.cases import Case, scatter
 
 CPU = torch.device("cpu")
 REAL = torch.arange(4) < torch.tensor([4, 2])[:, None]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from keifu.interface import StoryBatch
 from keifu.models.memory_network import Config, MemoryNetwork
-from tests.properties.families import scatter
+from tests.properties.cases import scatter
 
 TYINGS = ["adjacent", "layer-wise", "none"]
 

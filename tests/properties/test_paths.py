@@ -8,7 +8,8 @@ from torch import Tensor
 
 from keifu.views import paths
 from keifu.views.paths import influence, influence_by_distance, path_lengths
-from tests.properties.families import Case, StoryInputs
+from tests.properties.cases import Case
+from tests.properties.inputs import StoryInputs
 
 
 def skip_stories(case: Case) -> None:

@@ -14,7 +14,7 @@ from keifu.models import flat, recurrent, vit
 from keifu.tasks.image_classification import ImageClassification, moved
 from keifu.trace import Recorder
 from keifu.training.network import make_model
-from tests.properties.families import CONFIGURATIONS, scatter
+from tests.properties.cases import CONFIGURATIONS, scatter
 
 EXACT = {"rtol": 0, "atol": 1e-12}
 MODELS = ("flat", "vit", "rnn", "lstm", "gru")

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from keifu.errors import ConfigError
 from keifu.tasks.masked_lm import with_masks
 from keifu.trace import Recorder, record, recording
-from tests.properties.families import Case, ReadInputs
+from tests.properties.cases import Case
+from tests.properties.inputs import ReadInputs
 
 EXACT = {"rtol": 0, "atol": 1e-12}
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from keifu.layers import recurrence
 from keifu.layers.recurrence import CELLS, Recurrent, RecurrentState
 from keifu.trace import Recorder
-from tests.properties.families import scatter
+from tests.properties.cases import scatter
 from tests.properties.test_gradients import check, normal
 from tests.torch_layers import as_torch
 

@@ -9,8 +9,10 @@ from torch import Tensor
 
 from keifu.interface import State
 from keifu.layers.quantised import multiplies_int8, quantise
+from tests.properties.cases import Case, Example
 from tests.properties.conftest import CASES
-from tests.properties.families import FAMILIES, Case, Example, ReadInputs, StoryInputs, make_case
+from tests.properties.families import FAMILIES, make_case
+from tests.properties.inputs import ReadInputs, StoryInputs
 
 TOLERANCE = 1e-10
 WRITERS = [(name, seed) for name, seed in CASES if not isinstance(FAMILIES[name].inputs, ReadInputs | StoryInputs)]

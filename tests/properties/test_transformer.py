@@ -6,7 +6,8 @@ from pydantic import ValidationError
 
 from keifu.errors import ConfigError
 from keifu.models.transformer import PRESETS, Config, Transformer
-from tests.properties.families import Case, make_case
+from tests.properties.cases import Case
+from tests.properties.families import make_case
 
 
 @pytest.fixture(params=range(2))

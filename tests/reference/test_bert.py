@@ -13,7 +13,7 @@ from transformers import BertConfig, BertForPreTraining
 from keifu.models.bert import Bert, Config
 from keifu.tasks.masked_lm import ALONE, Batch, MaskedLanguageModeling
 from keifu.text import READING_TOKENS
-from tests.properties.families import CONFIGURATIONS, letters, scatter
+from tests.properties.cases import CONFIGURATIONS, letters, scatter
 
 SEEDS = range(min(CONFIGURATIONS, 20))
 TOLERANCE = 1e-5

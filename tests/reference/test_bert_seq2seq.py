@@ -10,7 +10,7 @@ from transformers import BertConfig, BertModel
 
 from keifu.interface import PairBatch
 from keifu.models.bert_seq2seq import BertSeq2Seq, Config
-from tests.properties.families import CONFIGURATIONS, scatter
+from tests.properties.cases import CONFIGURATIONS, scatter
 
 SEEDS = range(min(CONFIGURATIONS, 20))
 TOLERANCE = 1e-5

@@ -26,7 +26,7 @@ from keifu.generation.sampling import Sampling, sample
 from keifu.models import gpt, llama, moe
 from keifu.tasks.language_modeling import Batch, LanguageModeling
 from keifu.training.network import make_model
-from tests.properties.families import CONFIGURATIONS, letters, scatter
+from tests.properties.cases import CONFIGURATIONS, letters, scatter
 
 SEEDS = range(min(CONFIGURATIONS, 20))
 TOLERANCE = 1e-5

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from keifu.interface import TokenBatch
 from keifu.models.recurrent import Config, RecurrentNetwork
 from keifu.tasks.language_modeling import LanguageModeling
-from tests.properties.families import CONFIGURATIONS, letters, scatter
+from tests.properties.cases import CONFIGURATIONS, letters, scatter
 from tests.torch_layers import PEERS, as_torch
 
 SEEDS = range(min(CONFIGURATIONS, 20))

@@ -12,7 +12,7 @@ from keifu.interface import PairBatch
 from keifu.models import seq2seq, seq2seq_attention
 from keifu.tasks.translation import Translation
 from keifu.training.network import make_model
-from tests.properties.families import CONFIGURATIONS, letters, scatter
+from tests.properties.cases import CONFIGURATIONS, letters, scatter
 from tests.torch_layers import PEERS, as_torch
 
 SEEDS = range(min(CONFIGURATIONS, 20))

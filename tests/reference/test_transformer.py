@@ -16,7 +16,7 @@ from keifu.layers.embeddings import sinusoidal
 from keifu.layers.heads import VocabularyHead
 from keifu.models.transformer import Config, Transformer
 from keifu.tasks.translation import Batch, PairSequences, Translation
-from tests.properties.families import CONFIGURATIONS, letters, scatter
+from tests.properties.cases import CONFIGURATIONS, letters, scatter
 
 SEEDS = range(min(CONFIGURATIONS, 20))
 TOLERANCE = 1e-5

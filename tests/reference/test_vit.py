@@ -10,7 +10,7 @@ from transformers import ViTConfig, ViTModel
 from keifu.interface import ImageBatch
 from keifu.models import vit
 from keifu.training.network import make_model
-from tests.properties.families import CONFIGURATIONS, scatter
+from tests.properties.cases import CONFIGURATIONS, scatter
 
 COUNT = 20 if CONFIGURATIONS > 3 else 3
 

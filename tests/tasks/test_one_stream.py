@@ -15,7 +15,8 @@ from keifu.tasks.translation import Translation
 from keifu.text import Tokenizer
 from keifu.trace import record
 from keifu.training.network import make_model
-from tests.properties.families import letters, make_case
+from tests.properties.cases import letters
+from tests.properties.families import make_case
 from tests.tiny import pairs
 
 TEXTS = [text for pair in pairs(20) for text in (pair.source, pair.target)]

@@ -76,6 +76,13 @@ def test_the_model_is_told_how_far_training_is(tmp_path: Path) -> None:
     assert linear == [True, True, False, False, False, False, False, False]
 
 
+def test_a_run_that_is_made_longer_does_not_begin_anew(tmp_path: Path) -> None:
+    spec = write_stories(tmp_path, 60)
+    list(story_run(spec, tmp_path / "run", {"max_steps": 4}, model={"linear_start": 0.5}).events())
+    run = resume(tmp_path / "run", {"max_steps": "+16"})  # step 5 of 20 is within half of the steps
+    assert not any(run.learner.model.linear for event in run.events() if isinstance(event, Step))
+
+
 def test_a_run_on_other_stories_is_not_gone_on_with(tmp_path: Path) -> None:
     spec = write_stories(tmp_path, 60)
     list(begun(spec, tmp_path / "run", "memory-network").events(lambda: False))
