@@ -49,7 +49,7 @@ def test_a_trace_has_one_text(chain: Model, tmp_path: Path) -> None:
 
 
 def test_texts_become_vectors_and_scores(chain: Model, corpus: str) -> None:
-    vectors = chain.embed([pair.source for pair in UNSEEN])
+    vectors = chain.embed([*(pair.source for pair in UNSEEN), "", " "])
     assert {tuple(vector.shape) for vector in vectors} == {(16,)}
     report = chain.evaluate(corpus, beam=1)
     assert report["sentences"] > 0

@@ -11,7 +11,7 @@ _UNNAMED = "source to target"  # of data that does not name its languages
 
 def evaluation_report(report: dict[str, Any]) -> str:
     """A line a metric; what has to be known of the data stands first."""
-    kinds = {"bits_per_character": _language_report, "confusion": _decision_report, "sequences": _masked_report}
+    kinds = {"bits_per_character": _language_report, "macro_f1": _decision_report, "sequences": _masked_report}
     kinds |= {"questions": _answers_report}
     return next((kind for mark, kind in kinds.items() if mark in report), _translation_report)(report)
 

@@ -236,7 +236,11 @@ def classify(
     """Say to which class each text or picture belongs, and how likely that is."""
     texts = text or _standard_input()
     model = _load(run, "classify", device, precision)
-    for one in model.classify(texts, top=top, head=head, details=True, batch_size=batch_size):
+    found = model.classify(texts, top=top, head=head, details=True, batch_size=batch_size)
+    if cut := sum(one.cut for one in found):
+        longer = f"{cut:,} of {len(found):,} texts are longer than those of training"
+        print(f"note: {longer}, and only their beginnings were read", file=sys.stderr)
+    for one in found:
         shares = "\t".join(f"{label}\t{share:.4f}" for label, share in one.probabilities.items())
         print(json.dumps(vars(one), ensure_ascii=False) if json_ else shares)
 
@@ -270,6 +274,7 @@ def answer(
     story: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The story that they are about: a fact a sentence or line.")
     ] = None,
+    encoding: Encoding = None,
     device: Device = None,
     precision: UsingPrecision = None,
     batch_size: BatchSize = None,
@@ -282,7 +287,7 @@ def answer(
 
     if story is None:
         raise ConfigError("no story to ask about; name a file with a fact a line: --story FILE")
-    facts = "\n".join(line for _, line in lines(story))
+    facts = "\n".join(line for _, line in lines(story, encoding or "utf-8"))
     questions = question or _standard_input()
     model = _load(run, "answer", device, precision)
     for found in model.answer(questions, facts, details=True, batch_size=batch_size):

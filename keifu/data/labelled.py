@@ -20,6 +20,7 @@ from keifu.errors import ConfigError, DataError
 _LABEL = ("label", "class", "category", "sentiment")  # what a column of classes is usually called
 _NO_TEXT = ("id", "idx", "index", "line", "score", "lang", "language", "domain", "url")
 _MOST_CLASSES = 10_000
+KINDS = {1: "single texts", 2: "pairs of texts"}  # what an example may be, by its texts
 _EXPECTED = "expected a text and its class, or two texts and their class, with TABs between"
 
 
@@ -43,6 +44,11 @@ class LabelledData:
     def texts(self) -> list[str]:
         """Every text."""
         return [text for example in self.examples for text in example.texts]
+
+    @property
+    def kind(self) -> str:
+        """What its examples are."""
+        return KINDS[len(self.examples[0].texts)]
 
     @property
     def labels(self) -> dict[str, int]:

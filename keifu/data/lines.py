@@ -221,6 +221,7 @@ def _too_long(name: str, number: int) -> DataError:
 
 def _texts(path: str | Path, encoding: str) -> Iterator[tuple[str, str]]:
     """Decoded blocks, each with "" or the problem that stands right behind it and ends all."""
+    check_encoding(encoding)
     decoder, marked, ascii_only = None, False, True
     for block, after in pairwise(chain(blocks(path), [b""])):
         begins = decoder is None

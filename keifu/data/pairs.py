@@ -16,7 +16,7 @@ from keifu.data import enja
 from keifu.data.catalogue import ALIASES, CATALOGUE, find, whereabouts
 from keifu.data.download import Progress, ignore
 from keifu.data.examples import Pair
-from keifu.data.lines import check_encoding, lines, shown
+from keifu.data.lines import lines, shown
 from keifu.data.spec import BUILTIN, Term, parse
 from keifu.data.stored import StoredPairs, collect
 from keifu.data.tables import Table, is_language, open_table
@@ -218,7 +218,6 @@ def _built_in(term: Term, part: str | None) -> PairData:
 
 def _aligned(paths: Sequence[Path], form: Form, rows: slice) -> PairData:
     """Two text files, line N of one translating line N of the other."""
-    check_encoding(form.encoding)
     left, right = (lines(path, form.encoding) for path in paths)
 
     def triples() -> Iterator[tuple[int, str, str]]:

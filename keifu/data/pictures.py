@@ -2,8 +2,8 @@
 
     pictures/cat/1.png  pictures/cat/2.jpg  pictures/dog/a.png        pictures is the SPEC
 
-All pictures of a model have one size. Where none is asked for, that of the data is taken if all have the same, else 32
-by 32; grey where all are grey, else red, green and blue.
+All pictures of a model have one size. Where none is asked for, that of the data is taken if all have the same, with no
+side over 128, else 32 by 32; grey where all are grey, else red, green and blue.
 """
 
 import hashlib
@@ -27,7 +27,8 @@ from keifu.errors import ConfigError, DataError, printable
 Pixels = NDArray[np.uint8]
 
 _ENDINGS = (".png", ".jpg", ".jpeg")
-_USUAL = 32  # pixels of a side, where pictures differ in size
+_USUAL = 32  # pixels of a side, where pictures differ in size or are large
+_KEPT = 128  # pixels of the longest side of pictures that stay as large as they are
 _LARGEST = 50_000_000  # pixels of a picture that is read
 _DIGITS = {"train": range(0, 7), "dev": range(7, 8), "test": range(8, 10)}
 """Of every ten digits, in the order in which they come, those of each part. Beside these there are fold-1 to fold-5,
@@ -148,7 +149,10 @@ def _folder(term: Term, wanted: Wanted) -> PictureData:
     if not files:
         raise DataError(f"{name}: no picture; expected folders, one a class, with files such as cat/1.png or cat/2.jpg")
     wanted = _common(map(_open, files), wanted)
-    pixels = np.stack([_as_array(_open(file), wanted) for file in files])  # never all of them in full size
+    assert wanted.size is not None
+    pixels = np.empty((len(files), 3 if wanted.colour else 1, *wanted.size), np.uint8)
+    for place, file in enumerate(files):  # never all of them in full size
+        pixels[place] = _as_array(_open(file), wanted)
     places = tuple(printable(str(file)) for file in files)
     return PictureData(term.text.partition("[")[0], pixels, tuple(file.parent.name for file in files), places)
 
@@ -157,6 +161,8 @@ def _pictures_in(folder: Path) -> Iterator[Path]:
     """The picture files of every class; other files are passed over."""
     for each in folder.iterdir():
         if each.is_dir() and not each.name.startswith("."):
+            if any("\ud800" <= sign <= "\udfff" for sign in each.name):
+                raise DataError(f"{printable(str(each))}: a name that is not UTF-8; rename the folder")
             for file in each.iterdir():
                 if file.suffix.lower() in _ENDINGS and not file.name.startswith("."):
                     yield file
@@ -208,7 +214,8 @@ def _common(images: Iterable[Any], wanted: Wanted) -> Wanted:
     for image in images:
         sizes.add(image.size)
         colour = colour or (image.mode == "RGB" and not _is_grey(image))
-    width, height = next(iter(sizes)) if len(sizes) == 1 else (_USUAL, _USUAL)
+    size = next(iter(sizes)) if len(sizes) == 1 else (_USUAL, _USUAL)
+    width, height = size if max(size) <= _KEPT else (_USUAL, _USUAL)
     return Wanted(wanted.size or (height, width), colour if wanted.colour is None else wanted.colour)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from keifu.data.catalogue import ALIASES, CATALOGUE, find
 from keifu.data.download import Progress, ignore
-from keifu.data.lines import LONGEST, check_encoding, running_text, shown
+from keifu.data.lines import LONGEST, running_text, shown
 from keifu.data.pairs import SETS, UTF_8, Form
 from keifu.data.spec import BUILTIN, Term, parse
 from keifu.data.stored import StoredText, collect_text
@@ -188,7 +188,6 @@ def _sentences(line: str) -> list[str]:
 
 def _pieces(path: Path, form: Form) -> Iterator[str]:
     """A file's text: of plain text all of it, of a table one column, a row after another."""
-    check_encoding(form.encoding)
     if not (form.columns or _named(path)):
         yield from running_text(path, form.encoding)
         return

@@ -68,7 +68,7 @@ def distribution(scores: Tensor, settings: Sampling, occurred: Tensor) -> Tensor
         scores = torch.where(occurred, torch.where(scores > 0, scores / penalty, scores * penalty), scores)
     if settings.temperature == 0:
         return torch.zeros_like(scores).scatter_(-1, scores.argmax(-1, keepdim=True), 1.0)
-    scores = scores / settings.temperature
+    scores = (scores - scores.amax(-1, keepdim=True)) / settings.temperature  # however small: none grows without bound
     if 0 < settings.top_k < scores.shape[-1]:
         least = scores.topk(settings.top_k).values[:, -1:]
         scores = scores.masked_fill(scores < least, -math.inf)

@@ -83,12 +83,12 @@ def translate(
     order = np.argsort(sources.lengths, kind="stable")
     results = [[Translated("", 0.0, [], True, "")] * decoding.n_best for _ in texts]
     order = order[sources.lengths[order] > len(end)]
+    _refuse_too_long(texts, sources.lengths, model)
     for begin in range(0, len(order), decoding.batch_size):
         before_batch()
         rows = order[begin : begin + decoding.batch_size]
         lengths = sources.lengths[rows]
         source = sources.padded(rows, tokenizer.pad_id).to(device)
-        _refuse_too_long(texts, rows, lengths, model)
         limits = torch.from_numpy(_limits(lengths, decoding.max_ratio, model)).to(device)
         state = _after_source(model, source, length_mask(lengths).to(device))
         prompt = torch.full((len(rows), 1), tokenizer.bos_id, device=device)
@@ -119,14 +119,14 @@ def _after_source(model: Any, source: torch.Tensor, mask: torch.Tensor) -> Any:
     return model.step(source, model.start(len(source)), mask)[1]
 
 
-def _refuse_too_long(texts: Sequence[str], rows: Indices, lengths: Indices, model: Any) -> None:
-    if model.longest is None:
+def _refuse_too_long(texts: Sequence[str], lengths: Indices, model: Any) -> None:
+    if model.longest is None or not len(texts):
         return
-    most = longest_side(model.takes, model.longest)
-    if lengths.max() > most:
-        text = texts[rows[lengths.argmax()]]
+    most, place = longest_side(model.takes, model.longest), int(lengths.argmax())
+    if lengths[place] > most:
         raise ConfigError(
-            f"text {text[:40]!r}... has {lengths.max()} tokens; this model reads {most} (model.max_length); split it"
+            f"text {place + 1}, {texts[place][:40]!r}... has {lengths[place]} tokens; this model reads {most} "
+            "(model.max_length); split it"
         )
 
 

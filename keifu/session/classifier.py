@@ -8,26 +8,29 @@ from typing import Any
 
 from torch import Tensor
 
-from keifu.data.labelled import load_labelled
+from keifu.data.labelled import KINDS, load_labelled
 from keifu.data.pairs import Form
-from keifu.errors import ConfigError, DataError
+from keifu.errors import CheckpointError, ConfigError, DataError
 from keifu.session.reading import ReadingModel, read_labels, read_most_tokens, refuse_others
 from keifu.tasks.classification import Classification
-from keifu.tasks.reading import decide, summary_of
+from keifu.tasks.reading import Encoded, decide, summary_of
 from keifu.text import Tokenizer
 from keifu.trace import Edit, Recorded, Trace
 from keifu.training.evaluation import decision_scores
 
-_MOST = 2
+_MOST = max(KINDS)
 
 
 @dataclass(frozen=True)
 class Classified:
-    """A text, the class that is likeliest, and the probabilities of classes, likeliest first."""
+    """A text, the class that is likeliest, and the probabilities of classes, likeliest first. cut: whether the text was
+    longer than those of training, so that its beginning alone was read.
+    """
 
     text: str
     label: str
     probabilities: dict[str, float]
+    cut: bool = False
 
     @property
     def probability(self) -> float:
@@ -44,8 +47,9 @@ class Classifier(ReadingModel):
     ) -> None:
         """config: the content of its config.json. Raises CheckpointError."""
         self.classes = read_labels(path, config)
-        self.most_tokens = read_most_tokens(path, config)
-        super().__init__(path, config, tensors, tokenizer, lambda: Classification(tokenizer, self.classes))
+        self.texts = _read_texts(path, config)
+        most = read_most_tokens(path, config)
+        super().__init__(path, config, tensors, tokenizer, lambda: Classification(tokenizer, self.classes), most)
 
     def classify(
         self,
@@ -56,7 +60,8 @@ class Classifier(ReadingModel):
         details: bool = False,
         batch_size: int | None = None,
     ) -> Any:
-        """The class of a text; of a list of texts, a list. A pair is two texts with a TAB between.
+        """The class of a text; of a list of texts, a list. A pair is two texts with a TAB between. What goes beyond the
+        longest text of training is not read.
 
         details=True gives `Classified` objects with the probabilities of the `top` likeliest classes (default: all).
         Raises ConfigError.
@@ -64,9 +69,12 @@ class Classifier(ReadingModel):
         if head is not None:
             raise ConfigError(f"head {head!r}: a classifier has one head; leave it away")
         texts = [text] if isinstance(text, str) else list(text)
-        encoded = self.task.encode_texts([split_pair(one) for one in texts])
-        shares = [each[0] for each in self.probabilities(encoded, batch_size)]
-        found = [ranked(one, self.classes, share.tolist(), top) for one, share in zip(texts, shares, strict=True)]
+        encoded = self._encoded(texts)
+        shares = [each[0].tolist() for each in self.probabilities(encoded, batch_size)]
+        found = [
+            ranked(one, self.classes, share, top, cut)
+            for one, share, cut in zip(texts, shares, encoded.cut.tolist(), strict=True)
+        ]
         results: list[Any] = [one if details else one.label for one in found]
         return results[0] if isinstance(text, str) else results
 
@@ -75,7 +83,7 @@ class Classifier(ReadingModel):
 
         names: patterns of the values to keep. edits: pattern -> function that replaces a value.
         """
-        encoded = self.task.encode_texts([split_pair(text)])
+        encoded = self._encoded([text])
 
         def scores(hidden: Tensor) -> dict[str, Recorded]:
             real = hidden.new_ones(hidden.shape[:2]).bool()
@@ -101,13 +109,36 @@ class Classifier(ReadingModel):
         refuse_others("a classifier", other)
         found = load_labelled(data, "test", Form(tuple(columns), encoding))
         refuse_unknown(found.spec, list(found.labels), self.classes)
+        if self.texts not in (None, len(found.examples[0].texts)):
+            raise DataError(f"{found.spec}: {found.kind}; {self._expected}")
         began = time.perf_counter()
         encoded = self.task.encode(found.examples, self.most_tokens)
         decided, surprise = decide(self.task, self.network, self.head, encoded, self.batch_size(batch_size))
         seconds = time.perf_counter() - began
-        report = {"data": found.spec, "cut": encoded.cut}
+        report = {"data": found.spec, "cut": int(encoded.cut.sum())}
         report |= decision_scores(encoded, decided, surprise, self.classes) | {"unit": "text"}
         return report | self.role_in_training(found.sha256) | {"texts_per_second": len(encoded) / seconds}
+
+    def _encoded(self, texts: Sequence[str]) -> Encoded:
+        """Texts as the model reads them. Raises ConfigError."""
+        several = [split_pair(one) for one in texts]
+        for one, each in zip(texts, several, strict=True):
+            if self.texts not in (None, len(each)):
+                raise ConfigError(f"{one[:40]!r}: {KINDS[len(each)]}; {self._expected}")
+        encoded: Encoded = self.task.encode_texts(several, self.most_tokens)
+        return encoded
+
+    @property
+    def _expected(self) -> str:
+        return f"this model was trained on {KINDS[self.texts or 1]}" + " with a TAB between" * (self.texts == _MOST)
+
+
+def _read_texts(path: Path, config: Mapping[str, Any]) -> int | None:
+    """The texts of an example, 1 or 2, of a config.json; None where it does not say. Raises CheckpointError."""
+    texts: int | None = config.get("texts")
+    if texts is not None and texts not in KINDS:
+        raise CheckpointError(f"{path}/config.json: texts: expected 1 or 2; copy the whole folder again")
+    return texts
 
 
 def split_pair(text: str) -> list[str]:
@@ -118,12 +149,14 @@ def split_pair(text: str) -> list[str]:
     return texts
 
 
-def ranked(text: str, classes: Sequence[str], shares: Sequence[float], top: int | None) -> Classified:
+def ranked(
+    text: str, classes: Sequence[str], shares: Sequence[float], top: int | None, cut: bool = False
+) -> Classified:
     """The likeliest classes of a text. Raises ConfigError."""
     if top is not None and top < 1:
         raise ConfigError(f"top {top}: expected at least 1")
     order = sorted(range(len(classes)), key=lambda place: -shares[place])[:top]
-    return Classified(text, classes[order[0]], {classes[place]: shares[place] for place in order})
+    return Classified(text, classes[order[0]], {classes[place]: shares[place] for place in order}, cut)
 
 
 def refuse_unknown(spec: str, found: Sequence[str], known: Sequence[str]) -> None:

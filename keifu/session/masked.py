@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -48,17 +49,18 @@ class MaskedModel(ReadingModel):
         parts = {"masked": config.get("masked", True), "next_sentence": config.get("next_sentence", False)}
         if not all(isinstance(part, bool) for part in parts.values()):
             raise CheckpointError(f"{path}/config.json: masked and next_sentence: expected true or false")
-        self.most_tokens = read_most_tokens(path, config, least=_FEWEST) or _USUAL
+        most = read_most_tokens(path, config, least=_FEWEST) or _USUAL
         share, whole_words = config.get("mask_share", 0.15), config.get("whole_words", False)
         if not isinstance(share, float) or not 0 < share < 1 or not isinstance(whole_words, bool):
             raise CheckpointError(f"{path}/config.json: mask_share and whole_words: expected a share and true or false")
         about = {**parts, "share": share, "whole_words": whole_words}
-        super().__init__(path, config, tensors, tokenizer, lambda: MaskedLanguageModeling(tokenizer, **about))
+        super().__init__(path, config, tensors, tokenizer, lambda: MaskedLanguageModeling(tokenizer, **about), most)
 
     @torch.no_grad()
     def fill(self, text: str | Sequence[str], *, top: int = 5, batch_size: int | None = None) -> Any:
         """The likeliest tokens in the place of each [MASK] of a text, likeliest first; of a list of texts, a list of
-        lists. A gap stands for one token, with the space before it. Raises ConfigError.
+        lists. A gap stands for one token, with the space before it. Of a text that is too long, what stands around its
+        gaps is read. Raises ConfigError.
         """
         if not self.task.masked:
             raise ConfigError(f"{self.path}: was trained without masked tokens; it cannot fill gaps")
@@ -68,7 +70,7 @@ class MaskedModel(ReadingModel):
         for one in texts:
             if MASK not in one:
                 raise ConfigError(f"{one[:40]!r}: no {MASK} in it; write one where a word is to be told")
-        tokens = Sequences(with_masks(self.tokenizer, one) for one in texts)
+        tokens = Sequences(self._around_gaps(with_masks(self.tokenizer, one)) for one in texts)
         filled: list[list[Filled]] = [[] for _ in texts]
         for rows in by_length(tokens.lengths, self.batch_size(batch_size)):
             inputs = moved(pad(self.tokenizer, tokens, tokens.lengths, rows), self.device)
@@ -84,6 +86,19 @@ class MaskedModel(ReadingModel):
                     whole = self._with(texts[rows[row]], place, token)
                     filled[rows[row]].append(Filled(whole, name.strip() or name, share, place))
         return filled[0] if isinstance(text, str) else filled
+
+    def _around_gaps(self, ids: Sequence[int]) -> list[int]:
+        """As many tokens as can be read at once, the gaps in the middle of them. Raises ConfigError."""
+        inner = list(ids[1:-1])
+        gaps = [place for place, token in enumerate(inner) if token == self.tokenizer.mask_id]
+        room = (self.room or len(ids)) - 2
+        if gaps[-1] - gaps[0] >= room:
+            raise ConfigError(
+                f"the gaps of a text stand {gaps[-1] - gaps[0]:,} tokens apart; this model reads {room:,} at once; "
+                f"leave fewer {MASK} in it"
+            )
+        begin = max(0, min((gaps[0] + gaps[-1] + 1 - room) // 2, len(inner) - room))
+        return [ids[0], *inner[begin : begin + room], ids[-1]]
 
     def _with(self, text: str, place: int, token: int) -> str:
         """The text with one gap filled; others stay."""
@@ -113,19 +128,24 @@ class MaskedModel(ReadingModel):
         for one in texts:
             if len(split_pair(one)) != 2:
                 raise ConfigError(f"{one[:40]!r}: one text; expected two with a TAB between, of which one may follow")
+        pairs = [self.tokenizer.encode_batch(split_pair(one)) for one in texts]
+        joined = [join(self.tokenizer, pair, self.room) for pair in pairs]
+        whole = [sum(map(len, pair)) + 3 for pair in pairs]
+        shares = self._follows(joined, batch_size)
         found = [
-            ranked(one, NEXT_SENTENCE, share, top)
-            for one, share in zip(texts, self._follows(texts, batch_size), strict=True)
+            ranked(one, NEXT_SENTENCE, share, top, len(ids) < length)
+            for one, share, (ids, _), length in zip(texts, shares, joined, whole, strict=True)
         ]
         results: list[Any] = [one if details else one.label for one in found]
         return results[0] if isinstance(text, str) else results
 
     @torch.no_grad()
-    def _follows(self, texts: Sequence[str], batch_size: int | None) -> list[list[float]]:
-        """Of each pair the probabilities that the second text is a stranger, and that it follows."""
-        joined = [join(self.tokenizer, self.tokenizer.encode_batch(split_pair(one))) for one in texts]
-        tokens, firsts = Sequences(ids for ids, _ in joined), torch.tensor([first for _, first in joined]).numpy()
-        found: list[list[float]] = [[] for _ in texts]
+    def _follows(self, joined: Sequence[tuple[Sequence[int], int]], batch_size: int | None) -> list[list[float]]:
+        """Of each pair, as tokens and how many are the first text's, the probabilities that the second text is a
+        stranger, and that it follows.
+        """
+        tokens, firsts = Sequences(ids for ids, _ in joined), np.array([first for _, first in joined], np.int64)
+        found: list[list[float]] = [[] for _ in joined]
         for rows in by_length(tokens.lengths, self.batch_size(batch_size)):
             inputs = moved(pad(self.tokenizer, tokens, firsts, rows), self.device)
             shares = exact(self.head.follows(hidden_of(self.network, inputs)[:, 0])).softmax(-1)
@@ -158,6 +178,7 @@ class MaskedModel(ReadingModel):
         else:
             ids = with_masks(self.tokenizer, text)
             first = len(ids)
+        self.refuse_too_long([text], [len(ids)])
 
         def scores(hidden: Tensor) -> dict[str, Recorded]:
             found = {}
@@ -190,8 +211,11 @@ class MaskedModel(ReadingModel):
         reading = "documents" if text.is_a_list else "stream"
         began = time.perf_counter()
         passages = self.task.encode(text.passages(reading), min(self.most_tokens, self.network.longest))
-        if self.task.next_sentence and not len(passages.paired):
-            raise DataError(f"{text.spec}: no document has two sentences; put blank lines between documents")
+        if self.task.next_sentence and passages.documents_with_pairs < 2:
+            raise DataError(
+                f"{text.spec}: documents with several sentences: {passages.documents_with_pairs}; expected two or "
+                "more, of which one gives strangers to the other; put blank lines between documents"
+            )
         found = self.task.measure(self.network, self.head, passages, self.batch_size(batch_size))
         seconds = time.perf_counter() - began
         report = {"data": text.spec, "documents": len(set(passages.documents.tolist())), "sequences": len(passages)}

@@ -31,15 +31,35 @@ class ReadingModel(Model):
         tensors: Mapping[str, Tensor],
         tokenizer: Tokenizer,
         make_task: Callable[[], Any],
+        most_tokens: int | None,
     ) -> None:
-        """config: the content of its config.json. Raises CheckpointError."""
+        """config: the content of its config.json. most_tokens: that were read together in training. Raises
+        CheckpointError.
+        """
         if not tokenizer.reads:
             raise CheckpointError(
                 f"{path}/tokenizer.json: without [CLS], [SEP] and [MASK]; copy the whole folder again"
             )
         sections = read_sections(path, config, {"decoding": Reading})
         self.reading: Reading = sections["decoding"]
+        self.most_tokens = most_tokens
         super().__init__(path, sections["model"], tensors, tokenizer, make_task())
+
+    @property
+    def room(self) -> int | None:
+        """Tokens of the longest text that is read at once: no more than in training, where places are learned; None
+        where they are not.
+        """
+        longest: int | None = getattr(self.network, "longest", None)
+        return None if longest is None else min(longest, self.most_tokens or longest)
+
+    def refuse_too_long(self, texts: Sequence[str], lengths: Sequence[int]) -> None:
+        """Raises ConfigError where a text has more tokens than can be read at once."""
+        for place, (text, length) in enumerate(zip(texts, lengths, strict=True), 1):
+            if self.room is not None and length > self.room:
+                raise ConfigError(
+                    f"text {place}, {text[:40]!r}... has {length} tokens; at most {self.room} are read; split it"
+                )
 
     def batch_size(self, asked: int | None) -> int:
         """How many texts to read together. Raises ConfigError."""
@@ -61,15 +81,16 @@ class ReadingModel(Model):
         """A vector `[D]` for a text; of a list of texts, a list.
 
         pool: "mean" of all tokens' vectors, "cls", the vector of [CLS], or "last", that of the last token. normalise:
-        to the length 1, so that inner products are cosines. Raises ConfigError.
+        to the length 1, so that inner products are cosines. A text that is too long is read in parts, of which the mean
+        is that of all tokens, "cls" that of the first part and "last" that of the last. Raises ConfigError.
         """
         pool = pool or "mean"
         if pool not in POOLS:
             raise ConfigError(f"pool {pool!r} is not known; expected {', '.join(POOLS[:-1])} or {POOLS[-1]}")
         texts = [text] if isinstance(text, str) else list(text)
-        rows = [join(self.tokenizer, [ids])[0] for ids in self.tokenizer.encode_batch(texts)]
-        tokens = Sequences(rows)
-        vectors: list[Any] = [None] * len(texts)
+        parts = [self._parts(ids) for ids in self.tokenizer.encode_batch(texts)]
+        tokens = Sequences(part for each in parts for part in each)
+        vectors: list[Any] = [None] * len(tokens)
         for some in by_length(tokens.lengths, self.batch_size(batch_size)):
             inputs = moved(pad(self.tokenizer, tokens, tokens.lengths, some), self.device)
             hidden = hidden_of(self.network, inputs).float()
@@ -78,14 +99,29 @@ class ReadingModel(Model):
             else:
                 last = inputs.mask.sum(1) - 1 if pool == "last" else torch.zeros(len(some), dtype=torch.long)
                 found = hidden[torch.arange(len(some)), last]
-            found = F.normalize(found, dim=-1) if normalise else found
             for row, vector in zip(some.tolist(), found, strict=True):
                 vectors[row] = vector
-        return vectors[0] if isinstance(text, str) else vectors
+        ends = np.cumsum([len(each) for each in parts]).tolist()
+        whole = [
+            _of_parts(vectors[end - len(each) : end], list(map(len, each)), pool)
+            for each, end in zip(parts, ends, strict=True)
+        ]
+        whole = [F.normalize(vector, dim=-1) for vector in whole] if normalise else whole
+        return whole[0] if isinstance(text, str) else whole
+
+    def _parts(self, ids: Sequence[int]) -> list[list[int]]:
+        """A text as it is read, in parts where it is too long."""
+        most = max(1, len(ids)) if self.room is None else self.room - 2
+        return [join(self.tokenizer, [ids[at : at + most]])[0] for at in range(0, max(1, len(ids)), most)]
 
     def inputs(self, text: str, *target: str) -> TokenBatch:
         assert not target, "it reads one text"
+        if self.network.takes == "pair":
+            raise ConfigError(
+                f"{self.path}: of a {self.model_config.name} this is known as a translator alone, with its decoder"
+            )
         ids = join(self.tokenizer, [self.tokenizer.encode(text)])[0]
+        self.refuse_too_long([text], [len(ids)])
         tokens = Sequences([ids])
         return moved(pad(self.tokenizer, tokens, tokens.lengths, np.array([0])), self.device)
 
@@ -112,6 +148,14 @@ class ReadingModel(Model):
         labels = self.labels(inputs.tokens[0])
         sequences = {"text": labels, "source": labels}
         return Trace(bound(values, self.network.axis_sequences), sequences)
+
+
+def _of_parts(vectors: Sequence[Tensor], lengths: Sequence[int], pool: str) -> Tensor:
+    """The vector of a text, of those of its parts."""
+    if pool == "mean":
+        weights = torch.tensor(lengths, device=vectors[0].device)[:, None] / sum(lengths)
+        return (torch.stack(list(vectors)) * weights).sum(0)
+    return vectors[0 if pool == "cls" else -1]
 
 
 def read_most_tokens(path: Path, config: Mapping[str, Any], least: int = 1) -> int | None:

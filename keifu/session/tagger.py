@@ -39,8 +39,8 @@ class Tagger(ReadingModel):
     ) -> None:
         """config: the content of its config.json. Raises CheckpointError."""
         self.classes = read_labels(path, config)
-        self.most_tokens = read_most_tokens(path, config)
-        super().__init__(path, config, tensors, tokenizer, lambda: Tagging(tokenizer, self.classes))
+        most = read_most_tokens(path, config)
+        super().__init__(path, config, tensors, tokenizer, lambda: Tagging(tokenizer, self.classes), most)
 
     def tag(self, text: str | Sequence[str], *, details: bool = False, batch_size: int | None = None) -> Any:
         """The words of a text, each with its tag; of a list of texts, a list.
@@ -50,7 +50,9 @@ class Tagger(ReadingModel):
         """
         texts = [text] if isinstance(text, str) else list(text)
         sentences = [words(one) for one in texts]
-        shares = self.probabilities(self.task.encode_words(sentences), batch_size)
+        encoded = self.task.encode_words(sentences)
+        self.refuse_too_long(texts, encoded.tokens.lengths.tolist())
+        shares = self.probabilities(encoded, batch_size)
         results: list[Any] = []
         for sentence, each in zip(sentences, shares, strict=True):
             found = [
@@ -66,6 +68,7 @@ class Tagger(ReadingModel):
         names: patterns of the values to keep. edits: pattern -> function that replaces a value.
         """
         encoded = self.task.encode_words([words(text)])
+        self.refuse_too_long([text], encoded.tokens.lengths.tolist())
 
         def scores(hidden: Tensor) -> dict[str, Recorded]:
             return {"classes": Recorded("classes", "B T C", self.head(hidden), {"T": "text"})}
@@ -88,6 +91,6 @@ class Tagger(ReadingModel):
         encoded = self.task.encode(found.examples, self.most_tokens)
         decided, surprise = decide(self.task, self.network, self.head, encoded, self.batch_size(batch_size))
         seconds = time.perf_counter() - began
-        report = {"data": found.spec, "sentences": len(encoded), "cut": encoded.cut}
+        report = {"data": found.spec, "sentences": len(encoded), "cut": int(encoded.cut.sum())}
         report |= decision_scores(encoded, decided, surprise, self.classes) | {"unit": "word"}
         return report | self.role_in_training(found.sha256) | {"texts_per_second": len(encoded) / seconds}

@@ -118,12 +118,15 @@ class Translator(Model):
         list.
 
         pool: "last", the vector of the last token, which an encoder has at [EOS]; "mean", the mean of those of all
-        tokens. normalise: to the length 1. Texts are read one by one, whatever batch_size says. Raises ConfigError.
+        tokens. normalise: to the length 1. Of an empty text, a model of one stream reads [BOS]. Texts are read one by
+        one, whatever batch_size says. Raises ConfigError.
         """
         texts = [self.normalisation.source(one) for one in ([text] if isinstance(text, str) else text)]
         vectors = []
         for one in texts:  # one by one, so that none hangs on the others
             ids = self.task.encode_now([Pair(one, "")]).sources.padded(np.arange(1), 0).to(self.device)
+            if not ids.numel():  # a model of one stream reads [BOS] behind a source
+                ids = ids.new_full((1, 1), self.tokenizer.bos_id)
             vectors.append(pooled(self._read(ids)[0], pool or "last", normalise))
         return vectors[0] if isinstance(text, str) else vectors
 

@@ -58,7 +58,7 @@ class Classification:
         whole = np.array([sum(map(len, each)) + 1 + len(each) for each in several], np.int64)
         tokens = Sequences(row for row, _ in rows)
         firsts = np.array([first for _, first in rows], np.int64)
-        return Encoded(tokens, firsts, targets, cut=int((tokens.lengths < whole).sum()))
+        return Encoded(tokens, firsts, targets, tokens.lengths < whole)
 
     def batch(self, data: Encoded, rows: Indices) -> Batch:
         """The texts of these rows, padded on the right."""

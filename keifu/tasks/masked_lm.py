@@ -84,6 +84,11 @@ class Passages:
         """The indices of all rows."""
         return np.arange(len(self))
 
+    @property
+    def documents_with_pairs(self) -> int:
+        """How many documents have several sentences, of which one follows another."""
+        return len(set(self.documents[self.first[self.paired]].tolist()))
+
     def share_of(self, ids: frozenset[int]) -> float:
         """The share of all tokens that are one of these."""
         return self.sentences.share_of(ids)

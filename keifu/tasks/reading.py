@@ -31,13 +31,19 @@ class Encoded:
     """Encoded texts with what is to be said of them.
 
     firsts: tokens of the first text of each row, [CLS] and [SEP] included. targets: of each row the classes, one for a
-    text, or one for a word. places: where the words begin, of rows with a class a word. cut: rows that were too long.
+    text, or one for a word. places: where the words begin, of rows with a class a word. cut: `[N]`, rows that were too
+    long.
     """
 
     def __init__(
-        self, tokens: Sequences, firsts: Indices, targets: Sequences, places: Sequences | None = None, cut: int = 0
+        self,
+        tokens: Sequences,
+        firsts: Indices,
+        targets: Sequences,
+        cut: NDArray[np.bool_],
+        places: Sequences | None = None,
     ) -> None:
-        self.tokens, self.firsts, self.targets, self.places, self.cut = tokens, firsts, targets, places, cut
+        self.tokens, self.firsts, self.targets, self.cut, self.places = tokens, firsts, targets, cut, places
 
     def __len__(self) -> int:
         return len(self.tokens)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from torch import Tensor, nn
 
 from keifu.data.batches import Indices, Sequences
@@ -37,25 +38,26 @@ class Tagging:
         counts = encoded.targets.lengths.tolist()
         tags = [example.tags[:count] for example, count in zip(examples, counts, strict=True)]
         targets = Sequences([number[tag] for tag in each] for each in tags)
-        return Encoded(encoded.tokens, encoded.firsts, targets, encoded.places, encoded.cut)
+        return Encoded(encoded.tokens, encoded.firsts, targets, encoded.cut, encoded.places)
 
     def encode_words(self, sentences: Sequence[Sequence[str]], most: int | None = None) -> Encoded:
         """Sentences given as words, without tags. Every word is cut into tokens by itself."""
         pieces = iter(self.tokenizer.encode_batch([word for words in sentences for word in words]))
-        tokens, places, cut = [], [], 0
-        for words in sentences:
+        tokens, places = [], []
+        cut = np.zeros(len(sentences), np.bool_)
+        for number, words in enumerate(sentences):
             row, begins = [self.tokenizer.cls_id], []
             for _ in words:
                 begins.append(len(row))
                 row += next(pieces) or [self.tokenizer.unk_id]
             if most is not None and len(row) >= most:
-                cut += 1
+                cut[number] = True
                 del row[most - 1 :]
             tokens.append([*row, self.tokenizer.sep_id])
             places.append([begin for begin in begins if begin < len(row)])
         known = Sequences(places)
         sequences = Sequences(tokens)
-        return Encoded(sequences, sequences.lengths, Sequences([0] * len(each) for each in places), known, cut)
+        return Encoded(sequences, sequences.lengths, Sequences([0] * len(each) for each in places), cut, known)
 
     def batch(self, data: Encoded, rows: Indices) -> Batch:
         """The sentences of these rows, padded on the right."""

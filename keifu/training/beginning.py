@@ -56,20 +56,31 @@ def read_beginning(path: str | Path, preset: str | None = None) -> Beginning:
     return Beginning(folder, model["name"], sizes, tensors, known, config.get("labels"))
 
 
-def check_begins(beginning: Beginning, name: str, special_tokens: tuple[str, ...]) -> None:
-    """Raises ConfigError where a model of this name cannot begin with it, or where its tokenizer lacks these tokens."""
+def check_begins(beginning: Beginning, name: str, special_tokens: tuple[str, ...], asked: Mapping[str, Any]) -> None:
+    """Raises ConfigError where a model of this name cannot begin with it, where its tokenizer lacks these tokens, or
+    where the data settings that are asked for speak of another tokenizer.
+    """
     parents = (name, *getattr(model_class(name), "begins_with", ()))
     if beginning.name not in parents:
         raise ConfigError(
             f"{beginning.path}: is a {beginning.name}; a {name} can begin with a {' or a '.join(parents)}; choose "
             "another --model, or leave --init away"
         )
-    known = beginning.tokenizer.special if beginning.tokenizer else ()
+    tokenizer = beginning.tokenizer
+    known = tokenizer.special if tokenizer else ()
     if missing := [token for token in special_tokens if token not in known]:
         raise ConfigError(
             f"{beginning.path}: its tokenizer has no {', '.join(missing)}, which this task needs; begin with a model "
             "that was trained for masked-lm, classification or tagging"
         )
+
+    have = {"tokenizer": tokenizer.kind, "vocab_size": tokenizer.vocab_size} if tokenizer else {}
+    for key, value in have.items():
+        if asked.get(key) not in (None, value):
+            raise ConfigError(
+                f"{beginning.path}: its data.{key} is {value} and comes with it, asked for is {asked[key]}; leave "
+                f"data.{key} away, or --init"
+            )
 
 
 def begin_with(beginning: Beginning, named: list[tuple[str, nn.Parameter]], model: Any, labels: Any = None) -> str:
@@ -86,6 +97,9 @@ def begin_with(beginning: Beginning, named: list[tuple[str, nn.Parameter]], mode
         size = " ".join(f"--set data.{side}={beginning.sizes.get(side)}" for side in ("height", "width"))
         pictures = any(difference.startswith(("height", "width")) for difference in other)
         advice = f"bring pictures to its size: {size}" if pictures else "leave these away"
+        if other[0].startswith("channels"):
+            colour = str(beginning.sizes["channels"] != 1).lower()
+            advice = f"bring pictures to its colours: --set data.colour={colour}"
         raise ConfigError(f"{beginning.path}: cannot begin with it: model.{', model.'.join(other)}; {advice}")
     tensors = beginning.tensors
     own = [(name, parameter) for name, parameter in named if name.startswith("model.")]

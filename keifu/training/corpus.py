@@ -228,7 +228,10 @@ def _load_examples(data: sections.LabelledData | sections.TaggedData, on_progres
     train = load(data.train, "train", form, on_progress)
     named = _named_to_choose_on(data)
     if named:
-        return _agreeing(ExampleCorpus(train, load(named, "dev", form, on_progress), named))
+        valid = load(named, "dev", form, on_progress)
+        if labelled and valid.kind != train.kind:
+            raise DataError(f"{named}: {valid.kind}, and {train.kind} to learn from; expected the same of both")
+        return _agreeing(ExampleCorpus(train, valid, named))
     count = len(train.examples)
     kept, held_out = _last_ones(count, data.train, "example")
     return _agreeing(ExampleCorpus(train.cut(0, kept), train.cut(kept, count), held_out, train))

@@ -100,8 +100,10 @@ class TextData(Schema):
     model.max_length, which is then the window's, each stands for itself.
     """
 
-    max_tokens: int = Field(256, ge=1, le=1_000_000)
-    """Documents with more tokens (or more than model.max_length) are read in parts of this length."""
+    max_tokens: int | None = Field(None, ge=1, le=1_000_000)
+    """Documents with more tokens (or more than model.max_length) are read in parts of this length. Without a number:
+    model.max_length, so that a model learns every place in it; 256 where a model remembers what was before.
+    """
 
     packed: bool | None = None
     """Documents one after another, each from [BOS] to [EOS], as one stream whose windows are cut anywhere: nothing is

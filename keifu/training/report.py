@@ -110,7 +110,7 @@ def example_report(
             "spec": specs[name],
             "examples": len(encoded),
             "labels": data.labels,
-            "cut": encoded.cut,
+            "cut": int(encoded.cut.sum()),
             "sha256": data.sha256,
         }
         for name, (data, encoded) in parts.items()

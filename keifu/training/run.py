@@ -113,7 +113,9 @@ class Run:
     def save(self, best: bool) -> Path:
         """Writes a checkpoint of the present state and points `best` to it if it is the best."""
         learner, keep = self.learner, self.settings.training.keep
-        state = TrainingState(learner.memory(), learner.position() | {"is_best": best})
+        state = TrainingState(
+            learner.memory(), learner.position() | {"is_best": best, "batches": batching(self.settings)}
+        )
         named = named_parameters(learner.model, learner.head)
         with learner.used_weights():
             tensors = {name: parameter.detach() for name, parameter in named}
@@ -224,3 +226,14 @@ def environment() -> dict[str, Any]:
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     machine = {"system": platform.platform(), "cores": os.cpu_count(), "threads": torch.get_num_threads(), "gpu": gpu}
     return {"python": platform.python_version(), "packages": packages, **machine}
+
+
+def batching(settings: Settings) -> dict[str, Any]:
+    """The settings that decide which rows make a batch. A run's place in the data is a number of such batches."""
+    names = (("training", ("batch_tokens", "accumulate", "seed")), ("data", ("max_tokens", "window", "packed")))
+    return {
+        f"{section}.{name}": getattr(part, name)
+        for section, each in names
+        for name in each
+        if hasattr(part := getattr(settings, section), name)
+    }

@@ -38,7 +38,7 @@ from keifu.training.network import fill, make_model, named_parameters
 from keifu.training.optimiser import freeze, make_optimizers, peak_learning_rate
 from keifu.training.precision import NAMES, choose_device, choose_precision
 from keifu.training.probes import Probes
-from keifu.training.run import Run
+from keifu.training.run import Run, batching
 from keifu.training.settings import (
     MOST_STEPS,
     SCHEMAS,
@@ -105,7 +105,7 @@ def prepare(
         begun = read_beginning(settings.training.init, preset)
         name = model or heir(begun.name, task)
         check_fits(task, name)
-        check_begins(begun, name, settings.data.special_tokens)
+        check_begins(begun, name, settings.data.special_tokens, asked.get("data", {}))
         settings = resolve_settings(task, name, None, asked, config, begun.sizes)
     corpus = _read(settings.data, say)
     if preset is None and begun is None:
@@ -176,6 +176,7 @@ def resume(path: str | Path, more: dict[str, str] | None = None, began: float | 
     run = _assemble(folder, settings, corpus, Tokenizer.load(tokenizer_path) if tokenizer_path else None)
     run.new, run.found = False, found
     _refuse_other_data(run)
+    _refuse_other_batches(run, state.values.get("batches", {}))
     learner = run.learner
     named = named_parameters(learner.model, learner.head)
     fill(named, tensors, checkpoint)
@@ -359,6 +360,17 @@ def _refuse_other_data(run: Run) -> None:
             raise DataError(
                 f"{data.spec}: not the text that the run began with (its SHA-256 differs); "
                 "put the old files back, or start a new run"
+            )
+
+
+def _refuse_other_batches(run: Run, begun: dict[str, Any]) -> None:
+    """begun: the settings of the checkpoint; none of one that an earlier keifu wrote."""
+    for name, value in batching(run.settings).items():
+        if name in begun and begun[name] != value:
+            raise ConfigError(
+                f"{run.folder.path}/config.yaml: {name} is {value}, and was {begun[name]} when the run stopped, whose "
+                f"place in the data is counted in such batches; put it back, or begin another run with its weights: "
+                f"keifu train ... --init {run.folder.path}"
             )
 
 

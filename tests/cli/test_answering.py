@@ -107,6 +107,13 @@ def test_answers_as_json_from_lines(run: Path, story: Path, keifu: Command) -> N
     assert first["hops"][-1][3]["weight"] > 0.9
 
 
+def test_a_story_may_be_written_in_another_encoding(run: Path, tmp_path: Path, keifu: Command) -> None:
+    (tmp_path / "story.txt").write_bytes("Daniel went to the hallway.\n猫がいる。\n".encode("cp932"))
+    given = ("answer", run, "Where is Daniel?", "--story", tmp_path / "story.txt")
+    assert_one_message(keifu(*given), 3, "add --encoding cp932")
+    assert keifu(*given, "--encoding", "cp932").out.startswith("Where is Daniel?  hallway")
+
+
 def test_facts_are_counted_from_the_beginning_of_the_story(run: Path, story: Path, keifu: Command) -> None:
     story.write_text("Mary went to the garden.\n" * 300 + "John went to the office.\n", "utf-8")
     line = json.loads(keifu("answer", run, "Where is John?", "--story", story, "--json").out)
@@ -186,6 +193,7 @@ def test_an_evaluation_says_what_it_measured(run: Path, tmp_path: Path, keifu: C
         (("answer", "{translator}", "a", "--story", "story.txt"), 2, "a model for translation cannot answer"),
         (("translate", "{run}", "I see."), 2, "a model for question-answering cannot translate; use one of: answer"),
         (("evaluate", "{run}", "--data", "rooms.txt", "--beam", "3"), 2, "beam does not go with a model that answers"),
+        (("train", "question-answering", "--data", "rooms.txt", "--encoding", "x"), 2, "encoding 'x' is not known"),
         (("train", "question-answering"), 2, "no data to train on; name it with --data, for example --data babi-1"),
         (("train", "question-answering", "--data", "rooms.txt", "--model", "gru-seq2seq"), 2, "cannot do question-ans"),
         (("train", "question-answering", "--data", "rooms.txt", "--source", "en"), 2, "--source does not go with"),

@@ -273,6 +273,17 @@ def test_what_does_not_fit_a_window_is_refused(windowed: Path, book: str, keifu:
     assert_one_message(result, 2, message)
 
 
+def test_documents_teach_every_place_of_a_window(tmp_path: Path, keifu: Command) -> None:
+    spec = write_text(tmp_path / "documents.txt", f"{'the old bird sees the cat ' * 40}\n" * 30)
+    given = ("train", "language-modeling", "--data", spec, "--max-steps", 2, "--set", "data.tokenizer=character")
+    for model, most in (("gpt", 128), ("lstm", 256)):
+        out = tmp_path / model
+        assert keifu(*given, "--model", model, "--preset", "tiny", "--out", out).code == 0
+        settings, _ = read_yaml(out / "config.yaml")
+        assert settings["data"]["max_tokens"] == most
+        assert settings["model"].get("max_length", most) == most
+
+
 def test_training_says_in_which_windows_a_text_is_read(book: str, keifu: Command) -> None:
     dry = keifu("train", "language-modeling", "--data", book, "--model", "gpt", "--max-steps", 2, "--dry-run")
     assert "read as one long text, in a random order, in windows of 128 tokens" in " ".join(

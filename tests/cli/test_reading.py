@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from keifu.config import read_yaml
+from keifu.errors import ConfigError
 from keifu.session import load, train
 from tests.cli.conftest import Command
 from tests.cli.test_commands import assert_one_message
@@ -121,7 +122,7 @@ def test_a_pre_trained_model_says_what_follows(runs: dict[str, Path], keifu: Com
     pair = "the boat.\tthe wave and the sail."
     result = keifu("classify", runs["masked-lm"], pair, "--head", "next-sentence", "--top", 2, "--json")
     line = json.loads(result.out)
-    assert set(line) == {"text", "label", "probabilities"}
+    assert set(line) == {"text", "label", "probabilities", "cut"}
     assert set(line["probabilities"]) == {"next", "random"}
     assert sum(line["probabilities"].values()) == pytest.approx(1)
     trace = load(runs["masked-lm"], "cpu").trace(pair)
@@ -148,6 +149,14 @@ def test_pairs_are_classified(tmp_path: Path, keifu: Command) -> None:
     one, other = (keifu("classify", out, pair, "--json") for pair in ("the boat.\tthe cow.", "the cow.\tthe boat."))
     assert json.loads(one.out)["text"] == "the boat.\tthe cow."
     assert json.loads(one.out)["probabilities"] != json.loads(other.out)["probabilities"]
+    assert_one_message(keifu("classify", out, "the boat."), 2, "trained on pairs of texts with a TAB between")
+    single = write_text(tmp_path / "b.tsv", "the boat.\tsame\n")
+    assert_one_message(keifu("evaluate", out, "--data", single), 3, "single texts; this model was trained on pairs")
+    assert_one_message(
+        keifu("train", "classification", "--data", spec, "--valid", single, "--out", tmp_path / "other"),
+        3,
+        "single texts, and pairs of texts to learn from",
+    )
 
 
 def test_words_are_tagged(runs: dict[str, Path], keifu: Command) -> None:
@@ -173,6 +182,64 @@ def test_vectors_are_those_of_cls_or_the_mean_and_may_have_the_length_1(runs: di
     assert sum(value * value for value in vector) == pytest.approx(1, rel=1e-5)
     plain = load(runs["masked-lm"], "cpu").embed("the cow.")
     torch.testing.assert_close(torch.tensor(vector), plain / plain.norm(), rtol=1e-4, atol=1e-6)
+
+
+def test_a_long_text_is_read_as_in_training_or_refused(tmp_path: Path, keifu: Command) -> None:
+    """Places beyond the longest text of training have vectors that nothing was learned about."""
+    short = {**OPTIONS, "data": {"max_tokens": 12}}
+    found = {}
+    for task, make in TEXTS.items():
+        spec = write_text(tmp_path / f"{task}.txt", make(60))
+        found[task] = train(task, spec, out=tmp_path / task, max_steps=3, overrides=short).path
+    long = "the boat and the wave" + " and the fish" * 9
+    classified = keifu("classify", found["classification"], "the cow.", long, "--json")
+    assert (
+        classified.err == "note: 1 of 2 texts are longer than those of training, and only their beginnings were read\n"
+    )
+    assert [json.loads(line)["cut"] for line in classified.out.splitlines()] == [False, True]
+    classifier = load(found["classification"], "cpu")
+    assert classifier.most_tokens == 12
+    one, other = classifier.classify([long, long + " and the cow"], details=True)
+    assert one.probabilities == pytest.approx(other.probabilities)
+    assert_one_message(keifu("tag", found["tagging"], "the cow", long), 2, "text 2, 'the boat and the wave")
+    model = load(found["masked-lm"], "cpu")
+    gap = f"{long} and the [MASK] and the wave{' and the sail' * 9}"
+    assert model.fill(gap, top=2)[0].text.startswith(f"{long} and the ")
+    near = model.fill(gap.replace("the boat and the wave", "the cow and the hay"), top=2)
+    assert [each.probability for each in near] == pytest.approx([each.probability for each in model.fill(gap, top=2)])
+    assert_one_message(keifu("fill", model.path, f"[MASK]{long}[MASK]"), 2, "tokens apart; this model reads 10 at once")
+    with pytest.raises(ConfigError, match="at most 12 are read; split it"):
+        model.trace(long)
+    parts = model.tokenizer.encode(long)
+    texts = [model.tokenizer.decode(parts[begin : begin + 10]) for begin in range(0, len(parts), 10)]
+    assert [model.tokenizer.encode(text) for text in texts] == [parts[at : at + 10] for at in range(0, len(parts), 10)]
+    apart = [model.trace(text)["blocks.0.feedforward_normalised"].value[0] for text in texts]
+    for pool, vector in (("mean", torch.cat(apart).mean(0)), ("cls", apart[0][0]), ("last", apart[-1][-1])):
+        torch.testing.assert_close(model.embed(long, pool), vector, rtol=1e-4, atol=1e-5)
+
+
+def test_one_document_has_no_strangers_to_measure_pairs_with(
+    runs: dict[str, Path], tmp_path: Path, keifu: Command
+) -> None:
+    spec = write_text(tmp_path / "one.txt", "the boat.\nthe wave.\n\nthe fish.\n")
+    result = keifu("evaluate", runs["masked-lm"], "--data", spec)
+    assert_one_message(result, 3, "documents with several sentences: 1; expected two or more")
+
+
+def test_an_encoder_alone_has_no_paths_to_outputs(tmp_path: Path) -> None:
+    spec, sizes = write_text(tmp_path / "a.txt", labelled(40)), {**OPTIONS["model"], "d_ff": 64}
+    more = {"overrides": {**OPTIONS, "model": sizes}, "max_steps": 2}
+    model = train("classification", spec, model="transformer", out=tmp_path / "run", **more).model
+    with pytest.raises(ConfigError, match="of a transformer this is known as a translator alone"):
+        model.influence(["the boat."])
+
+
+def test_another_tokenizer_than_that_of_the_beginning_is_refused(
+    runs: dict[str, Path], tmp_path: Path, keifu: Command
+) -> None:
+    spec = write_text(tmp_path / "a.txt", labelled(40))
+    given = ("--data", spec, "--init", runs["masked-lm"], "--out", tmp_path / "run", "--set", "data.tokenizer=word")
+    assert_one_message(keifu("train", "classification", *given), 2, "its data.tokenizer is wordpiece and comes with it")
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -225,10 +292,10 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
     (("tag", "{masked-lm}", "a"), "a model for masked-lm cannot tag; use one of: fill, classify"),
     (("embed", "{tagging}", "a", "--pool", "max"), "pool 'max' is not known; expected cls, mean or last"),
     (("evaluate", "{tagging}", "--data", "t.txt", "--beam", "3"), "beam does not go with a tagger"),
-    (("classify", "{classification}", "boat " * 600), "learned positions reach 512"),
     (("train", "masked-lm", "--data", "x.txt", "--model", "lstm"), "model lstm cannot do masked-lm"),
     (("train", "tagging", "--data", "t.txt", "--columns", "a,b"), "--columns does not go with tagging"),
     (("train", "masked-lm"), "no data to train on"),
+    (("train", "tagging", "--data", "t.txt", "--encoding", "utf-9"), "encoding 'utf-9' is not known"),
     (("train", "tagging"), "no data to train on; name it with --data, for example --data words.conllu"),
     (
         ("train", "masked-lm", "--data", "x.txt", "--set", "training.masked=false",

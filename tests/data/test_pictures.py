@@ -1,12 +1,13 @@
 """Pictures from folders and from scikit-learn, all brought to one size; what is wrong with a file is named."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from keifu.data.pictures import FOLDS, Shape, load_pictures, read_picture
+from keifu.data.pictures import FOLDS, Shape, Wanted, load_pictures, read_picture
 from keifu.errors import ConfigError, DataError
 from tests.small_pictures import CLASSES, write_pictures
 
@@ -48,6 +49,22 @@ def test_sizes_and_colours_are_made_alike(tmp_path: Path) -> None:
     for kind in ("b", "c"):
         next((tmp_path / kind).iterdir()).unlink()
     assert load_pictures(str(tmp_path)).shape == Shape(1, 20, 10)  # its own size, and no colour in it
+
+
+def test_large_pictures_are_made_small_unless_another_size_is_asked_for(tmp_path: Path) -> None:
+    for kind in ("a", "b"):
+        (tmp_path / kind).mkdir()
+        Image.new("L", (129, 20), 90).save(tmp_path / kind / "1.png")
+    assert load_pictures(str(tmp_path)).shape == Shape(1, 32, 32)
+    assert load_pictures(str(tmp_path), wanted=Wanted((20, 129))).shape == Shape(1, 20, 129)
+
+
+def test_a_class_whose_name_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    folder = os.fsencode(tmp_path) + b"/caf\xe9"
+    os.mkdir(folder)
+    Image.new("L", (5, 5)).save(os.fsdecode(folder) + "/1.png")
+    with pytest.raises(DataError, match=r"caf\\udce9: a name that is not UTF-8; rename the folder"):
+        load_pictures(str(tmp_path))
 
 
 def test_digits_in_parts_and_in_folds() -> None:

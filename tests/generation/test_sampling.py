@@ -75,6 +75,13 @@ def test_the_distribution_is_that_of_a_plain_computation(
     np.testing.assert_allclose(found[0].numpy(), reference(np.array(row), settings, occurred), atol=1e-9)
 
 
+def test_a_temperature_however_small_leaves_the_likeliest() -> None:
+    scores = torch.tensor([[1.0, 700.0, -torch.inf, 699.0]])
+    for temperature in (1e-3, 1e-310, 5e-324):
+        found = distribution(scores, Sampling(temperature=temperature), torch.zeros(1, 4, dtype=torch.bool))
+        assert found.tolist() == [[0.0, 1.0, 0.0, 0.0]]
+
+
 class Table:
     """A "model" whose next token's scores hang on the last token alone: row t of a table."""
 

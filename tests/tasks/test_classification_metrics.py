@@ -1,5 +1,7 @@
 """Scores of decisions against formulas written out by hand, and against drawing by chance."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -43,3 +45,15 @@ def test_the_interval_of_f1_is_repeatable_and_narrows_with_more_examples() -> No
     assert widths[0] > 3 * widths[1] > 0
     low, high = many["macro_f1_interval"]
     assert low < 2 / 3 < high
+
+
+def test_ten_thousand_labels_need_little_memory() -> None:
+    labels = [str(number) for number in range(10_000)]  # whose matrix alone would take 0.8 GB
+    expected = list(range(0, 10_000, 50))
+    tracemalloc.start()
+    scores = classification_scores(expected, [max(0, number - 50 * (number % 100 == 0)) for number in expected], labels)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert scores["accuracy"] == 0.505  # the first, and every second of the others
+    assert "confusion" not in scores
+    assert peak < 20e6

@@ -55,9 +55,13 @@ def test_a_source_that_leaves_no_room_for_its_translation_is_refused() -> None:
     assert len(ids("I see ca")) == 8
     assert len(found.tokens) <= 8
     with pytest.raises(
-        ConfigError, match=r"^text 'I see cat'\.\.\. has 9 tokens; this model reads 8 \(model\.max_length\)"
+        ConfigError, match=r"^text 2, 'I see cat'\.\.\. has 9 tokens; this model reads 8 \(model\.max_length\)"
     ):
-        translate(model, head, TASK.tokenizer, ["I see cat"], Decoding(beam=2))
+        translate(model, head, TASK.tokenizer, ["I see", "I see cat"], Decoding(beam=2), _unused)
+
+
+def _unused() -> None:
+    raise AssertionError("a batch is begun, though one of the texts cannot be translated")
 
 
 def test_the_loss_is_that_of_the_target_after_the_source() -> None:

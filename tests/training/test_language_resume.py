@@ -11,6 +11,7 @@ import torch
 
 from keifu.checkpoint import MODEL, OPTIMIZER, load_training_state
 from keifu.config import merge
+from keifu.errors import ConfigError
 from keifu.training.loop import Checkpoint, Finished, Step
 from keifu.training.run import Run
 from keifu.training.start import resume
@@ -121,6 +122,18 @@ def test_a_run_that_was_stopped_in_an_evaluation_makes_it_first(whole: Whole, tm
     assert [type(event) for event in events[-2:]] == [Checkpoint, Finished]
     list(resume(tmp_path / "run").events())
     assert_ends_equal(tmp_path / "run", whole[0])
+
+
+@pytest.mark.parametrize(("name", "value"), [("batch_tokens", 64), ("accumulate", 1), ("seed", 5)])
+def test_a_run_goes_on_with_the_batches_that_it_began_with(name: str, value: int, tmp_path: Path) -> None:
+    spec = write_text(tmp_path / "a.txt", READINGS["stream"])
+    run = language_run(spec, tmp_path / "run", TRAINING, "lstm")
+    list(run.events(should_stop=lambda: run.learner.step == 3))
+    path = tmp_path / "run" / "config.yaml"
+    before = getattr(run.settings.training, name)
+    path.write_text(path.read_text("utf-8").replace(f"  {name}: {before}\n", f"  {name}: {value}\n"), "utf-8")
+    with pytest.raises(ConfigError, match=rf"training\.{name} is {value}, and was {before} when the run stopped"):
+        resume(tmp_path / "run")
 
 
 def test_what_is_remembered_lies_in_the_checkpoint_and_counts(tmp_path: Path) -> None:

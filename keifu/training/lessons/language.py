@@ -20,7 +20,7 @@ from keifu.training.report import text_report
 from keifu.training.settings import Settings
 
 _PROBES = 4  # texts whose attention is kept
-_USUAL_WINDOW = 128  # of a model that remembers what was before
+_USUAL_WINDOW, _USUAL_DOCUMENT = 128, 256  # tokens that a model reads together which remembers what was before
 _STREAMS, _SHORTEST_STREAM = 32, 4096  # most streams that an evaluation reads side by side, and their least tokens
 
 
@@ -51,8 +51,9 @@ class LanguageLesson:
             count = -(-tokens // window) if longest else min(_STREAMS, tokens // _SHORTEST_STREAM)
             self.valid = self.task.pieces(corpus.valid.text, count) if count > 1 else self.valid
         if corpus.reading == "documents" and not packed:
-            most = min(data.max_tokens, longest or data.max_tokens)
-            self.data = cut_to(self.task.encode(list(corpus.train.documents)), most)
+            most = data.max_tokens or longest or _USUAL_DOCUMENT
+            self.data = cut_to(self.task.encode(list(corpus.train.documents)), min(most, longest or most))
+            self.settings = self.settings.with_data(max_tokens=most)
         elif longest is not None:
             lead = None if packed else tokenizer.bos_id
             self.data = Stretches(tokens_of(corpus.train, tokenizer, packed), window, lead)

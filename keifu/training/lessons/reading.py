@@ -58,8 +58,7 @@ class MaskedLesson:
                     f"{spec}: no document has two sentences, of which one follows the other; put blank lines between "
                     "documents, or leave this part away with --set training.next_sentence=false"
                 )
-            paired = data.documents[data.first[data.paired]]
-            if pairs and len(set(paired.tolist())) < 2:
+            if pairs and data.documents_with_pairs < 2:
                 raise DataError(
                     f"{spec}: one document with several sentences, so no pair of two; put blank lines between "
                     "documents, or leave this part away with --set training.next_sentence=false"
@@ -97,6 +96,8 @@ class DecisionLesson:
         most = min(settings.data.max_tokens, getattr(settings.model, "max_length", settings.data.max_tokens))
         self.data, self.valid = (self.task.encode(part.examples, most) for part in (corpus.train, corpus.valid))
         self.model_facts = {"labels": list(labels), "max_tokens": most}
+        if isinstance(self.task, Classification):
+            self.model_facts["texts"] = len(corpus.train.examples[0].texts)
 
     def sampler(self) -> Sampler:
         training = self.settings.training
