@@ -74,13 +74,11 @@ def check_begins(beginning: Beginning, name: str, special_tokens: tuple[str, ...
             "that was trained for masked-lm, classification or tagging"
         )
 
-    have = {"tokenizer": tokenizer.kind, "vocab_size": tokenizer.vocab_size} if tokenizer else {}
-    for key, value in have.items():
-        if asked.get(key) not in (None, value):
-            raise ConfigError(
-                f"{beginning.path}: its data.{key} is {value} and comes with it, asked for is {asked[key]}; leave "
-                f"data.{key} away, or --init"
-            )
+    if tokenizer and asked.get("tokenizer") not in (None, tokenizer.kind):
+        raise ConfigError(
+            f"{beginning.path}: its data.tokenizer is {tokenizer.kind} and comes with it; leave data.tokenizer="
+            f"{asked['tokenizer']} away, or --init"
+        )
 
 
 def begin_with(beginning: Beginning, named: list[tuple[str, nn.Parameter]], model: Any, labels: Any = None) -> str:

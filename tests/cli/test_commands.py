@@ -35,7 +35,7 @@ COMMANDS = {
     "fill": "top device precision batch-size seed json",
     "classify": "head top device precision batch-size seed json",
     "tag": "device precision batch-size seed json",
-    "answer": "story device precision batch-size seed json",
+    "answer": "story encoding device precision batch-size seed json",
     "embed": "pool normalise device precision batch-size seed json",
     "models": "json",
     "datasets": "json",
