@@ -89,6 +89,7 @@ class RunFolder:
             for folder in (run.checkpoints_path, run.path / "samples"):
                 folder.mkdir()
                 made.append(folder)
+            run._refuse_without_links()
             _sync(run.path)
             _sync(run.path.parent)
         except OSError as error:
@@ -97,6 +98,12 @@ class RunFolder:
                     folder.rmdir()
             raise _cannot_make(path, error) from None
         return run
+
+    def _refuse_without_links(self) -> None:
+        """Raises OSError where the file system knows no links, of which a run has two."""
+        trial = self.path / ".link.partial"
+        trial.symlink_to("checkpoints")
+        trial.unlink()
 
     @classmethod
     def open(cls, path: str | Path) -> "RunFolder":
@@ -179,8 +186,11 @@ class RunFolder:
         try:
             temporary.unlink(missing_ok=True)
             temporary.symlink_to(Path("checkpoints") / f"step-{step}")
-            os.replace(temporary, self.path / name)
+            if (link := self.path / name).is_dir() and not link.is_symlink():  # copied without links
+                os.rename(link, self.path / f".{name}.replaced")
+            os.replace(temporary, link)
             _sync(self.path)
+            shutil.rmtree(self.path / f".{name}.replaced", ignore_errors=True)
         except OSError as error:
             raise _cannot_write(self.path / name, error, 0) from None
         finally:

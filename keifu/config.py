@@ -59,9 +59,11 @@ def _is_text(value: str) -> bool:
 
 
 def duration(text: str) -> float:
-    """Seconds from "90s", "20m", "1.5h", "1h30m" or a bare number of seconds. Raises `ConfigError`."""
+    """Seconds from "90s", "20m", "1.5h", "1h30m" or a bare number of seconds, alone. Raises `ConfigError`."""
     number = r"([0-9]{1,9}(?:\.[0-9]{1,9})?)"
-    match = re.fullmatch(rf"(?:{number}d)?(?:{number}h)?(?:{number}m)?(?:{number}s?)?", text.replace(" ", ""))
+    written = text.replace(" ", "")
+    written += "s" * (re.fullmatch(number, written) is not None)
+    match = re.fullmatch(rf"(?:{number}d)?(?:{number}h)?(?:{number}m)?(?:{number}s)?", written)
     parts = zip(match.groups(), (86400, 3600, 60, 1), strict=True) if match else ()
     seconds = sum(float(amount) * unit for amount, unit in parts if amount)
     if seconds == 0:

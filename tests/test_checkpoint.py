@@ -97,6 +97,28 @@ def test_a_run_can_be_moved(run: RunFolder, tmp_path: Path) -> None:
     assert assert_whole(resolve(tmp_path / "elsewhere")) == 1
 
 
+def test_a_run_that_was_copied_without_links_goes_on(run: RunFolder, tmp_path: Path) -> None:
+    save(run, 1)
+    run.point("best", 1)
+    shutil.copytree(run.path, tmp_path / "copy")
+    copied = RunFolder.open(tmp_path / "copy")
+    assert not (copied.path / "last").is_symlink()
+    save(copied, 2)
+    copied.point("best", 2)
+    assert assert_whole(copied.path / "last") == assert_whole(copied.path / "best") == 2
+    assert_no_strays(copied)
+
+
+def test_a_file_system_without_links_is_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "symlink_to", refused)
+    with pytest.raises(ConfigError, match="Operation not permitted"):
+        RunFolder.create(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
 def test_only_best_last_and_the_newest_stay(run: RunFolder) -> None:
     for step in range(1, 13):
         save(run, step, keep=2)

@@ -95,7 +95,7 @@ def test_durations_are_seconds(text: str, seconds: float) -> None:
     assert duration(text) == seconds
 
 
-NO_DURATIONS = ["", "m", "20 minutes", "-5", "+20m", "1e3", "nan", "inf", "0", "9" * 99]
+NO_DURATIONS = ["", "m", "20 minutes", "-5", "+20m", "1e3", "nan", "inf", "0", "9" * 99, "1h30", "1d12", "5m30"]
 
 
 @pytest.mark.parametrize("text", NO_DURATIONS)

@@ -52,7 +52,9 @@ def watch(run: Run, quiet: bool, as_json: bool) -> int:
 
 
 class _Output:
-    """Standard output; once nobody reads it any more (a pipe that closed), `closed` is true and lines are dropped."""
+    """Standard output; once nothing can be written to it any more (a pipe that closed, a full disk, a terminal that is
+    gone), `closed` is true and lines are dropped.
+    """
 
     closed = False
 
@@ -60,8 +62,11 @@ class _Output:
         if not self.closed:
             try:
                 print(text, end=end, flush=True)
-            except BrokenPipeError:
+            except OSError as error:
                 self.closed = True
+                if not isinstance(error, BrokenPipeError):
+                    with suppress(OSError):
+                        print(f"keifu: standard output: {error.strerror}; stopping, saving first", file=sys.stderr)
                 sys.stdout = open(os.devnull, "w")  # noqa: SIM115
 
 

@@ -90,6 +90,9 @@ def examine_text(train: TextData, valid: TextData, reading: str) -> list[Finding
             text = f"{share} of {valid.spec} also among those learned from"
             advice = "scores on them flatter the model: remove them on one side"
             found.append(Finding("overlap", len(both), (), text, advice))
+    elif train.sha256 == valid.sha256:
+        text = f"{valid.spec} is the text that is learned from"
+        found.append(Finding("overlap", valid.characters, (), text, "scores on it flatter the model: name another one"))
     examined = islice(train.lines(), MOST_EXAMINED)
     lines = [number for number, line in enumerate(examined, 1) if _STRANGE.search(line)]
     if lines:

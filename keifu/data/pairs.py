@@ -224,9 +224,11 @@ def _aligned(paths: Sequence[Path], form: Form, rows: slice) -> PairData:
         count = 0
         for one, other in zip_longest(left, right):
             if one is None or other is None:
-                rest = [text for _, text in chain([one or other or (0, "")], left if other is None else right)]
-                counts = count + (other is None) * len(rest), count + (one is None) * len(rest)
-                raise _unequal(paths, form, counts, not any(map(str.strip, rest)))
+                more, blank = 0, True
+                for _, text in chain([one or other or (0, "")], left if other is None else right):
+                    more, blank = more + 1, blank and not text.strip()
+                counts = count + (other is None) * more, count + (one is None) * more
+                raise _unequal(paths, form, counts, blank)
             count, source = one
             yield count, source, other[1]
 

@@ -8,13 +8,16 @@ enja+mine.tsv                several, one after another
 
 import os
 import re
+from collections.abc import Sequence
 from difflib import get_close_matches
+from itertools import accumulate, takewhile
 from pathlib import Path
 from typing import NamedTuple
 
 from keifu.errors import ConfigError
 
 BUILTIN = "builtin:"
+_LONGEST_NAME, _LONGEST_SPEC = 8192, 50_000  # characters of the names of two files, and of all
 _SLICE = re.compile(r"(?P<rest>.*)\[(?P<begin>-?[0-9]{0,15}):(?P<end>-?[0-9]{0,15})\]", re.DOTALL)
 _NAMED = re.compile(r"(?P<name>(?:builtin:)?[A-Za-z0-9_-]+)(?::(?P<part>[A-Za-z0-9_-]+))?")
 
@@ -37,16 +40,30 @@ def parse(spec: str, names: frozenset[str]) -> list[Term]:
     """
     terms, pieces = [], spec.split("+")
     while pieces:
-        # A "+" may stand in a file's name.
-        joined = next((n for n in range(len(pieces), 1, -1) if _are_files("+".join(pieces[:n]))), 1)
+        joined = _pieces_of_a_name(pieces)
         terms.append(_term("+".join(pieces[:joined]), spec, names))
         del pieces[:joined]
     return terms
 
 
 def absolute(spec: str, names: frozenset[str]) -> str:
-    """The SPEC with whole paths, so that it means the same files in any folder."""
-    return "+".join(_absolute(term) for term in parse(spec, names))
+    """The SPEC with whole paths, so that it means the same files in any folder. Raises ConfigError where it is longer
+    than can be written down.
+    """
+    whole = "+".join(_absolute(term) for term in parse(spec, names))
+    if len(whole) > _LONGEST_SPEC:
+        raise ConfigError(
+            f"{spec[:40]}...: {len(whole):,} characters of paths; expected at most {_LONGEST_SPEC:,}: join the files "
+            "into fewer"
+        )
+    return whole
+
+
+def _pieces_of_a_name(pieces: Sequence[str]) -> int:
+    """How many pieces between "+" make the first term: a "+" may stand in a file's name."""
+    joined = takewhile(lambda text: len(text) <= _LONGEST_NAME, accumulate(pieces, "{}+{}".format))
+    there = (n for n, text in enumerate(joined, 1) if n > 1 and (_are_files(text) or _are_files(_without_slice(text))))
+    return max(there, default=1)
 
 
 def short_name(spec: str) -> str:
@@ -107,6 +124,11 @@ def _absolute(term: Term) -> str:
         return term.text
     cut = "" if term.rows == slice(None) else term.text[term.text.rindex("[") :]
     return ",".join(map(os.path.abspath, term.files)) + cut
+
+
+def _without_slice(text: str) -> str:
+    cut = _SLICE.fullmatch(text)
+    return cut["rest"] if cut else text
 
 
 def _are_files(text: str) -> bool:

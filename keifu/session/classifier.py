@@ -1,6 +1,5 @@
 """A loaded classifier: say to which class a text or a pair of texts belongs."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +12,9 @@ from keifu.data.pairs import Form
 from keifu.errors import CheckpointError, ConfigError, DataError
 from keifu.session.reading import ReadingModel, read_labels, read_most_tokens, refuse_others
 from keifu.tasks.classification import Classification
-from keifu.tasks.reading import Encoded, decide, summary_of
+from keifu.tasks.reading import Encoded, summary_of
 from keifu.text import Tokenizer
 from keifu.trace import Edit, Recorded, Trace
-from keifu.training.evaluation import decision_scores
 
 _MOST = max(KINDS)
 
@@ -108,16 +106,9 @@ class Classifier(ReadingModel):
         """
         refuse_others("a classifier", other)
         found = load_labelled(data, "test", Form(tuple(columns), encoding))
-        refuse_unknown(found.spec, list(found.labels), self.classes)
         if self.texts not in (None, len(found.examples[0].texts)):
             raise DataError(f"{found.spec}: {found.kind}; {self._expected}")
-        began = time.perf_counter()
-        encoded = self.task.encode(found.examples, self.most_tokens)
-        decided, surprise = decide(self.task, self.network, self.head, encoded, self.batch_size(batch_size))
-        seconds = time.perf_counter() - began
-        report = {"data": found.spec, "cut": int(encoded.cut.sum())}
-        report |= decision_scores(encoded, decided, surprise, self.classes) | {"unit": "text"}
-        return report | self.role_in_training(found.sha256) | {"texts_per_second": len(encoded) / seconds}
+        return self.scores_of_decisions(found, self.classes, "text", batch_size)
 
     def _encoded(self, texts: Sequence[str]) -> Encoded:
         """Texts as the model reads them. Raises ConfigError."""
@@ -157,12 +148,3 @@ def ranked(
         raise ConfigError(f"top {top}: expected at least 1")
     order = sorted(range(len(classes)), key=lambda place: -shares[place])[:top]
     return Classified(text, classes[order[0]], {classes[place]: shares[place] for place in order}, cut)
-
-
-def refuse_unknown(spec: str, found: Sequence[str], known: Sequence[str]) -> None:
-    """Raises DataError where the data have a class that the model was not taught."""
-    if other := [label for label in found if label not in known]:
-        raise DataError(
-            f"{spec}: the class {other[0]!r} is not among those of the model, {', '.join(known[:10])}; correct it, or "
-            "choose other data"
-        )

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from keifu.data.pictures import Shape, load_pictures, read_picture
 from keifu.errors import CheckpointError, ConfigError
-from keifu.session.classifier import ranked, refuse_unknown
+from keifu.session.classifier import ranked
 from keifu.session.model import Model, read_sections
-from keifu.session.reading import read_labels, refuse_others
+from keifu.session.reading import read_labels, refuse_others, refuse_unknown
 from keifu.tasks.classification_metrics import classification_scores
 from keifu.tasks.image_classification import ImageClassification, Pictures, decide_pictures, place_of
 from keifu.tasks.reading import Reading

@@ -1,5 +1,6 @@
 """What loaded models have in common that say something about texts: settings, vectors, classes of a batch."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ from torch import Tensor
 
 from keifu.config import validate
 from keifu.data.batches import Sequences
-from keifu.errors import CheckpointError, ConfigError
+from keifu.errors import CheckpointError, ConfigError, DataError
 from keifu.interface import TokenBatch
 from keifu.session.model import Model, read_sections
 from keifu.tasks.reading import Encoded, Reading, by_length, decide, hidden_of, join, mean_of, moved, pad
 from keifu.text import Tokenizer
 from keifu.trace import Edit, Recorded, Recorder, Trace, bound
+from keifu.training.evaluation import decision_scores
 
 POOLS = ("cls", "mean", "last")
 
@@ -130,6 +132,21 @@ class ReadingModel(Model):
         """Of each row those of its classes `[n, C]`."""
         return decide(self.task, self.network, self.head, encoded, self.batch_size(batch_size))[0]
 
+    def scores_of_decisions(
+        self, found: Any, classes: Sequence[str], unit: str, batch_size: int | None
+    ) -> dict[str, Any]:
+        """What the model scores on examples with classes, and how fast. unit: what has a class, a "text" or a "word".
+        Raises ConfigError and DataError.
+        """
+        refuse_unknown(found.spec, list(found.labels), classes)
+        began = time.perf_counter()
+        encoded = self.task.encode(found.examples, self.most_tokens)
+        decided, surprise = decide(self.task, self.network, self.head, encoded, self.batch_size(batch_size))
+        seconds = time.perf_counter() - began
+        report = {"data": found.spec, "cut": int(encoded.cut.sum()), "unit": unit}
+        report |= decision_scores(encoded, decided, surprise, classes)
+        return report | self.role_in_training(found.sha256) | {"texts_per_second": len(encoded) / seconds}
+
     @torch.no_grad()
     def recorded(
         self,
@@ -180,3 +197,12 @@ def refuse_others(kind: str, other: Mapping[str, Any]) -> None:
     """Raises ConfigError for options of `evaluate` that such a model does not have."""
     if given := [name for name, value in other.items() if value is not None]:
         raise ConfigError(f"{given[0]} does not go with {kind}; leave it away")
+
+
+def refuse_unknown(spec: str, found: Sequence[str], known: Sequence[str]) -> None:
+    """Raises DataError where the data have a class that the model was not taught."""
+    if other := [label for label in found if label not in known]:
+        raise DataError(
+            f"{spec}: the class {other[0]!r} is not among those of the model, {', '.join(known[:10])}; correct it, or "
+            "choose other data"
+        )

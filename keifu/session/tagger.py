@@ -1,6 +1,5 @@
 """A loaded tagger: say the tag of every word of a sentence."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +9,11 @@ from torch import Tensor
 
 from keifu.data.pairs import Form
 from keifu.data.tagged import load_tagged
-from keifu.session.classifier import refuse_unknown
 from keifu.session.reading import ReadingModel, read_labels, read_most_tokens, refuse_others
-from keifu.tasks.reading import decide
 from keifu.tasks.tagging import Tagging
 from keifu.text import Tokenizer
 from keifu.text.words import words
 from keifu.trace import Edit, Recorded, Trace
-from keifu.training.evaluation import decision_scores
 
 
 @dataclass(frozen=True)
@@ -86,11 +82,4 @@ class Tagger(ReadingModel):
         """
         refuse_others("a tagger", {key: value or None for key, value in other.items()})
         found = load_tagged(data, "test", Form((), encoding))
-        refuse_unknown(found.spec, list(found.labels), self.classes)
-        began = time.perf_counter()
-        encoded = self.task.encode(found.examples, self.most_tokens)
-        decided, surprise = decide(self.task, self.network, self.head, encoded, self.batch_size(batch_size))
-        seconds = time.perf_counter() - began
-        report = {"data": found.spec, "sentences": len(encoded), "cut": int(encoded.cut.sum())}
-        report |= decision_scores(encoded, decided, surprise, self.classes) | {"unit": "word"}
-        return report | self.role_in_training(found.sha256) | {"texts_per_second": len(encoded) / seconds}
+        return self.scores_of_decisions(found, self.classes, "word", batch_size) | {"sentences": len(found.examples)}

@@ -11,6 +11,7 @@ Kind = Literal["emphasis", "link", "pair", "verbatim"]
 stands around nothing; verbatim text is not translated.
 """
 
+_DEEPEST = 100  # marks that are open at once: each keeps a copy of all that is inside
 NO_LABELS: frozenset[str] = frozenset()
 
 
@@ -103,9 +104,11 @@ def assemble(text: str, marks: Sequence[Mark]) -> Inline:
 def _pairs(marks: Sequence[Mark]) -> dict[int, int]:
     """Opening mark -> closing mark: the nearest one of the same key, so that pairs never cross.
 
-    The brackets of a link come before all else: what opens outside of them does not close inside.
+    The brackets of a link come before all else: what opens outside of them does not close inside. What would lie in too
+    many others opens nothing.
     """
     partners: dict[int, int] = {}
+    depth = 0
     waiting: dict[str, list[int]] = {}
     links: list[int] = []
     for index, mark in enumerate(marks):
@@ -113,13 +116,16 @@ def _pairs(marks: Sequence[Mark]) -> dict[int, int]:
         if mark.closes and own and own[-1] >= (links[-1] if links else 0) and not _in_one_run(marks[own[-1]], mark):
             opening = own.pop()
             partners[opening] = index
+            depth -= 1
             if links and opening == links[-1]:
                 links.pop()
             for others in waiting.values():  # what opened in between and is still open would cross this pair
                 while others and others[-1] > opening:
                     others.pop()
-        elif mark.opens:
+                    depth -= 1
+        elif mark.opens and depth < _DEEPEST:
             own.append(index)
+            depth += 1
             if mark.key.startswith("["):
                 links.append(index)
     return partners

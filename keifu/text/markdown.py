@@ -12,7 +12,7 @@ from keifu.text.inline import Inline, label_key, read_markdown
 from keifu.text.segments import Frame
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
-_FRONT_MATTER = re.compile(r"(---|\+\+\+)[ \t]*\r?\n(?:.*\r?\n)*?(?:\1|\.\.\.)[ \t]*(?:\r?\n|\Z)")
+_FRONT_MATTER = re.compile(r"(---|\+\+\+)[ \t]*\r?\n(?:[^\n]*\n)*?(?:\1|\.\.\.)[ \t]*(?:\r?\n|\Z)")
 _DEFINITION = re.compile(r"\[(?!\^)((?:[^\[\]\\]|\\.){1,1000})\]:(?:[ \t]|$)")
 _DEFINITIONS = re.compile(rf"^[ \t>]{{0,20}}{_DEFINITION.pattern}", re.MULTILINE)
 _TITLE = re.compile(r"""(?:"[^"]*"|'[^']*'|\([^()]*\))$""")

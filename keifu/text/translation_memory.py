@@ -18,7 +18,7 @@ Range = tuple[int, int]
 """Bytes of the file, from and to."""
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9_-]*)?")
-_ATTRIBUTES = r"""(?:\s(?:[^<>"']|"[^"]*"|'[^']*')*)?"""
+_ATTRIBUTES = r"""(?:\s(?:[^<>"'/]|/(?!>)|"[^"]*"|'[^']*')*)?"""
 _INLINE = re.compile(
     rf"""
       <!--.*?--> | <\?.*?\?>

@@ -244,7 +244,8 @@ def _evaluate_and_save(
     if not math.isfinite(evaluation.metrics["loss"]):
         raise DivergenceError(
             f"step {learner.step}: the loss on the validation data is {evaluation.metrics['loss']}; nothing was saved. "
-            "Checkpoints written before are good: try a lower training.learning_rate or training.precision=fp32"
+            "Checkpoints written before, if any, are good: try a lower training.learning_rate, or "
+            "training.precision=fp32"
         )
     yield evaluation
     score = score_of(evaluation.metrics, learner.task.selects_by)
@@ -284,7 +285,8 @@ def take_step(learner: Learner, settings: Training, should_stop: Callable[[], bo
     if not (math.isfinite(norm) and math.isfinite(loss)):
         raise DivergenceError(
             f"step {step}: the loss is {loss}, the gradient's norm {norm}; nothing was updated. "
-            "Checkpoints written before are good: try a lower training.learning_rate or training.precision=fp32"
+            "Checkpoints written before, if any, are good: try a lower training.learning_rate, or "
+            "training.precision=fp32"
         )
     for optimizer in learner.optimizers:
         optimizer.step()

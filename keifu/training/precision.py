@@ -31,7 +31,8 @@ def choose_device(name: str) -> torch.device:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise ConfigError(f"device {name!r} cannot be used here: {reason}; try auto or cpu") from None
+        remedy = "try --device auto or cpu; of a run, training.device in its config.yaml"
+        raise ConfigError(f"device {name!r} cannot be used here: {reason}; {remedy}") from None
     return device
 
 

@@ -71,7 +71,7 @@ class Run:
         journal = Journal(self.settings.training.max_steps)
         with (
             self.folder.lock(),
-            explained("training", f"{LESS_A_STEP}. Checkpoints written before are good"),
+            explained("training", f"{LESS_A_STEP}. Checkpoints written before, if any, are good"),
             # A line at a time, so that a run that is killed has the lines up to its newest checkpoint.
             (path / "metrics.jsonl").open("a", encoding="utf-8", buffering=1) as metrics,
             (path / "train.log").open("a", encoding="utf-8", buffering=1) as log,
@@ -217,7 +217,7 @@ class Run:
 
 
 def _explained() -> AbstractContextManager[None]:
-    return explained("evaluating", "lower decoding.batch_size. Checkpoints written before are good")
+    return explained("evaluating", "lower decoding.batch_size. Checkpoints written before, if any, are good")
 
 
 def environment() -> dict[str, Any]:

@@ -117,7 +117,7 @@ class Training(Schema):
     @field_validator("max_time", mode="before")
     @classmethod
     def _seconds_without_quotes(cls, value: Any) -> Any:
-        return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else value
+        return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
     @field_validator("max_time")
     @classmethod

@@ -59,7 +59,9 @@ def _joined(parts: Sequence[tuple[Segment, Any]], model: Any) -> SegmentTranslat
 
 
 def _parts_that_fit(model: Any, segment: Segment) -> list[Segment]:
-    """The segment, or parts of it that the model can read. A span across a cut stays with the part it begins in."""
+    """The segment, or parts of it that the model can read. A span across a cut stays with the part it begins in; code
+    and addresses do so as a whole.
+    """
     limit: int = model.longest_side
 
     def fits(text: str) -> bool:
@@ -71,6 +73,10 @@ def _parts_that_fit(model: Any, segment: Segment) -> list[Segment]:
         return [segment]
     parts = []
     for begin, end in ranges:
+        whole = [span.end for span in segment.spans if span.kind == "verbatim" and span.begin < begin < span.end]
+        begin = max([begin, *whole])
+        if begin >= end:
+            continue
         spans = [
             span._replace(begin=span.begin - begin, end=min(span.end, end) - begin)
             for span in segment.spans
@@ -92,16 +98,21 @@ def _places(model: Any, segment: Segment, best: Any) -> list[Range | None]:
         weights = torch.zeros(len(wrote), len(read))
     else:
         weights = _alignment(model, source, target, len(wrote), len(read))
-    places = project(spans, read, wrote, weights)
+    verbatim = [index for index, span in enumerate(segment.spans) if span.kind == "verbatim"]
+    places = project(spans, read, wrote, weights, verbatim, target)
     return [place and carry([place], target, best.text)[0] for place in places]
 
 
 def _alignment(model: Any, source: str, target: str, wrote: int, read: int) -> Tensor:
     """How much each of so many target tokens draws on each source token `[T, S]`: the mean over all layers and heads.
 
-    Row t is the step that predicts target token t. Zeros where the model has no attention on the source.
+    Row t is the step that predicts target token t. Zeros where the model has no attention on the source, and where
+    the translation ran on to the end of what the model can read.
     """
     stream = model.task.takes != "pair"  # the source comes first, and [BOS] predicts the first target token
+    longest = model.network.longest
+    if longest is not None and (read if stream else 0) + 1 + wrote > longest:
+        return torch.zeros(wrote, read)
     pattern = "*attention.weights" if stream else "*cross_attention.weights"
     trace = model.trace(source, target, names=[pattern])
     layers = [value.value[0].float().mean(0).cpu() for value in trace.find(pattern)]

@@ -1,6 +1,6 @@
 """Markup put back into a translation, where the model's attention says that its words went."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from torch import Tensor
 
@@ -11,12 +11,18 @@ Range = tuple[int, int]
 
 
 def project(
-    spans: Sequence[Range], source: Sequence[Range], target: Sequence[Range], weights: Tensor
+    spans: Sequence[Range],
+    source: Sequence[Range],
+    target: Sequence[Range],
+    weights: Tensor,
+    replaced: Container[int] = (),
+    text: str = "",
 ) -> list[Range | None]:
     """Where each span of the source text lies in the target text; None where it has no place.
 
     spans: in the order in which they open, nested or apart. source, target: the characters of each token. weights
-    `[T, S]`: how much each target token draws on each source token; zeros where nothing is known.
+    `[T, S]`: how much each target token draws on each source token; zeros where nothing is known. replaced: the spans
+    whose place in the target `text` is written over, so that it holds no other words.
 
     A target token belongs to the source token that it draws on most, and a span's place reaches from its first target
     token to its last; one around all of the source is around all of the target. Places are nested as the spans are,
@@ -35,7 +41,8 @@ def project(
         for child in children:
             begin, end = spans[child]
             own = [place for place, word in zip(target, words, strict=True) if begin <= word < end]
-            tokens[child] = [one for one in own if room[0] <= one[0] and one[1] <= room[1]]
+            own = [one for one in own if room[0] <= one[0] and one[1] <= room[1]]
+            tokens[child] = _longest_run(own, text) if child in replaced else own
             if begin <= whole[0] and whole[1] <= end and begin < end and room[0] < room[1]:
                 tokens[child] = [room]
         _place_apart(tokens, places)
@@ -151,6 +158,17 @@ def _place_apart(tokens: Mapping[int, list[Range]], places: list[Range | None]) 
         if place := _hull(own):
             places[span] = place
             taken.append(place)
+
+
+def _longest_run(tokens: Sequence[Range], text: str) -> list[Range]:
+    """Of the tokens those that stand together, without another word between; the most characters."""
+    runs: list[list[Range]] = []
+    for begin, end in tokens:
+        if runs and not any(map(str.isalnum, text[runs[-1][-1][1] : begin])):
+            runs[-1].append((begin, end))
+        else:
+            runs.append([(begin, end)])
+    return max(runs, key=lambda run: _length(_hull(run)), default=[])
 
 
 def _hull(tokens: Sequence[Range]) -> Range | None:

@@ -162,6 +162,19 @@ def test_ctrl_c_before_training_leaves_no_folder_and_no_traceback(
     assert not (tmp_path / "run").exists()
 
 
+def test_an_output_that_takes_no_more_saves_and_ends(corpus: str, tmp_path: Path, keifu: Command) -> None:
+    settings = set_arguments(merge(TINY, {"training": TRAINING}))
+    command = [sys.executable, "-m", "keifu", "train", "translation", "--data", corpus, *settings, "--json"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*command, "--out", tmp_path / "run"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=120
+        )
+    assert done.returncode == 130, done.stderr
+    assert done.stderr == "keifu: standard output: No space left on device; stopping, saving first\n"
+    assert (tmp_path / "run" / "last").resolve().name == "step-1"
+    assert keifu("resume", tmp_path / "run", "--max-steps", "+1", "--quiet").code == 0
+
+
 def test_progress_moves_on_a_terminal(corpus: str, tmp_path: Path) -> None:
     master, slave = pty.openpty()
     arguments = ["train", "translation", "--data", corpus, "--out", str(tmp_path / "run"), "--max-steps", "30"]

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from keifu.data import findings
-from keifu.data.findings import Finding, examine
+from keifu.data.findings import Finding, examine, examine_text
 from keifu.data.pairs import PairData, load_pairs
+from keifu.data.texts import load_text
 from tests.tiny import pairs
 
 CLEAN = [(pair.source, pair.target) for pair in pairs(1200, seed=5)]
@@ -91,6 +92,16 @@ def test_held_out_sources_that_are_learned_from_are_found_on_both_sides(tmp_path
     )
     assert "1 with the same target" in of_valid.text
     assert of_test.places == (f"{tmp_path}/test.en:1 is {tmp_path}/train.en:300",)
+
+
+def test_a_long_text_that_is_held_out_from_itself_is_found(tmp_path: Path) -> None:
+    texts = []
+    for name, content in (("a", "One line.\n\nAnother line.\n"), ("b", "One line.\n\nA third line.\n")):
+        (tmp_path / f"{name}.txt").write_text(content * 300, "utf-8")
+        texts.append(load_text(str(tmp_path / f"{name}.txt")))
+    (overlap, *_) = examine_text(texts[0], texts[0], "stream")
+    assert (overlap.kind, overlap.count) == ("overlap", texts[0].characters)
+    assert [one.kind for one in examine_text(texts[0], texts[1], "stream")] == ["few"]
 
 
 def test_held_out_data_in_other_languages_is_remarked_upon(tmp_path: Path) -> None:

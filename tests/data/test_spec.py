@@ -98,6 +98,23 @@ def test_whole_paths_mean_the_same_files_from_any_folder(
     assert absolute(spec, NAMES) == spec
 
 
+def test_a_folder_may_have_a_plus_in_its_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "c++").mkdir()
+    monkeypatch.chdir(folder / "c++")
+    for name in ("a.tsv", "b.tsv"):
+        (folder / "c++" / name).touch()
+    spec = absolute("a.tsv[:10]+b.tsv+a.tsv[-5:]", NAMES)
+    assert [term.rows for term in parse(spec, NAMES)] == [slice(None, 10), slice(None), slice(-5, None)]
+    assert absolute(spec, NAMES) == spec
+
+
+def test_thousands_of_files_are_parted_soon_and_too_many_refused(folder: Path) -> None:
+    names = [f"{number}.txt" for number in range(2000)]
+    assert [term.text for term in parse("+".join(names), NAMES)] == names
+    with pytest.raises(ConfigError, match="characters of paths; expected at most 50,000: join the files into fewer"):
+        absolute("+".join(names), NAMES)
+
+
 def test_a_comma_may_stand_in_the_names_of_two_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("a,1.en", "a,1.ja"):

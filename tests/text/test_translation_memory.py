@@ -89,6 +89,13 @@ def test_inline_codes_are_spans_and_not_text() -> None:
     assert segment.spelling["<"] == "&lt;"
 
 
+def test_an_empty_code_before_another_ends_where_it_ends() -> None:
+    codes = 'Press <ph x="1"/> to save the <ph x="2">&lt;br/&gt;</ph> file'
+    (segment,) = read_translation_memory(memory(unit(variant("en", f"<seg>{codes}</seg>"))), "en", "ja").segments
+    assert segment.plain.split() == ["Press", "to", "save", "the", "file"]
+    assert [span.written for span in segment.spans] == ['<ph x="1"/>', '<ph x="2">&lt;br/&gt;</ph>']
+
+
 SEGMENTS = st.sampled_from(
     (
         "<seg>Cats.</seg>",

@@ -1,5 +1,6 @@
 """Documents through a model: sentence by sentence, long ones in parts, markup by its own attention."""
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from keifu.errors import ConfigError
 from keifu.models import architecture
 from keifu.session import Model, train
 from keifu.text.documents import read_document
-from keifu.views.documents import _alignment, open_document, translate_segments
+from keifu.views.documents import _alignment, _parts_that_fit, open_document, translate_segments
 from tests.tiny import TINY
 
 LETTER = "I see cats. You like dogs.\n\nWe draw birds.\r\n"
@@ -85,6 +86,7 @@ def test_every_translator_places_markup(name: str, corpus: str, tmp_path: Path) 
     read, wrote = len(model.tokenizer.encode("I see cats.")), len(model.tokenizer.encode("私は猫"))
     weights = _alignment(model, "I see cats.", "私は猫", wrote, read)
     assert weights.shape == (wrote, read)
+    assert _alignment(model, "I see cats.", "私は猫" * 40, 120, read).shape == (120, read)
     if name == "gpt":
         whole = model.trace("I see cats.", "私は猫", names=["*attention.weights"]).find("*")[0]
         assert torch.equal(weights[0], whole.value[0].mean(0)[read, :read])  # row of [BOS]
@@ -101,6 +103,29 @@ def test_a_sentence_too_long_for_the_model_is_translated_in_parts(
     assert found.text.count("`We`") == 1
     assert found.text.startswith(model.translate("I see cats,"))
     assert translate_segments(model, read_document(LETTER, "text").segments)[0].parts == 1
+    (segment,) = read_document("I see `f(cats, dogs, birds)` today.", "markdown").segments
+    parts = _parts_that_fit(model, segment)
+    assert len(parts) > 1
+    assert "".join(part.plain for part in parts).startswith("I see f(cats,")
+    assert "".join(part.plain for part in parts).endswith(" today.")
+    written = [span.written for part in parts for span in part.spans]
+    assert written == ["`f(cats, dogs, birds)`"]
+    assert not any("birds)" in part.plain for part in parts)
+
+
+def test_front_matter_without_an_end_is_read_line_by_line(model: Model) -> None:
+    content = "---\r\n" + "12\r\n" * 60  # a pattern that reads a line in two ways takes longer than anyone waits
+    assert model.translate_document(content, "markdown") == content
+
+
+def test_marks_in_thousands_of_others_are_signs(model: Model) -> None:
+    content = "*" * 20_000 + "a" + "*" * 20_000
+    tracemalloc.start()
+    (segment,) = read_document(content, "markdown").segments
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(segment.spans) == 100
+    assert peak < 100e6
 
 
 def test_an_empty_document_stays_empty(model: Model) -> None:

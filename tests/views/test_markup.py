@@ -34,7 +34,9 @@ def translated(source: str, target: str, *strongest: int) -> str:
     inline = read_markdown(source)
     spans = [(span.begin, span.end) for span in inline.spans]
     weights = attention(*strongest, size=len(words(inline.plain)))
-    return render(target, inline.spans, project(spans, words(inline.plain), words(target), weights), inline.spelling)
+    code = [index for index, span in enumerate(inline.spans) if span.kind == "verbatim"]
+    places = project(spans, words(inline.plain), words(target), weights, code, target)
+    return render(target, inline.spans, places, inline.spelling)
 
 
 # ---- where a span goes -------------------------------------------------------------------------------------
@@ -46,6 +48,12 @@ def test_a_span_reaches_from_its_first_to_its_last_target_word() -> None:
     assert project(spans, words("red house z"), words("haus rotes dort x"), weights) == [(5, 10), (0, 4)]
     weights = attention(0, 2, 0, size=3)
     assert project([(0, 3)], words("red house z"), words("a b c"), weights) == [(0, 5)]
+
+
+def test_code_takes_the_place_of_its_own_words_alone() -> None:
+    assert translated("run `make` now", "X Yy Zzz", 1, 2, 1) == "X Yy `make`"
+    assert translated("run `make` now", "Xxx , Z Y", 1, 2, 1, 2) == "`make` Y"  # over signs between them
+    assert translated("run *make* now", "X Yy Zzz", 1, 2, 1) == "*X Yy Zzz*"
 
 
 def test_a_span_that_nothing_draws_on_has_no_place() -> None:
