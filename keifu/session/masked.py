@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from keifu.data.batches import Sequences, from_right_padded, to_right_padded
+from keifu.data.batches import Indices, Sequences, from_right_padded, to_right_padded
 from keifu.data.pairs import Form
 from keifu.data.texts import load_text
 from keifu.errors import CheckpointError, ConfigError, DataError
@@ -19,7 +18,7 @@ from keifu.layers.heads import exact
 from keifu.session.classifier import ranked, split_pair
 from keifu.session.reading import ReadingModel, read_most_tokens, refuse_others
 from keifu.tasks.masked_lm import MASK, NEXT_SENTENCE, MaskedLanguageModeling, with_masks
-from keifu.tasks.reading import by_length, hidden_of, join, moved, pad
+from keifu.tasks.reading import by_length, hidden_of, join, join_all, moved, pad
 from keifu.text import Tokenizer
 from keifu.trace import Edit, Recorded, Trace
 
@@ -128,24 +127,21 @@ class MaskedModel(ReadingModel):
         for one in texts:
             if len(split_pair(one)) != 2:
                 raise ConfigError(f"{one[:40]!r}: one text; expected two with a TAB between, of which one may follow")
-        pairs = [self.tokenizer.encode_batch(split_pair(one)) for one in texts]
-        joined = [join(self.tokenizer, pair, self.room) for pair in pairs]
-        whole = [sum(map(len, pair)) + 3 for pair in pairs]
-        shares = self._follows(joined, batch_size)
+        tokens, firsts, cut = join_all(self.tokenizer, [split_pair(one) for one in texts], self.room)
+        shares = self._follows(tokens, firsts, batch_size)
         found = [
-            ranked(one, NEXT_SENTENCE, share, top, len(ids) < length)
-            for one, share, (ids, _), length in zip(texts, shares, joined, whole, strict=True)
+            ranked(one, NEXT_SENTENCE, share, top, shorter)
+            for one, share, shorter in zip(texts, shares, cut.tolist(), strict=True)
         ]
         results: list[Any] = [one if details else one.label for one in found]
         return results[0] if isinstance(text, str) else results
 
     @torch.no_grad()
-    def _follows(self, joined: Sequence[tuple[Sequence[int], int]], batch_size: int | None) -> list[list[float]]:
-        """Of each pair, as tokens and how many are the first text's, the probabilities that the second text is a
-        stranger, and that it follows.
+    def _follows(self, tokens: Sequences, firsts: Indices, batch_size: int | None) -> list[list[float]]:
+        """Of each pair the probabilities that the second text is a stranger, and that it follows. firsts: how many
+        tokens are the first text's.
         """
-        tokens, firsts = Sequences(ids for ids, _ in joined), np.array([first for _, first in joined], np.int64)
-        found: list[list[float]] = [[] for _ in joined]
+        found: list[list[float]] = [[] for _ in range(len(tokens))]
         for rows in by_length(tokens.lengths, self.batch_size(batch_size)):
             inputs = moved(pad(self.tokenizer, tokens, firsts, rows), self.device)
             shares = exact(self.head.follows(hidden_of(self.network, inputs)[:, 0])).softmax(-1)
@@ -210,7 +206,7 @@ class MaskedModel(ReadingModel):
         text = load_text(data, "test", Form(tuple(columns), encoding))
         reading = "documents" if text.is_a_list else "stream"
         began = time.perf_counter()
-        passages = self.task.encode(text.passages(reading), min(self.most_tokens, self.network.longest))
+        passages = self.task.encode(text.passages(reading), self.room)
         if self.task.next_sentence and passages.documents_with_pairs < 2:
             raise DataError(
                 f"{text.spec}: documents with several sentences: {passages.documents_with_pairs}; expected two or "

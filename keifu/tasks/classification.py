@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from torch import Tensor, nn
 
 from keifu.data.batches import Indices, Sequences
@@ -16,7 +15,7 @@ from keifu.tasks.reading import (
     Encoded,
     class_loss,
     hidden_of,
-    join,
+    join_all,
     make_batch,
     reader,
     summary_of,
@@ -52,13 +51,8 @@ class Classification:
         return self._encoded(texts, Sequences([0] for _ in texts), most)
 
     def _encoded(self, texts: Sequence[Sequence[str]], targets: Sequences, most: int | None) -> Encoded:
-        ids = iter(self.tokenizer.encode_batch([text for each in texts for text in each]))
-        several = [[next(ids) for _ in each] for each in texts]
-        rows = [join(self.tokenizer, each, most) for each in several]
-        whole = np.array([sum(map(len, each)) + 1 + len(each) for each in several], np.int64)
-        tokens = Sequences(row for row, _ in rows)
-        firsts = np.array([first for _, first in rows], np.int64)
-        return Encoded(tokens, firsts, targets, tokens.lengths < whole)
+        tokens, firsts, cut = join_all(self.tokenizer, texts, most)
+        return Encoded(tokens, firsts, targets, cut)
 
     def batch(self, data: Encoded, rows: Indices) -> Batch:
         """The texts of these rows, padded on the right."""

@@ -90,6 +90,20 @@ def join(tokenizer: Tokenizer, texts: Sequence[Sequence[int]], most: int | None 
     return before + ([*second, tokenizer.sep_id] if len(texts) > 1 else []), len(before)
 
 
+def join_all(
+    tokenizer: Tokenizer, texts: Sequence[Sequence[str]], most: int | None
+) -> tuple[Sequences, Indices, NDArray[np.bool_]]:
+    """Texts and pairs as `join` puts them together: the tokens, how many of each row are the first text's, and which
+    rows were cut.
+    """
+    ids = iter(tokenizer.encode_batch([text for each in texts for text in each]))
+    several = [[next(ids) for _ in each] for each in texts]
+    rows = [join(tokenizer, each, most) for each in several]
+    whole = np.array([sum(map(len, each)) + 1 + len(each) for each in several], np.int64)
+    tokens = Sequences(row for row, _ in rows)
+    return tokens, np.array([first for _, first in rows], np.int64), tokens.lengths < whole
+
+
 def pad(tokenizer: Tokenizer, tokens: Sequences, firsts: Indices, rows: Indices) -> TokenBatch:
     """These rows side by side, padded on the right."""
     lengths = tokens.lengths[rows]
