@@ -204,7 +204,7 @@ def _on_fit(fit: Mapping[str, Any], about: Circumstances) -> list[str]:
     match fit["verdict"]:
         case "overfit":
             lines.append(
-                f"overfit ({_losses(fit)}): more training data first; else train anew with {_more(about.dropout)}a "
+                f"overfit ({_losses(fit)}): more training data first; else train anew with {_more_dropout(about)}a "
                 "smaller --preset"
             )
             if fit["still_rising"]:
@@ -232,10 +232,14 @@ def _losses(fit: Mapping[str, Any]) -> str:
     return f"validation loss rose from {lowest} to {fit['last_validation_loss']:.2f} while training loss fell"
 
 
-def _more(dropout: float | None) -> str:
-    if dropout is None or dropout >= _MOST_DROPOUT:
+def _more_dropout(about: Circumstances) -> str:
+    if about.dropout is None or about.dropout >= _MOST_DROPOUT:
         return ""
-    return f"--set model.dropout={min(_MOST_DROPOUT, round(dropout + 0.2, 2))} or "
+    settings = f"--set model.dropout={min(_MOST_DROPOUT, round(about.dropout + 0.2, 2))}"
+    # Gradients become noisier, so steps should become smaller.
+    if rates := [line["learning_rate"] for line in about.history if line.get("learning_rate")]:
+        settings += f" --set training.learning_rate={max(rates) / 2:.2g}"
+    return f"{settings} or "
 
 
 def _from_here(run: Path) -> str:

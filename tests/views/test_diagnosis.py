@@ -134,6 +134,12 @@ def test_a_dropout_that_is_high_already_is_not_raised() -> None:
     assert "dropout" not in first(None)
 
 
+def test_more_dropout_comes_with_half_the_learning_rate_where_that_is_known() -> None:
+    rising = [{"step": step, "loss": 1.0, "learning_rate": rate} for step, rate in enumerate((1e-5, 1e-3, 2e-5), 1)]
+    advice = found(history=rising, training=0.2, validation=1.8)["advice"][0]
+    assert "--set model.dropout=0.3 --set training.learning_rate=0.0005 or a smaller --preset" in advice
+
+
 def test_training_loss_is_the_mean_of_the_last_five_logged_steps_where_it_cannot_be_computed() -> None:
     lines = [{"step": step, "loss": float(step)} for step in range(1, 11)]
     fit = found(history=lines, training=None)["fit"]

@@ -1,0 +1,74 @@
+"""What the last tenth of a text costs the recurrent networks that learned the nine before it, character by character.
+
+    python benchmarks/characters.py [--data shakespeare] [--models rnn gru lstm] [--minutes 20] [--folder DIR]
+
+One after another they train with `keifu train`, two layers 512 wide; then `keifu evaluate` measures all of the last
+tenth, with the state carried over the whole of it, and `keifu generate` writes. Nothing was chosen on the last tenth:
+the settings come from trainings on the first 85 %, measured on the twentieth after them. That twentieth is learned from
+here, and the checkpoint is the last one, since what is learned from can choose no other.
+
+A model whose run stands in the folder already is not trained again. The rows are written to
+benchmarks/results/characters-DATA.json.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from side_by_side import RESULTS, machine
+
+RATES = {"rnn": 0.001, "gru": 0.003, "lstm": 0.004}
+DROPOUT = 0.3
+WRITTEN = ["--max-tokens", "400", "--temperature", "0.8", "--seed", "1"]
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--data", default="shakespeare", choices=["shakespeare", "neko"])
+    arguments.add_argument("--models", nargs="+", default=[*RATES], choices=[*RATES])
+    arguments.add_argument("--minutes", type=float, default=20)
+    arguments.add_argument("--folder", type=Path, default=Path("runs/characters"))
+    options = arguments.parse_args()
+    results = RESULTS / f"characters-{options.data}.json"
+    rows = json.loads(results.read_text("utf-8"))["rows"] if results.exists() else {}
+    for model in options.models:
+        run = options.folder / f"{options.data}-{model}-{options.minutes:g}"
+        if not run.exists():
+            train(model, options.data, options.minutes, run)
+        rows[f"{model}, {options.minutes:g} minutes"] = row = about(run, f"{options.data}:test")
+        print(f"{model:6}{row['loss']:8.3f} nats{row['bits']:8.3f} bits a character{row['steps']:8,} steps")
+        print(row["sample"], end="\n\n", flush=True)
+        RESULTS.mkdir(exist_ok=True)
+        content = json.dumps({"rows": rows, "machine": machine()}, indent=2, ensure_ascii=False)
+        results.write_text(content + "\n", "utf-8")
+
+
+def train(model: str, data: str, minutes: float, run: Path) -> None:
+    """`keifu train` in a process of its own."""
+    settings = ["data.tokenizer=character", "training.optimizer=adamw", f"training.learning_rate={RATES[model]}"]
+    chosen = [argument for setting in (*settings, f"model.dropout={DROPOUT}") for argument in ("--set", setting)]
+    # The evaluations on the way tell how much time they leave for steps.
+    data_options = ("--data", f"{data}:train+{data}:dev", "--valid", f"{data}:dev")
+    command = ["train", "language-modeling", "--model", model, "--preset", "small", *data_options]
+    asked_keifu(*command, *chosen, "--max-time", f"{60 * minutes:.0f}s", "--out", str(run))
+
+
+def about(run: Path, data: str) -> dict[str, Any]:
+    """What the run's last checkpoint comes to."""
+    found = json.loads(asked_keifu("evaluate", str(run / "last"), "--data", data, "--json"))
+    sample = asked_keifu("generate", str(run / "last"), "", *WRITTEN)
+    measured = {"loss": round(found["loss"], 4), "bits": round(found["bits_per_character"], 4)}
+    return {**measured, "steps": int((run / "last").resolve().name.removeprefix("step-")), "sample": sample}
+
+
+def asked_keifu(*command: str) -> str:
+    """What the command prints."""
+    done = subprocess.run([sys.executable, "-m", "keifu", *command], check=True, stdout=subprocess.PIPE, text=True)
+    return done.stdout
+
+
+if __name__ == "__main__":
+    main()
