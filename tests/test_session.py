@@ -138,6 +138,9 @@ def test_eight_bit_integers_translate_nearly_alike(trained: TrainedRun, model: M
     assert rounded.to("cpu", "int8").translate(TEXTS[0]) == rounded.translate(TEXTS[0])
     with pytest.raises(ConfigError, match="precision int8: its weights are rounded"):
         rounded.to("cpu", "fp32")
+    for gradients in (lambda: rounded.path_lengths(*TEXTS[:2]), lambda: rounded.influence(TEXTS[:1])):
+        with pytest.raises(ConfigError, match="a model in int8 has none of; load it again in fp32"):
+            gradients()
 
 
 def test_eight_bit_integers_need_a_processor_that_multiplies_them(

@@ -70,8 +70,8 @@ def distribution(scores: Tensor, settings: Sampling, occurred: Tensor) -> Tensor
         return torch.zeros_like(scores).scatter_(-1, scores.argmax(-1, keepdim=True), 1.0)
     scores = (scores - scores.amax(-1, keepdim=True)) / settings.temperature  # however small: none grows without bound
     if 0 < settings.top_k < scores.shape[-1]:
-        least = scores.topk(settings.top_k).values[:, -1:]
-        scores = scores.masked_fill(scores < least, -math.inf)
+        best = scores.topk(settings.top_k)  # no more than these where several score the same
+        scores = torch.full_like(scores, -math.inf).scatter_(-1, best.indices, best.values)
     shares = scores.softmax(-1)
     if settings.top_p < 1:
         ordered, order = shares.sort(stable=True, dim=-1, descending=True)

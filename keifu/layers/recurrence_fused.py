@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 Kind = Literal["tanh", "relu", "gru", "lstm"]
 """A block: Elman's by its nonlinearity, and the two others."""
@@ -79,6 +80,7 @@ class _Elman(torch.autograd.Function):
         return hiddens[1:]
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         hiddens, weight = ctx.saved_tensors
         after = hiddens[1:]
@@ -112,6 +114,7 @@ class _LSTM(torch.autograd.Function):
         return hiddens[1:], cells[1:]
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         gates, hiddens, cells, weight = ctx.saved_tensors
         i, f, g, o = gates.chunk(4, dim=2)
@@ -152,6 +155,7 @@ class _GRU(torch.autograd.Function):
         return hiddens[1:]
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         gates, hiddens, seen, weight = ctx.saved_tensors
         r, z, n = gates.chunk(3, dim=2)

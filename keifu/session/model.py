@@ -103,7 +103,11 @@ class Model:
         raise ConfigError(f"{name} for {self.task.name} reads no plain text, so this is not known of it")
 
     def path_lengths(self, text: str, *target: str) -> PathLengths:
-        """The fewest blocks that stand between each token and each output while the model reads `text`."""
+        """The fewest blocks that stand between each token and each output while the model reads `text`.
+
+        Raises ConfigError for a model in int8, which has no gradients, or one that reads something else.
+        """
+        self._refuse_quantised()
         inputs = self.inputs(text, *target)
         lengths = path_lengths(self.network, inputs)
         read = [inputs.source, inputs.target] if isinstance(inputs, PairBatch) else [inputs.tokens]
@@ -114,9 +118,14 @@ class Model:
         """How much a token changes an output that stands behind it, by the distance in tokens `[longest + 1]`.
 
         The root mean square over the texts of the derivative's norm (see views/paths.py); not a number at distances
-        that no text has. The work grows with the square of a text's length.
+        that no text has. The work grows with the square of a text's length. Raises ConfigError as `path_lengths` does.
         """
+        self._refuse_quantised()
         return influence_by_distance(self.network, map(self.inputs, texts), longest)
+
+    def _refuse_quantised(self) -> None:
+        if self._quantised:
+            raise ConfigError("this needs gradients, which a model in int8 has none of; load it again in fp32")
 
     def labels(self, ids: Tensor) -> list[str]:
         """Tokens to read, of ids `[T]`."""

@@ -64,8 +64,10 @@ class LanguageModeling:
     @property
     def never_written(self) -> tuple[int, ...]:
         """The tokens that a text does not hold; one long text does not end either."""
-        end = () if self.reading == "documents" else (self.tokenizer.eos_id,)
-        return (self.tokenizer.pad_id, self.tokenizer.unk_id, self.tokenizer.bos_id, *end)
+        tokenizer = self.tokenizer
+        end = () if self.reading == "documents" else (tokenizer.eos_id,)
+        marks = (tokenizer.cls_id, tokenizer.sep_id, tokenizer.mask_id) if tokenizer.reads else ()
+        return (tokenizer.pad_id, tokenizer.unk_id, tokenizer.bos_id, *end, *marks)
 
     @property
     def lead(self) -> tuple[int, ...]:

@@ -75,6 +75,11 @@ def test_the_distribution_is_that_of_a_plain_computation(
     np.testing.assert_allclose(found[0].numpy(), reference(np.array(row), settings, occurred), atol=1e-9)
 
 
+def test_of_tokens_that_score_the_same_no_more_than_the_k_likeliest_are_kept() -> None:
+    found = distribution(torch.tensor([[2.0, 2.0, 1.0, 2.0]]), Sampling(top_k=2), torch.zeros(1, 4, dtype=torch.bool))
+    assert sorted(found[0].tolist()) == [0, 0, 0.5, 0.5]
+
+
 def test_a_temperature_however_small_leaves_the_likeliest() -> None:
     scores = torch.tensor([[1.0, 700.0, -torch.inf, 699.0]])
     for temperature in (1e-3, 1e-310, 5e-324):

@@ -72,6 +72,15 @@ def test_rows_of_one_length_give_the_same_by_the_library_and_by_the_loop(
 
 
 @pytest.mark.parametrize("cell", CELLS)
+def test_derivatives_by_hand_have_none_of_their_own_and_say_so(cell: str) -> None:
+    x = normal(4, 6, 5)
+    outputs, _ = layers(cell)(x, MASK)
+    (slope,) = torch.autograd.grad(outputs[MASK].sin().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        slope.square().sum().backward()
+
+
+@pytest.mark.parametrize("cell", CELLS)
 def test_both_forms_have_gradients_like_finite_differences(cell: str) -> None:
     def run(network: Recurrent, x: Tensor) -> list[Tensor]:
         outputs, state = network(x, MASK[:3, :4])

@@ -9,7 +9,7 @@ import torch
 
 from keifu.session import LanguageModel, load
 from keifu.tasks.language_modeling import LanguageModeling
-from keifu.text import Tokenizer
+from keifu.text import READING_TOKENS, Tokenizer
 from tests.small_text import language_run, running, sentences, write_text
 
 PAD, UNK, BOS, EOS = range(4)
@@ -35,6 +35,13 @@ def test_documents_end_and_streams_do_not() -> None:
     assert stream.encode(["the cat"]).tokens.tolist() == [BOS, *ids]
     assert stream.pieces("the cat", 2).tokens.tolist() == [BOS, *ids[:4], BOS, *ids[4:]]
     assert len(stream.pieces("in", 5)) == 2  # no piece is empty
+
+
+def test_marks_of_a_reading_tokenizer_are_never_written() -> None:
+    reading = Tokenizer.train([running(30)], "character", 100, READING_TOKENS)
+    marks = {reading.cls_id, reading.sep_id, reading.mask_id}
+    assert set(LanguageModeling(reading, "documents").never_written) == {PAD, UNK, BOS} | marks
+    assert set(LanguageModeling(TOKENIZER, "documents").never_written) == {PAD, UNK, BOS}
 
 
 def test_inputs_are_the_targets_moved_by_one_and_padding_is_masked() -> None:
