@@ -4,8 +4,9 @@
 
 One after another they train with `keifu train`, two layers 512 wide; then `keifu evaluate` measures all of the last
 tenth, with the state carried over the whole of it, and `keifu generate` writes. Nothing was chosen on the last tenth:
-the settings come from trainings on the first 85 %, measured on the twentieth after them. That twentieth is learned from
-here, and the checkpoint is the last one, since what is learned from can choose no other.
+the LSTM's settings come from trainings on the first 85 %, measured on the twentieth after them; the GRU's and the RNN's
+are lower rates that were not tuned. That twentieth is learned from here, and the checkpoint is the last one, since what
+is learned from can choose no other.
 
 A model whose run stands in the folder already is not trained again. The rows are written to
 benchmarks/results/characters-DATA.json.
