@@ -14,12 +14,10 @@ benchmarks/results/characters-DATA.json.
 
 import argparse
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-from side_by_side import RESULTS, machine
+from side_by_side import RESULTS, asked_keifu, machine
 
 RATES = {"rnn": 0.001, "gru": 0.003, "lstm": 0.004}
 DROPOUT = 0.3
@@ -63,12 +61,6 @@ def about(run: Path, data: str) -> dict[str, Any]:
     sample = asked_keifu("generate", str(run / "last"), "", *WRITTEN)
     measured = {"loss": round(found["loss"], 4), "bits": round(found["bits_per_character"], 4)}
     return {**measured, "steps": int((run / "last").resolve().name.removeprefix("step-")), "sample": sample}
-
-
-def asked_keifu(*command: str) -> str:
-    """What the command prints."""
-    done = subprocess.run([sys.executable, "-m", "keifu", *command], check=True, stdout=subprocess.PIPE, text=True)
-    return done.stdout
 
 
 if __name__ == "__main__":

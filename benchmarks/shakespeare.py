@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from side_by_side import RESULTS, machine
+from side_by_side import RESULTS, asked_keifu, machine
 
 SIZES = {"layers": 4, "heads": 4, "width": 128, "window": 64, "rows": 12}
 
@@ -64,8 +64,7 @@ def keifu(model: str, steps: int, run: Path) -> dict[str, float]:
 
 
 def evaluated(run: Path) -> float:
-    command = [sys.executable, "-m", "keifu", "evaluate", str(run), "--data", "shakespeare:test", "--json"]
-    loss: float = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)["loss"]
+    loss: float = json.loads(asked_keifu("evaluate", str(run), "--data", "shakespeare:test", "--json"))["loss"]
     return loss
 
 

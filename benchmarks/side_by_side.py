@@ -44,6 +44,12 @@ def compare(script: str, rows: Mapping[str, Row], arguments: list[str], rounds: 
     return {name: values for name, values in figures.items() if values}
 
 
+def asked_keifu(*command: str) -> str:
+    """What the command prints."""
+    done = subprocess.run([sys.executable, "-m", "keifu", *command], check=True, stdout=subprocess.PIPE, text=True)
+    return done.stdout
+
+
 def tell(figures: list[float]) -> None:
     """Hands a row's figures to the process that compares."""
     print(json.dumps(figures))
