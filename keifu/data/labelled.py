@@ -102,8 +102,7 @@ def _load(term: Term, part: str | None, form: Form, on_progress: Progress) -> La
     chosen = found.examples[term.rows]
     if not chosen:
         raise DataError(f"{term.text}: no example in this slice; there are {len(found.examples):,}")
-    name = found.spec + term.text[term.text.rindex("[") :] if term.name else term.text
-    return LabelledData(name, chosen, found.blank)
+    return LabelledData(term.named(found.spec), chosen, found.blank)
 
 
 def _read(path: Path, form: Form) -> LabelledData:

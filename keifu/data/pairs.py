@@ -186,10 +186,9 @@ def _load(
         data = replace(_aligned((left, right), form, term.rows), languages=_languages_of(left, right))
     else:
         data = _columns(Path(term.files[0]), source, target, form, term.rows)
-    spec = term.text if not term.name else _named(data.spec, term)
     if not data.pairs:
         raise DataError(f"{term.text}: {_nothing(data.blank)}")
-    cut = replace(_cut(data, term.rows), spec=spec)
+    cut = replace(_cut(data, term.rows), spec=term.named(data.spec))
     if not cut.pairs:
         raise DataError(f"{term.text}: no pair in this slice; there are {len(data.pairs):,}")
     return cut
@@ -201,11 +200,6 @@ def _nothing(blank: Blank) -> str:
     if not blank.one:
         return f"no line has text on both sides; all {blank.both:,} are blank"
     return f"no line has text on both sides; {blank.one:,} have it on one side only, such as {blank.places[0]}"
-
-
-def _named(spec: str, term: Term) -> str:
-    """The name of a set with its part, and the slice as it was written."""
-    return spec + (term.text[term.text.rindex("[") :] if term.rows != slice(None) else "")
 
 
 def _built_in(term: Term, part: str | None) -> PairData:

@@ -99,7 +99,7 @@ def load_pictures(spec: str, part: str | None = None, wanted: Wanted | Shape | N
             data = data.cut(term.rows)
             if not data.labels:
                 raise DataError(f"{term.text}: no picture in this slice; there are {count:,}")
-        loaded.append(data)
+        loaded.append(replace(data, spec=data.spec + term.slice_text))
         wanted = Wanted((data.shape.height, data.shape.width), data.shape.channels == 3)
     pixels = np.concatenate([data.pixels for data in loaded])
     labels, places = (sum((getattr(data, name) for data in loaded), ()) for name in ("labels", "places"))

@@ -31,6 +31,15 @@ class Term(NamedTuple):
     part: str | None = None
     rows: slice = slice(None)
 
+    @property
+    def slice_text(self) -> str:
+        """The slice as it was written, "[:100]"; "" where there is none."""
+        return "" if self.rows == slice(None) else self.text[self.text.rindex("[") :]
+
+    def named(self, spec: str) -> str:
+        """What is shown of it: files as they were written, of a set `spec`, its name and part, and the slice."""
+        return spec + self.slice_text if self.name else self.text
+
 
 def parse(spec: str, names: frozenset[str]) -> list[Term]:
     """The terms of a SPEC; names: of the sets that exist. Raises ConfigError.
@@ -122,8 +131,7 @@ EXPECTED = (
 def _absolute(term: Term) -> str:
     if term.name:
         return term.text
-    cut = "" if term.rows == slice(None) else term.text[term.text.rindex("[") :]
-    return ",".join(map(os.path.abspath, term.files)) + cut
+    return ",".join(map(os.path.abspath, term.files)) + term.slice_text
 
 
 def _without_slice(text: str) -> str:

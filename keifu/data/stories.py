@@ -90,7 +90,7 @@ def _load(term: Term, part: str | None, encoding: str, on_progress: Progress) ->
     chosen_rows = found.questions[term.rows]
     if not chosen_rows:
         raise DataError(f"{term.text}: no question in this slice; there are {len(found.questions):,}")
-    return StoryData(found.spec + term.text[term.text.rindex("[") :] if term.name else term.text, chosen_rows)
+    return StoryData(term.named(found.spec), chosen_rows)
 
 
 def _part_of_a_set(term: Term, part: str | None, on_progress: Progress) -> StoryData:

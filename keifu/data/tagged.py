@@ -78,7 +78,7 @@ def _load(term: Term, part: str | None, form: Form, on_progress: Progress) -> Ta
     chosen = found.examples[term.rows]
     if not chosen:
         raise DataError(f"{term.text}: no sentence in this slice; there are {len(found.examples):,}")
-    return TaggedData(found.spec + term.text[term.text.rindex("[") :] if term.name else term.text, chosen)
+    return TaggedData(term.named(found.spec), chosen)
 
 
 def _read(path: Path, form: Form) -> TaggedData:

@@ -161,8 +161,8 @@ def _load(term: Term, part: str | None, form: Form, on_progress: Progress) -> Te
     begin, end, _ = term.rows.indices(count)
     if begin >= end:
         raise DataError(f"{term.text}: no line in this slice; there are {count:,}")
-    spec = found.spec + term.text[term.text.rindex("[") :] if term.name else term.text
-    return replace(found.cut(found.place_of_line(begin), found.place_of_line(end)), spec=spec)
+    chosen = found.cut(found.place_of_line(begin), found.place_of_line(end))
+    return replace(chosen, spec=term.named(found.spec))
 
 
 def _part_of_a_set(term: Term, part: str | None, on_progress: Progress) -> TextData:

@@ -63,17 +63,17 @@ def greedy(
                 Hypothesis(row, score / size**length_penalty, done)
                 for row, score, size, done in zip(tokens, scores, lengths, complete, strict=True)
             ]
-        if _many_have_left(unfinished):
+        if _should_drop(unfinished, limits[rows] <= length):
             kept = unfinished.nonzero().squeeze(1)
             rows, token, unfinished, state = rows[kept], token[kept], unfinished[kept], state.select(kept)
         hidden, state = step(token[:, None], state)
 
 
-def _many_have_left(unfinished: Tensor) -> bool:
-    """Whether the finished ones `[B]` are worth dropping: that copies what the others remember, and a CPU makes new
-    kernels for every number of rows that it has not seen before.
+def _should_drop(unfinished: Tensor, at_limit: Tensor) -> bool:
+    """Whether to drop the finished ones `[B]`: when many are, since that copies what the others remember, and a CPU
+    makes new kernels for every number of rows that it has not seen before; or when one has no room for another token.
     """
-    return int(unfinished.sum()) <= 0.75 * len(unfinished)
+    return int(unfinished.sum()) <= 0.75 * len(unfinished) or bool((at_limit & ~unfinished).any())
 
 
 @dataclass(frozen=True)
@@ -139,9 +139,9 @@ def beam_search(
             unfinished = unfinished & ~finished
             if not unfinished.any():
                 return results
-            if _many_have_left(unfinished):
-                kept = unfinished.nonzero().squeeze(1)
-                beams, origin, sentences, unfinished = beams.of(kept), origin[kept], sentences[kept], unfinished[kept]
+        if _should_drop(unfinished, at_limit):
+            kept = unfinished.nonzero().squeeze(1)
+            beams, origin, sentences, unfinished = beams.of(kept), origin[kept], sentences[kept], unfinished[kept]
         if not torch.equal(origin.flatten(), torch.arange(len(hidden), device=device)):
             state = state.select(origin.flatten())
         hidden, state = step(beams.tokens[:, :, -1].reshape(-1, 1), state)

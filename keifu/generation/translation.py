@@ -70,11 +70,11 @@ def translate(
     tokenizer: Tokenizer,
     texts: Sequence[str],
     decoding: Decoding,
-    before_batch: Callable[[], None] = lambda: None,
+    before_step: Callable[[], None] = lambda: None,
 ) -> list[list[Translated]]:
     """The `decoding.n_best` translations of each text. A text without words gives empty ones.
 
-    before_batch: called before each batch; it may raise to end the work.
+    before_step: called before each batch and each token of it; it may raise to end the work.
     """
     device = next(model.parameters()).device
     ids = [row if text.strip() else [] for text, row in zip(texts, tokenizer.encode_batch(texts), strict=True)]
@@ -85,14 +85,14 @@ def translate(
     order = order[sources.lengths[order] > len(end)]
     _refuse_too_long(texts, sources.lengths, model)
     for begin in range(0, len(order), decoding.batch_size):
-        before_batch()
+        before_step()
         rows = order[begin : begin + decoding.batch_size]
         lengths = sources.lengths[rows]
         source = sources.padded(rows, tokenizer.pad_id).to(device)
         limits = torch.from_numpy(_limits(lengths, decoding.max_ratio, model)).to(device)
         state = _after_source(model, source, length_mask(lengths).to(device))
         prompt = torch.full((len(rows), 1), tokenizer.bos_id, device=device)
-        found = _search(model, head, tokenizer, state, prompt, limits, decoding)
+        found = _search(model, head, tokenizer, state, prompt, limits, decoding, before_step)
         for row, hypotheses in zip(rows.tolist(), found, strict=True):
             decoded = tokenizer.decode_batch([hypothesis.tokens for hypothesis in hypotheses])
             results[row] = [
@@ -138,12 +138,18 @@ def _search(
     prompt: torch.Tensor,
     limits: torch.Tensor,
     decoding: Decoding,
+    before_step: Callable[[], None],
 ) -> list[list[Hypothesis]]:
+    def step(tokens: torch.Tensor, state: Any) -> tuple[torch.Tensor, Any]:
+        before_step()
+        after: tuple[torch.Tensor, Any] = model.step(tokens, state)
+        return after
+
     if decoding.beam == 1:
         penalty = decoding.length_penalty
-        return [[best] for best in greedy(model.step, head, state, prompt, tokenizer.eos_id, limits, penalty)]
+        return [[best] for best in greedy(step, head, state, prompt, tokenizer.eos_id, limits, penalty)]
     return beam_search(
-        model.step,
+        step,
         head,
         state,
         prompt,

@@ -29,6 +29,14 @@ _WIDEST = 16
 """Rows of a group: of more, each would look through too many columns of the others."""
 
 
+def groups_to_keep(rows: Tensor, size: int, groups: int) -> Tensor | None:
+    """As `groups_of`, but no group becomes wider than 16 rows. None where all `groups` stay as they are."""
+    kept = groups_of(rows, size)
+    if len(rows) > _WIDEST * len(kept):
+        kept = rows // size
+    return None if torch.equal(kept, torch.arange(groups, device=rows.device)) else kept
+
+
 class _Storage:
     """keys and values `[L, U, H, capacity, A]` of U groups, of which `used` columns are written."""
 
@@ -135,9 +143,5 @@ class CachedState:
 
     def select(self, rows: Tensor) -> "CachedState":
         """The state of the rows named by index `[R]`: kept, repeated, reordered or dropped."""
-        size = self.cache.group_size
-        kept = groups_of(rows, size)
-        if len(rows) > _WIDEST * len(kept):
-            kept = rows // size
-        as_they_stand = torch.equal(kept, torch.arange(self.cache.groups, device=rows.device))
-        return CachedState(self.cache.select(rows, None if as_they_stand else kept))
+        kept = groups_to_keep(rows, self.cache.group_size, self.cache.groups)
+        return CachedState(self.cache.select(rows, kept))

@@ -26,14 +26,12 @@ from torch import Tensor, nn
 
 from keifu.config import Schema
 from keifu.interface import Output, PairBatch, TokenBatch
-from keifu.layers.attention import MultiHeadAttention, causal_mask, for_steps, padding_mask
+from keifu.layers.attention import causal_mask, for_steps, padding_mask
 from keifu.layers.cache import KeyValueCache
 from keifu.layers.dropout import Dropout
 from keifu.layers.embeddings import SegmentEmbedding
-from keifu.layers.feedforward import FeedForward
 from keifu.models import bert
-from keifu.models.transformer import TransformerState
-from keifu.trace import record
+from keifu.models.transformer import DecoderBlock, TransformerState
 
 
 class Config(Schema):
@@ -91,7 +89,7 @@ class BertSeq2Seq(nn.Module):
     block_outputs = ("encoder.blocks.*.feedforward_normalised", "decoder.*.feedforward_normalised")
     begins_with: ClassVar = ("bert",)
     """The models whose weights `inherited` can use."""
-    decoder: "Sequence[Block]"
+    decoder: "Sequence[DecoderBlock]"
     axis_sequences: ClassVar[dict[str, dict[str, str]]] = {
         "encoder.*": {"T": "source", "S": "source"},
         "decoder.*.cross_attention.*": {"T": "target", "S": "source"},
@@ -108,7 +106,9 @@ class BertSeq2Seq(nn.Module):
         target = source if config.tie_embeddings else nn.Parameter(torch.empty_like(source))
         self.target_embedding = SegmentEmbedding(target, config.max_length, config.norm_eps)
         self.dropout = Dropout(config.dropout)
-        self.decoder = cast("Sequence[Block]", nn.ModuleList(Block(config) for _ in range(config.n_layers)))
+        self.decoder = cast(
+            "Sequence[DecoderBlock]", nn.ModuleList(DecoderBlock(config, F.gelu) for _ in range(config.n_layers))
+        )
         for name, parameter in self.named_parameters():
             if parameter.dim() == 2 and not name.startswith("encoder."):
                 nn.init.normal_(parameter, std=0.02)
@@ -180,43 +180,3 @@ class BertSeq2Seq(nn.Module):
     def longest(self) -> int:
         """The most tokens that it can read on a side."""
         return self.config.max_length
-
-
-class Block(nn.Module):
-    """BERT's block, with a second attention that reads the source."""
-
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        width, d_head = config.d_model, config.d_head or config.d_model // config.n_heads
-        self.self_attention = MultiHeadAttention(width, config.n_heads, d_head)
-        self.self_attention_norm = nn.LayerNorm(width, config.norm_eps)
-        self.cross_attention = MultiHeadAttention(width, config.n_heads, d_head)
-        self.cross_attention_norm = nn.LayerNorm(width, config.norm_eps)
-        self.feedforward = FeedForward(width, config.d_ff, F.gelu)
-        self.feedforward_norm = nn.LayerNorm(width, config.norm_eps)
-        self.dropout = Dropout(config.dropout)
-
-    def forward(
-        self,
-        x: Tensor,
-        self_mask: Tensor | None,
-        memory_key: Tensor,
-        memory_value: Tensor,
-        memory_mask: Tensor,
-        cache: tuple[KeyValueCache, int] | None = None,
-    ) -> Tensor:
-        """x and the result `[B, T, D]`; memory_key and memory_value `[B, H, S, A]`; cache: where earlier keys and
-        values are.
-        """
-        key, value = self.self_attention.keys_values(x)
-        if cache is not None:
-            key, value = cache[0].write(cache[1], key, value)
-        attended = self.self_attention(x, key, value, self_mask)
-        x = record(self, "self_attention_residual", x + self.dropout(attended), "B T D")
-        x = record(self, "self_attention_normalised", self.self_attention_norm(x), "B T D")
-        attended = self.cross_attention(x, memory_key, memory_value, memory_mask)
-        x = record(self, "cross_attention_residual", x + self.dropout(attended), "B T D")
-        x = record(self, "cross_attention_normalised", self.cross_attention_norm(x), "B T D")
-        transformed = self.feedforward(x)
-        x = record(self, "feedforward_residual", x + self.dropout(transformed), "B T D")
-        return record(self, "feedforward_normalised", self.feedforward_norm(x), "B T D")

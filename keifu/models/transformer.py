@@ -16,7 +16,7 @@ The walk of shapes
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, cast
 
@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from keifu.config import Schema
 from keifu.interface import Output, PairBatch
 from keifu.layers.attention import MultiHeadAttention, causal_mask, for_steps, padding_mask
-from keifu.layers.cache import KeyValueCache, groups_of
+from keifu.layers.cache import KeyValueCache, groups_to_keep
 from keifu.layers.dropout import Dropout
 from keifu.layers.embeddings import Embedding, LearnedPosition, SinusoidalPosition
 from keifu.layers.feedforward import FeedForward
@@ -89,10 +89,6 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-_WIDEST = 16
-"""Rows of a sentence that keep their keys and values in common."""
-
-
 @dataclass(frozen=True)
 class TransformerState:
     """A decoder in the middle of its output. Rows are outputs; several rows (a beam) may read one source sentence: they
@@ -107,11 +103,8 @@ class TransformerState:
     memory_mask: Tensor
 
     def select(self, rows: Tensor) -> "TransformerState":
-        size, sentences = self.cache.group_size, self.cache.groups
-        kept = groups_of(rows, size)
-        if len(rows) > _WIDEST * len(kept):  # they would look through each other's columns
-            kept = rows // size
-        if torch.equal(kept, torch.arange(sentences, device=rows.device)):
+        kept = groups_to_keep(rows, self.cache.group_size, self.cache.groups)
+        if kept is None:
             return replace(self, cache=self.cache.select(rows, None))
         memory = [(key[kept], value[kept]) for key, value in self.memory]
         return TransformerState(self.cache.select(rows, kept), memory, self.memory_mask[kept])
@@ -248,15 +241,18 @@ class EncoderBlock(nn.Module):
 
 
 class DecoderBlock(nn.Module):
-    """As the encoder's block, with a second attention that reads the source: the right half of the paper's figure 1."""
+    """As the encoder's block, with a second attention that reads the source: the right half of the paper's figure 1.
 
-    def __init__(self, config: Config) -> None:
+    config: of this model, or of another with the same names of sizes. activation: of the feed-forward network.
+    """
+
+    def __init__(self, config: Any, activation: Callable[[Tensor], Tensor] = torch.relu_) -> None:
         super().__init__()
         self.self_attention = _attention(config)
         self.self_attention_norm = nn.LayerNorm(config.d_model, config.norm_eps)
         self.cross_attention = _attention(config)
         self.cross_attention_norm = nn.LayerNorm(config.d_model, config.norm_eps)
-        self.feedforward = FeedForward(config.d_model, config.d_ff)
+        self.feedforward = FeedForward(config.d_model, config.d_ff, activation)
         self.feedforward_norm = nn.LayerNorm(config.d_model, config.norm_eps)
         self.dropout = Dropout(config.dropout)
 
@@ -286,5 +282,5 @@ class DecoderBlock(nn.Module):
         return record(self, "feedforward_normalised", self.feedforward_norm(x), "B T D")
 
 
-def _attention(config: Config) -> MultiHeadAttention:
+def _attention(config: Any) -> MultiHeadAttention:
     return MultiHeadAttention(config.d_model, config.n_heads, config.d_head or config.d_model // config.n_heads)

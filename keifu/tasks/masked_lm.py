@@ -178,7 +178,8 @@ class MaskedLanguageModeling:
                     sentences.append(np.asarray(ids[begin : begin + room], np.int32))
                     documents.append(int(of[start + place]))
                     if words is not None:
-                        begins.append(words[place][begin : begin + room])
+                        begins.append(words[place][begin : begin + room].copy())
+                        begins[-1][0] = 1  # of a sentence that is cut inside a word, the rest counts as a word
         known = Sequences(begins) if self.whole_words else None
         numbers = np.array(documents, np.int64)
         return Passages(Sequences(sentences), numbers, known, most, self.next_sentence, alone=self.masked)

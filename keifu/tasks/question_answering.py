@@ -53,27 +53,32 @@ class Batch(NamedTuple):
 class StoryQuestions:
     """Encoded questions on stories; every different fact is kept once.
 
-    facts: their tokens; told: of all stories, one after another, which fact stands there; begins: where each story's
-    first is; counts: how many facts it has. answers: their numbers. `sizes` `[N, 1]`: tokens of a question and its
-    story.
+    facts: their tokens; told: of all stories, one after another, which fact stands there; counts: how many facts each
+    has. answers: their numbers. longest: facts of a story that are read at most, the latest; None: all. `sizes`
+    `[N, 1]`: tokens of a question and of what is read of its story.
     """
 
     def __init__(
-        self, facts: Sequences, told: NDArray[np.int32], counts: Indices, questions: Sequences, answers: Indices
+        self,
+        facts: Sequences,
+        told: NDArray[np.int32],
+        counts: Indices,
+        questions: Sequences,
+        answers: Indices,
+        longest: int | None,
     ) -> None:
         self.facts, self.told, self.counts, self.questions, self.answers = facts, told, counts, questions, answers
-        self.begins: Indices = np.cumsum(counts) - counts
+        self._ends: Indices = np.cumsum(counts)
+        self._begins: Indices = self._ends - (counts if longest is None else np.minimum(counts, longest))
         lengths = np.concatenate([[0], np.cumsum(facts.lengths[told] + 1)])
-        story = lengths[self.begins + counts] - lengths[self.begins]
-        self.sizes: Indices = (story + questions.lengths)[:, None]
+        self.sizes: Indices = (lengths[self._ends] - lengths[self._begins] + questions.lengths)[:, None]
 
     def __len__(self) -> int:
         return len(self.counts)
 
-    def story(self, row: int, most: int | None = None) -> NDArray[np.int32]:
-        """The facts of a question's story, at most so many, the latest."""
-        end = self.begins[row] + self.counts[row]
-        return self.told[max(self.begins[row], end - most) if most is not None else self.begins[row] : end]
+    def story(self, row: int) -> NDArray[np.int32]:
+        """The facts that are read of a question's story."""
+        return self.told[self._begins[row] : self._ends[row]]
 
     def unknown(self, unk_id: int) -> float:
         """The share of all tokens that are not in the vocabulary."""
@@ -111,7 +116,7 @@ class QuestionAnswering:
         counts = np.array([len(one.facts) for one in questions], np.int64)
         facts = Sequences(self.tokenizer.encode_batch(list(places)))
         asked = Sequences(self.tokenizer.encode_batch([plain(one.question) for one in questions]))
-        return StoryQuestions(facts, np.array(told, np.int32), counts, asked, answers)
+        return StoryQuestions(facts, np.array(told, np.int32), counts, asked, answers, self.longest)
 
     def batch(self, data: StoryQuestions, rows: Indices) -> Batch:
         """The questions of these rows, padded on the right."""
@@ -144,7 +149,7 @@ class QuestionAnswering:
 
 
 def _story(task: QuestionAnswering, data: StoryQuestions, rows: Indices) -> StoryBatch:
-    stories = [data.story(row, task.longest) for row in rows.tolist()]
+    stories = [data.story(row) for row in rows.tolist()]
     counts = np.array([len(story) for story in stories])
     different, places = np.unique(np.concatenate(stories), return_inverse=True)
     story = np.zeros((len(rows), int(counts.max(initial=0))), np.int64)
@@ -182,7 +187,7 @@ def _tokens(task: QuestionAnswering, data: StoryQuestions, rows: Indices) -> Tok
 
 def _written(task: QuestionAnswering, data: StoryQuestions, row: int) -> NDArray[np.int32]:
     """The facts of a story one after another, each with [EOS] behind it."""
-    parts = [np.append(data.facts[fact], task.tokenizer.eos_id) for fact in data.story(row, task.longest).tolist()]
+    parts = [np.append(data.facts[fact], task.tokenizer.eos_id) for fact in data.story(row).tolist()]
     return np.concatenate(parts).astype(np.int32) if parts else np.zeros(0, np.int32)
 
 

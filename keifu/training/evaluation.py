@@ -43,17 +43,17 @@ def evaluate_translation(
 ) -> Evaluation:
     """Loss and perplexity over all pairs; BLEU and chrF of the translations of the first `translate_first`.
 
-    should_stop: asked before each batch. Raises Stopped when it says so.
+    should_stop: asked before each batch and each token. Raises Stopped when it says so.
     """
-    before_batch = partial(_stop_if_asked, should_stop)
+    ask = partial(_stop_if_asked, should_stop)
     began = time.perf_counter()
     learner.network.eval()
     shown = pairs[:translate_first]
     sources = [pair.source for pair in shown]
     with learner.used_weights():
         with autocast(learner.device, learner.dtype):
-            loss = learner.task.mean_surprise(learner.model, learner.head, encoded, before_batch)
-        translations = translate(learner.model, learner.head, learner.task.tokenizer, sources, decoding, before_batch)
+            loss = learner.task.mean_surprise(learner.model, learner.head, encoded, ask)
+        translations = translate(learner.model, learner.head, learner.task.tokenizer, sources, decoding, ask)
     outputs = [best[0].text for best in translations]
     scores = score_translations(outputs, [pair.target for pair in shown])
     samples = [(pair.source, pair.target, output) for pair, output in zip(shown, outputs, strict=True)]
@@ -75,17 +75,19 @@ def evaluate_language(
 ) -> Evaluation:
     """Loss, perplexity and bits per character over all of the texts, and a few texts of the model's own.
 
-    characters: of the texts, as tasks/language_modeling.py counts them. should_stop: asked before each batch. Raises
-    Stopped when it says so.
+    characters: of the texts, as tasks/language_modeling.py counts them. should_stop: asked before each batch and
+    where a text of the model's own goes on. Raises Stopped when it says so.
     """
-    before_batch = partial(_stop_if_asked, should_stop)
+    ask = partial(_stop_if_asked, should_stop)
     began = time.perf_counter()
     learner.network.eval()
     task = learner.task
     few = sampling.model_copy(update={"max_tokens": min(sampling.max_tokens, _WRITTEN_TOKENS)})
     with learner.used_weights(), autocast(learner.device, learner.dtype):
-        surprise = task.surprise(learner.model, learner.head, texts, before_batch)
-        written = continue_texts(learner.model, learner.head, task, [""] * _WRITTEN, few)
+        surprise = task.surprise(learner.model, learner.head, texts, ask)
+        written = continue_texts(
+            learner.model, learner.head, task, [""] * _WRITTEN, few, on_text=lambda place, text: ask()
+        )
     metrics = language_scores(surprise, int(texts.lengths.sum()), characters)
     samples = [(text.text,) for text in written]
     return Evaluation(learner.step, metrics, samples, time.perf_counter() - began)
@@ -175,9 +177,9 @@ def answer_all(
         _stop_if_asked(should_stop)
         rows = order[begin : begin + together]
         batch = learner.task.batch(encoded, rows).to(learner.device)
-        loss = learner.task.loss(learner.model, learner.head, batch)
-        surprise += float(loss.surprise)
-        chosen[rows] = learner.task.logits(learner.model, learner.head, batch.inputs).argmax(-1).cpu().numpy()
+        logits = learner.task.logits(learner.model, learner.head, batch.inputs)
+        surprise += float(learner.task.surprise(logits, batch.targets))
+        chosen[rows] = logits.argmax(-1).cpu().numpy()
     return surprise, chosen
 
 

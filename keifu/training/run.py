@@ -230,7 +230,10 @@ def environment() -> dict[str, Any]:
 
 def batching(settings: Settings) -> dict[str, Any]:
     """The settings that decide which rows make a batch. A run's place in the data is a number of such batches."""
-    names = (("training", ("batch_tokens", "accumulate", "seed")), ("data", ("max_tokens", "window", "packed")))
+    names = (
+        ("training", ("batch_tokens", "batch_size", "accumulate", "seed")),
+        ("data", ("max_tokens", "max_facts", "window", "packed")),
+    )
     return {
         f"{section}.{name}": getattr(part, name)
         for section, each in names

@@ -59,7 +59,9 @@ class Training(Schema):
     """Tokens in a step, padding included, on the longer side."""
 
     accumulate: int = Field(1, ge=1)
-    """Parts in which a step is computed: more need less memory and, without dropout, give the same result."""
+    """Parts in which a step is computed: more need less memory and give the same result, but for what is drawn by
+    chance (dropout) and for the balance penalty of `moe`, which each part has for itself.
+    """
 
     optimizer: Literal["muon", "adamw"] = "muon"
     """What turns gradients into steps: Muon for the matrices of hidden layers and AdamW for the rest, or AdamW for all.

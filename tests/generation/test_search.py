@@ -99,6 +99,28 @@ def _assert_same(found: list[Hypothesis], expected: list[Hypothesis]) -> None:
     assert [one.score for one in found] == pytest.approx([one.score for one in expected], rel=1e-5)
 
 
+class Narrow(Toy):
+    """Reads no more of a sentence's tokens than it has room for, the prompt's included."""
+
+    def __init__(self, rooms: list[int], eos_bonus: float) -> None:
+        super().__init__(3, max(rooms), eos_bonus)
+        self.rooms = torch.tensor(rooms)
+
+    def step(self, tokens: Tensor, state: Prefixes) -> tuple[Tensor, Prefixes]:
+        hidden, after = super().step(tokens, state)
+        assert (self.rooms[after.sentence] >= after.read.shape[1]).all()
+        return hidden, after
+
+
+@pytest.mark.parametrize("beam", [0, 1, 3])
+@pytest.mark.parametrize("eos_bonus", [-9.0, -1.0, 1.0, 9.0])
+def test_no_output_is_read_beyond_its_limit_while_others_go_on(eos_bonus: float, beam: int) -> None:
+    limits = [4, 4, 2, 4, 4, 3]
+    toy = Narrow(limits, eos_bonus)
+    found = [bests[0] for bests in _search(toy, limits, beam, 1, 1.0)] if beam else _greedy(toy, limits)
+    assert all(len(one.tokens) <= limit for one, limit in zip(found, limits, strict=True))
+
+
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize("eos_bonus", [-1.0, 1.0])
 def test_a_beam_as_wide_as_all_prefixes_finds_the_exact_best(penalty: float, eos_bonus: float) -> None:

@@ -145,6 +145,14 @@ def test_whole_words_are_masked_together() -> None:
     assert any(each.any() and not each.all() for each in other)
 
 
+def test_a_word_does_not_reach_from_one_sentence_into_another() -> None:
+    tokenizer = Tokenizer.train(["abcdefghijklmn"] * 3, "character", 60, READING_TOKENS)
+    task = MaskedLanguageModeling(tokenizer, whole_words=True, next_sentence=True, share=0.3)
+    data = task.encode([["abcdefghijk", "abcdefghijk"]], 19)  # in pieces of 8 tokens, and of the 3 that are left
+    assert data.begins is not None
+    assert [row.tolist() for row in data.begins] == 2 * [[1, 0, 0, 0, 0, 0, 0, 0], [1, 0, 0]]
+
+
 @pytest.mark.parametrize("kind", ["character", "word", "bpe", "byte-bpe", "wordpiece", "unigram"])
 def test_a_gap_takes_the_space_before_it_and_the_rest_stays(kind: str) -> None:
     texts = ["The cat sat on the mat.", "吾輩は猫である。"] * 5

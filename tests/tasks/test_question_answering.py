@@ -68,6 +68,13 @@ def test_other_models_read_word_by_word() -> None:
     assert data.sizes[1, 0] == len(expected) - 2
 
 
+def test_the_size_of_a_question_counts_the_facts_that_are_read() -> None:
+    short = task("pair", 2)
+    data = short.encode(QUESTIONS)
+    inputs: Any = short.batch(data, np.arange(len(QUESTIONS))).inputs
+    assert data.sizes[:, 0].tolist() == (inputs.source_mask.sum(1) + inputs.target_mask.sum(1) - 1).tolist()
+
+
 class Fixed(nn.Module):
     """Hidden vectors that are given."""
 

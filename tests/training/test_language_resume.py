@@ -12,7 +12,7 @@ import torch
 from keifu.checkpoint import MODEL, OPTIMIZER, load_training_state
 from keifu.config import merge
 from keifu.errors import ConfigError
-from keifu.training.loop import Checkpoint, Finished, Step
+from keifu.training.loop import Checkpoint, Finished, Step, Stopped
 from keifu.training.run import Run
 from keifu.training.start import resume
 from tests.small_text import language_run, running, sentences, write_text
@@ -122,6 +122,18 @@ def test_a_run_that_was_stopped_in_an_evaluation_makes_it_first(whole: Whole, tm
     assert [type(event) for event in events[-2:]] == [Checkpoint, Finished]
     list(resume(tmp_path / "run").events())
     assert_ends_equal(tmp_path / "run", whole[0])
+
+
+def test_an_evaluation_can_be_stopped_wherever_the_text_that_it_writes_goes_on(tmp_path: Path) -> None:
+    spec = write_text(tmp_path / "a.txt", READINGS["stream"])
+    run = language_run(spec, tmp_path / "run", TRAINING, "lstm", decoding={"max_tokens": 50})
+    next(iter(run.events()))
+    asked: list[int] = []
+    run.evaluate(lambda: bool(asked.append(0)))
+    assert len(asked) > 20
+    left = iter(asked[1:])
+    with pytest.raises(Stopped):
+        run.evaluate(lambda: next(left, None) is None)
 
 
 @pytest.mark.parametrize(("name", "value"), [("batch_tokens", 64), ("accumulate", 1), ("seed", 5)])

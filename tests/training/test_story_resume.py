@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from keifu.checkpoint import MODEL, OPTIMIZER
+from keifu.errors import ConfigError
 from keifu.training.loop import Step
 from keifu.training.run import Run
 from keifu.training.start import resume
@@ -81,6 +82,16 @@ def test_a_run_that_is_made_longer_does_not_begin_anew(tmp_path: Path) -> None:
     list(story_run(spec, tmp_path / "run", {"max_steps": 4}, model={"linear_start": 0.5}).events())
     run = resume(tmp_path / "run", {"max_steps": "+16"})  # step 5 of 20 is within half of the steps
     assert not any(run.learner.model.linear for event in run.events() if isinstance(event, Step))
+
+
+def test_a_run_goes_on_with_the_batches_that_it_began_with(tmp_path: Path) -> None:
+    spec = write_stories(tmp_path, 60)
+    run = begun(spec, tmp_path / "run", "memory-network")
+    list(run.events(should_stop=lambda: run.learner.step == 3))
+    path = tmp_path / "run" / "config.yaml"
+    path.write_text(path.read_text("utf-8").replace("  batch_size: 8\n", "  batch_size: 30\n"), "utf-8")
+    with pytest.raises(ConfigError, match=r"training\.batch_size is 30, and was 8 when the run stopped"):
+        resume(tmp_path / "run")
 
 
 def test_a_run_on_other_stories_is_not_gone_on_with(tmp_path: Path) -> None:
