@@ -124,7 +124,8 @@ def processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return "unknown"
-    facts = dict(line.split("\t: ", 1) for line in lines if "\t: " in line)
-    flags = set(next((line.split(":")[1] for line in lines if line.startswith("flags")), "").split())
-    has = [flag for flag in ("amx_bf16", "avx512_bf16") if flag in flags]
-    return f"{facts.get('model name', 'unknown')}, {os.cpu_count()} cores, {' and '.join(has) or 'no bf16'}"
+    facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    has = [flag for flag in ("amx_bf16", "avx512_bf16") if flag in facts.get("flags", "").split()]
+    name, family, model = (facts.get(fact, "unknown") for fact in ("model name", "cpu family", "model"))
+    # Hosts may hide the processor's name, and those of one name differ in what bfloat16 costs.
+    return f"{name} (family {family} model {model}), {os.cpu_count()} cores, {' and '.join(has) or 'no bf16'}"
