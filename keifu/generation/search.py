@@ -56,14 +56,15 @@ def greedy(
             complete[row] = chosen == eos_id
             if not complete[row]:
                 tokens[row].append(chosen)
-        unfinished = unfinished & (token != eos_id) & (limits[rows] > length)
+        at_limit = limits[rows] <= length
+        unfinished = unfinished & (token != eos_id) & ~at_limit
         if not unfinished.any():
             lengths = [len(row) + done for row, done in zip(tokens, complete, strict=True)]
             return [
                 Hypothesis(row, score / size**length_penalty, done)
                 for row, score, size, done in zip(tokens, scores, lengths, complete, strict=True)
             ]
-        if _should_drop(unfinished, limits[rows] <= length):
+        if _should_drop(unfinished, at_limit):
             kept = unfinished.nonzero().squeeze(1)
             rows, token, unfinished, state = rows[kept], token[kept], unfinished[kept], state.select(kept)
         hidden, state = step(token[:, None], state)
