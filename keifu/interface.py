@@ -70,7 +70,7 @@ class StoryBatch(NamedTuple):
 class ImageBatch(NamedTuple):
     """A batch of pictures of one size.
 
-    pixels: `[B, K, H, W]` with K numbers a pixel, from -1 (black) to 1.
+    pixels: `[B, K, Y, X]` with K numbers a pixel, from -1 (black) to 1.
     """
 
     pixels: Tensor

@@ -9,8 +9,9 @@ value is kept under the module's own path ("model.encoder.0.attention.weights") 
 if one is asked for, replaces it before the layer goes on. Nothing is left behind on a module.
 
 The letters of an axis string, the same everywhere: `B` batch, `T` target or query time, `S` source or key time, `D`
-model width, `H` heads, `J` heads of shared keys, `A` width of one head, `F` feed-forward width, `E` experts, `V`
-vocabulary.
+model width, `H` heads, `J` heads of shared keys, `A` width of one head, `L` layers, `F` feed-forward width, `V`
+vocabulary, `E` experts, `M` memory slots, `I` hops, `C` classes, `G` gates, `N` recurrent width, `R` directions; of
+pictures `K` colours, `Y` rows, `X` columns, `P` patches, `Z` numbers of a picture or a patch one after another.
 """
 
 import difflib
@@ -75,10 +76,10 @@ class Recorder:
     """
 
     def __init__(
-        self, network: nn.Module, names: Sequence[str] = ("*",), edits: Mapping[str, Edit] | None = None
+        self, network: nn.Module, names: str | Sequence[str] = ("*",), edits: Mapping[str, Edit] | None = None
     ) -> None:
         self._paths = {id(module): path for path, module in network.named_modules()}
-        self._patterns = tuple(names)
+        self._patterns = (names,) if isinstance(names, str) else tuple(names)
         self._edits = dict(edits or {})
         self._unused = set(self._edits)
         self._seen: dict[str, None] = {}

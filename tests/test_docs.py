@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from keifu.models import LINEAGE
 from tests.small_pictures import write_pictures
 from tests.small_stories import write_stories
 
@@ -110,3 +111,15 @@ def test_both_languages_show_the_same_commands() -> None:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_no_figure_is_still_to_be_filled_in(path: Path) -> None:
     assert "@@" not in path.read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.ja.md"])
+def test_the_table_of_tasks_names_every_model_that_does_them(name: str) -> None:
+    text = (ROOT / name).read_text("utf-8")
+    for task in dict.fromkeys(task for ancestor in LINEAGE.values() for task in ancestor.tasks):
+        [row] = [line for line in text.splitlines() if line.startswith("| `") and f"`{task}`" in line.split("|")[1]]
+        models = row.split("|")[2]
+        named = set(re.findall(r"`([\w-]+)`", models))
+        named |= {one.replace("rnn", kin) for one in named for kin in ("gru", "lstm") if one.startswith("rnn-")}
+        named |= {f"{one}-attention" for one in named if one.endswith("-seq2seq") and not one.startswith("bert")}
+        assert named == {model for model, ancestor in LINEAGE.items() if task in ancestor.tasks}, task

@@ -12,6 +12,7 @@ from keifu.errors import ConfigError
 from keifu.interface import TokenBatch
 from keifu.session import LanguageModel, load
 from keifu.text import Tokenizer
+from keifu.training.loop import Stopped, take_step
 from keifu.views.experts import expert_load, token_kinds
 from tests.small_text import language_run, running, write_text
 
@@ -144,3 +145,32 @@ def test_training_may_begin_with_experts_and_go_on_with_other_penalties(tmp_path
     torch.testing.assert_close(weight, load(tmp_path / "one", "cpu").network.blocks[0].feedforward.router.weight)
     with pytest.raises(ConfigError, match="n_experts is 4 here and 8 there"):
         language_run(spec, tmp_path / "three", begin, "moe", model={"n_experts": 4})
+
+
+@pytest.mark.parametrize("model", ["moe"], indirect=True)
+def test_nothing_to_look_at_is_refused(model: LanguageModel) -> None:
+    for nothing in ("", []):
+        with pytest.raises(ConfigError, match="no token to look at"):
+            model.expert_load(nothing)
+
+
+@pytest.mark.parametrize("model", ["gpt", "llama"], indirect=True)
+def test_padding_takes_no_place_among_those_that_a_model_has(model: LanguageModel) -> None:
+    most = model.network.longest
+    tokens = torch.full((2, 3 * most), 5)
+    mask = torch.zeros(2, 3 * most, dtype=torch.bool)
+    mask[0, -most:] = mask[1, 4:7] = True
+    found = model.logits(tokens, mask)
+    assert found.shape[:2] == tokens.shape
+    torch.testing.assert_close(found[1, 4:7], model.logits(tokens[:1, :3])[0], atol=1e-5, rtol=0)
+
+
+def test_a_step_that_was_given_up_does_not_count_for_the_experts(tmp_path: Path) -> None:
+    spec = write_text(tmp_path / "a.txt", running(40))
+    more: dict[str, Any] = {"model": {"max_length": 10, "balance_step": 0.1}}
+    run = language_run(spec, tmp_path / "run", {"max_steps": 3, "accumulate": 2}, "moe", **more)
+    asked = iter([False, True])
+    with pytest.raises(Stopped):
+        take_step(run.learner, run.settings.training, lambda: next(asked))
+    routers = [block.feedforward.router for block in run.learner.model.blocks]
+    assert not any(router.load.any() for router in routers)

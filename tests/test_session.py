@@ -1,11 +1,13 @@
 """The model that a user holds: it translates, scores, evaluates and shows what it computes."""
 
 import json
+import math
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import keifu
+from keifu.cli.report import evaluation_report
 from keifu.errors import CheckpointError, ConfigError, DataError
 from keifu.generation.translation import Translated
 from keifu.interface import PairBatch
@@ -372,6 +375,14 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "no model": (edit_json("config.json", lambda c: c.update(model=3)), "model None is not known"),
     "an unknown key": (edit_json("config.json", lambda c: c["model"].update(d_modell=3)), "unknown key"),
     "a wrong width": (edit_json("config.json", lambda c: c["model"].update(d_model=16)), "do not fit its config.json"),
+    "a model too large to be made": (
+        edit_json("config.json", lambda c: c["model"].update(d_ff=900_000)),
+        "do not fit its config.json, which speaks of a larger model",
+    ),
+    "another task": (
+        edit_json("config.json", lambda c: c.update(task="language-modeling")),
+        "task 'language-modeling' is not one of a transformer, which is for translation or classification",
+    ),
     "a wrong depth": (edit_json("config.json", lambda c: c["model"].update(n_layers=2)), "is missing"),
     "another vocabulary": (
         edit_json("config.json", lambda c: c["model"].update(vocab_size=20)),
@@ -430,3 +441,25 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
         load(tmp_path / "file")
     with pytest.raises(CheckpointError, match="neither a run nor a model folder"):
         load(tmp_path)
+
+
+def test_an_evaluation_has_the_loss_of_the_references(model: Model, corpus: str, trained: TrainedRun) -> None:
+    report = model.evaluate(f"{corpus}[-6:]", beam=1)
+    assert report["loss"] == pytest.approx(trained.metrics["loss"], rel=1e-4)
+    assert report["perplexity"] == pytest.approx(math.exp(report["loss"]))
+    assert f"loss           {report['loss']:6.3f}   nats a token" in evaluation_report(report)
+
+
+def test_one_text_is_no_list_of_letters(model: Model) -> None:
+    text = UNSEEN[0].source
+    torch.testing.assert_close(model.influence(text, 5), model.influence([text], 5), equal_nan=True)
+    weights = "decoder.0.cross_attention.weights"
+    assert weights in model.trace(text, names=weights)
+
+
+def test_a_trace_holds_the_tokens_that_were_written(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    best = model.translate(UNSEEN[0].source, beam=1, n_best=1, details=True)
+    unknown = replace(best, text="", raw="", tokens=[model.tokenizer.unk_id, *best.tokens])
+    monkeypatch.setattr(type(model), "translate", lambda *_, **__: unknown)
+    expected = [model.tokenizer.token(token) for token in unknown.tokens]
+    assert model.trace(UNSEEN[0].source).sequences["predicted"] == [*expected, "[EOS]"]

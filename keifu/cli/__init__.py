@@ -1,6 +1,7 @@
 """The command line: one short function a command, and one place where errors become messages."""
 
 import io
+import os
 import sys
 
 from keifu.errors import KeifuError, is_out_of_memory, printable
@@ -14,7 +15,10 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        app(prog_name="keifu")
+        try:
+            app(prog_name="keifu")
+        finally:
+            _flush()
     except KeifuError as error:
         print("keifu:", printable(str(error), keep="\n"), file=sys.stderr)
         sys.exit(error.exit_code)
@@ -26,3 +30,13 @@ def main() -> None:
             raise
         print("keifu: out of memory; try a smaller training.batch_tokens or --batch-size", file=sys.stderr)
         sys.exit(4)
+
+
+def _flush() -> None:
+    """Writes out what is left for standard output, while an error can still be told of."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        if not isinstance(error, BrokenPipeError):  # whoever reads has had enough
+            raise OSError(error.errno, error.strerror, "standard output") from None

@@ -3,13 +3,13 @@
 The library is imported inside the function, so that --help does not wait for torch.
 """
 
-import json
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from keifu.cli.options import json_line
 from keifu.errors import ConfigError, DataError
 
 _KINDS = {".md": "markdown", ".markdown": "markdown", ".tmx": "tmx"}
@@ -36,7 +36,7 @@ def translate_file(file: Path, out: Path | None, as_json: bool, load: Callable[[
             {"source": segment.text, "translation": one.text, "score": one.score, "complete": one.complete}
             for segment, one in zip(document.segments, found, strict=True)
         ]
-        result = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in results)
+        result = "".join(json_line(one) + "\n" for one in results)
     else:
         result = document.fill([one.text for one in found])
     if long := sum(one.parts > 1 for one in found):

@@ -3,15 +3,23 @@
 The library is imported inside the functions, so that --help does not wait for torch.
 """
 
-import json
 import sys
 from typing import Annotated
 
 import typer
 
 from keifu.cli.app import app
-from keifu.cli.options import Json
+from keifu.cli.options import Json, json_line
 from keifu.errors import ConfigError
+
+_BUILT_IN = {
+    "builtin:enja": ("translation", "a grammar's English sentences, each with its one Japanese translation"),
+    "builtin:stories": (
+        "question-answering",
+        "stories of a house with questions, answers and the facts that lead to them",
+    ),
+}
+"""Of every corpus that comes with keifu its task, and what it holds."""
 
 
 @app.command()
@@ -23,7 +31,7 @@ def models(json_: Json = False) -> None:
 
     for ancestor in LINEAGE.values():
         if json_:
-            print(json.dumps(asdict(ancestor), ensure_ascii=False))
+            print(json_line(asdict(ancestor)))
         else:
             print(f"{ancestor.year}  {ancestor.name}\n{'':6}{ancestor.paper}\n{'':6}{ancestor.added}")
             print(f"{'':6}tasks: {', '.join(ancestor.tasks)}")
@@ -40,7 +48,7 @@ def datasets(json_: Json = False) -> None:
         files = data_set.files
         missing = sum(file.size for file in files if whereabouts(file) == "address")
         if json_:
-            print(json.dumps(asdict(data_set) | {"bytes_to_download": missing}, ensure_ascii=False))
+            print(json_line(asdict(data_set) | {"bytes_to_download": missing}))
             continue
         found = " and ".join(sorted({whereabouts(file) for file in files} - {"address"}))
         place = f"in {found}" if found else ""
@@ -49,11 +57,9 @@ def datasets(json_: Json = False) -> None:
         print(f"  {data_set.licence}; {'; '.join(filter(None, (place, fetched)))}")
         if data_set.note:
             print(f"  {data_set.note}")
-    if not json_:
-        print(
-            "builtin:enja\n  a grammar's English sentences, each with its one Japanese translation; nothing to download"
-        )
-        print("builtin:stories\n  stories of a house with questions, answers and the facts that lead to them; the same")
+    for name, (task, summary) in _BUILT_IN.items():
+        about = {"name": name, "summary": summary, "task": task, "bytes_to_download": 0}
+        print(json_line(about) if json_ else f"{name}\n  {summary}; nothing to download")
 
 
 @app.command()
@@ -73,8 +79,8 @@ def download(
     data_set = CATALOGUE[name]
     paths = dict.fromkeys(path for part in data_set.parts for path in find(data_set, part, _show_progress))
     if json_:
-        terms = {"name": name, "licence": data_set.licence, "citation": data_set.citation}
-        print(json.dumps(terms | {"files": [str(path) for path in paths]}, ensure_ascii=False))
+        terms = {key: getattr(data_set, key) for key in ("name", "licence", "citation", "homepage")}
+        print(json_line(terms | {"files": [str(path) for path in paths]}))
         return
     print("\n".join(map(str, paths)))
     print(f"licence   {data_set.licence}\ncitation  {data_set.citation}\nsee       {data_set.homepage}")
@@ -112,7 +118,7 @@ def env(json_: Json = False) -> None:
     facts |= {"multiplies_bf16": multiplies_bf16(), "device": str(device)}
     facts["precision"] = str(choose_precision("auto", device, 256)).removeprefix("torch.")
     if json_:
-        print(json.dumps(facts))
+        print(json_line(facts))
         return
     packages = facts.pop("packages")
     for name, value in (facts | packages).items():

@@ -1,7 +1,9 @@
 """Arguments and options that several commands share."""
 
+import json
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -48,3 +50,8 @@ Beam = Annotated[
 LengthPenalty = Annotated[
     float | None, typer.Option(metavar="X", help="Scores are log-probability / length^X. [default: the model's, 1.0]")
 ]
+
+
+def json_line(value: Any) -> str:
+    """A value as --json prints it: with every character as it is, where standard output can hold all of them."""
+    return json.dumps(value, ensure_ascii=not (sys.stdout.encoding or "").lower().startswith("utf"), default=str)

@@ -68,6 +68,8 @@ def _masked_report(report: dict[str, Any]) -> str:
 def _decision_report(report: dict[str, Any]) -> str:
     """With 95 % intervals; the confusion matrix where it is small."""
     lines = [f"{report['data']}: {report['examples']:,} {report['unit']}s", *_role(report)]
+    if "left_out" in report:
+        lines.append(f"note: left out: {report['left_out']:,} lines without a text or without a class")
     if report.get("cut"):
         lines.append(f"note: {report['cut']:,} texts are longer than the model can read, and were cut")
     lines.append(f"accuracy  {with_interval(report, 'accuracy')}")
@@ -110,6 +112,10 @@ def _translation_report(report: dict[str, Any]) -> str:
         lines.append(f"BLEU as given  {report['bleu_as_given']:6.2f}   {report['bleu_as_given_signature']}")
     lines.append(f"chrF           {report['chrf']:6.2f}   {report['chrf_signature']}")
     lines.append(f"exact match    {report['exact_match']:6.1%}")
+    if "loss" in report:
+        without = f", but for {report['too_long']:,} that are too long" if "too_long" in report else ""
+        lines.append(f"loss           {report['loss']:6.3f}   nats a token of the references{without}")
+        lines.append(f"perplexity     {report['perplexity']:6.2f}   a token")
     for name, share in report.get("exact_match_by_construction", {}).items():
         lines.append(f"  {name:16} {share:6.1%}")
     if "alignment_error" in report:

@@ -3,7 +3,6 @@
 The library is imported inside the functions, so that --help does not wait for torch.
 """
 
-import json
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,6 +28,7 @@ from keifu.cli.options import (
     Source,
     Target,
     Valid,
+    json_line,
 )
 from keifu.cli.progress import working
 from keifu.errors import ConfigError
@@ -96,7 +96,9 @@ def train(
 def check(
     data: Annotated[str, typer.Argument(metavar="SPEC", help="train.en,train.ja or book.txt or a name.")],
     valid: Valid = None,
-    task: Annotated[str, typer.Option(metavar="TASK", help="What would be learned.")] = "translation",
+    task: Annotated[
+        str | None, typer.Option(metavar="TASK", help="What would be learned. [default: as the data say]")
+    ] = None,
     model: ModelName = None,
     source: Source = None,
     target: Target = None,
@@ -113,6 +115,7 @@ def check(
     """Report on data before training: what stands out, and the time and memory that training would take."""
     from keifu.cli.introduction import expectation, introduction
     from keifu.config import parse_overrides
+    from keifu.data.catalogue import task_of
     from keifu.training.start import estimate, prepare
 
     options: dict[str, Any] = {"valid": valid, "source": source, "target": target}
@@ -120,10 +123,10 @@ def check(
     overrides = parse_overrides(settings or [])
     options |= {"preset": preset, "config": config, "overrides": overrides}
     with working() as say:
-        run = prepare(task, data, model, say=say, **options)
+        run = prepare(task or task_of(data), data, model, say=say, **options)
         estimated = estimate(run)
     if json_:
-        print(json.dumps({**run.data_report, "estimate": estimated}, ensure_ascii=False))
+        print(json_line({**run.data_report, "estimate": estimated}))
     else:
         print(f"{introduction(run)}\n{expectation(estimated)}")
 
@@ -157,7 +160,7 @@ def _print_dry_run(run: Any, as_json: bool) -> None:
     estimated = estimate(run)
     if as_json:
         settings = {name: section.model_dump(mode="json") for name, section in run.settings.sections.items()}
-        print(json.dumps({**run.data_report, "estimate": estimated, "settings": settings}, ensure_ascii=False))
+        print(json_line({**run.data_report, "estimate": estimated, "settings": settings}))
     else:
         header = f"{introduction(run)}\n{expectation(estimated)}"
         print(to_yaml(run.settings.sections, header=header, comments=False), end="")

@@ -3,7 +3,6 @@
 The library is imported inside the functions, so that --help does not wait for torch.
 """
 
-import json
 import sys
 from functools import partial
 from pathlib import Path
@@ -27,6 +26,7 @@ from keifu.cli.options import (
     Source,
     Target,
     UsingPrecision,
+    json_line,
 )
 from keifu.errors import ConfigError
 
@@ -61,7 +61,7 @@ def evaluate(
         length_penalty=length_penalty,
         batch_size=batch_size,
     )
-    print(json.dumps(report, ensure_ascii=False) if json_ else evaluation_report(report))
+    print(json_line(report) if json_ else evaluation_report(report))
 
 
 @app.command()
@@ -90,7 +90,7 @@ def diagnose(
     form: dict[str, Any] = {"columns": columns.split(",") if columns else (), "encoding": encoding or "utf-8"}
     model = _load(run, "diagnose", device, precision)
     report = model.diagnose(data, limit, source=source, target=target, **form, **decoding)
-    print(json.dumps(report, ensure_ascii=False) if json_ else diagnosis_report(report))
+    print(json_line(report) if json_ else diagnosis_report(report))
 
 
 @app.command()
@@ -129,7 +129,7 @@ def translate(
     found = _load(run, "translate", device, precision).translate(texts, details=True, raw=raw, **options)
     for source, bests in zip(texts, found, strict=True):
         for best in bests if isinstance(bests, list) else [bests]:
-            print(json.dumps(_as_json(source, best), ensure_ascii=False) if json_ else _one_line(best.text))
+            print(json_line(_as_json(source, best)) if json_ else _one_line(best.text))
 
 
 @app.command()
@@ -184,7 +184,7 @@ def generate(
             }
             each = zip(one.tokens, one.logprobs, strict=True)
             line["logprobs"] = [{"token": model.tokenizer.token(token), "logprob": logprob} for token, logprob in each]
-            print(json.dumps(line, ensure_ascii=False))
+            print(json_line(line))
     else:  # a text may have several lines
         print("\n\n".join(one.whole for one in texts))
 
@@ -209,9 +209,7 @@ def fill(
     for one, several in zip(texts, found, strict=True):
         for each in several:
             line = {"masked": one, **vars(each)}
-            print(
-                json.dumps(line, ensure_ascii=False) if json_ else f"{each.token}\t{each.probability:.4f}\t{each.text}"
-            )
+            print(json_line(line) if json_ else f"{each.token}\t{each.probability:.4f}\t{each.text}")
 
 
 @app.command()
@@ -242,7 +240,7 @@ def classify(
         print(f"note: {longer}, and only their beginnings were read", file=sys.stderr)
     for one in found:
         shares = "\t".join(f"{label}\t{share:.4f}" for label, share in one.probabilities.items())
-        print(json.dumps(vars(one), ensure_ascii=False) if json_ else shares)
+        print(json_line(vars(one)) if json_ else shares)
 
 
 @app.command()
@@ -262,7 +260,7 @@ def tag(
     found = _load(run, "tag", device, precision).tag(texts, details=True, batch_size=batch_size)
     for one, words in zip(texts, found, strict=True):
         line = {"text": one, "words": list(map(vars, words))}
-        print(json.dumps(line, ensure_ascii=False) if json_ else " ".join(f"{each.word}/{each.tag}" for each in words))
+        print(json_line(line) if json_ else " ".join(f"{each.word}/{each.tag}" for each in words))
 
 
 @app.command()
@@ -291,7 +289,7 @@ def answer(
     questions = question or _standard_input()
     model = _load(run, "answer", device, precision)
     for found in model.answer(questions, facts, details=True, batch_size=batch_size):
-        print(json.dumps(_answer_as_json(found), ensure_ascii=False) if json_ else answer_report(found))
+        print(json_line(_answer_as_json(found)) if json_ else answer_report(found))
 
 
 @app.command()
@@ -318,7 +316,7 @@ def embed(
     model = _load(run, "embed", device, precision)
     vectors = model.embed(texts, pool, normalise=normalise, batch_size=batch_size)
     for one, vector in zip(texts, vectors, strict=True):
-        print(json.dumps({"text": one, "vector": vector.tolist()}, ensure_ascii=False))
+        print(json_line({"text": one, "vector": vector.tolist()}))
 
 
 def _load(run: Path, use: str, device: str | None, precision: str | None) -> Any:

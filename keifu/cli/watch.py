@@ -1,6 +1,5 @@
 """Watching a training run: a moving line on a terminal, plain lines elsewhere, and a stop that saves first."""
 
-import json
 import os
 import signal
 import sys
@@ -10,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from keifu.cli.introduction import expectation, introduction
+from keifu.cli.options import json_line
 from keifu.cli.progress import working
 from keifu.training.journal import Journal
 from keifu.training.loop import Event, Finished, Step
@@ -24,8 +24,9 @@ _TERMINAL_INTERVAL, _PLAIN_INTERVAL = 0.5, 10.0  # seconds between two lines on 
 def watch(run: Run, quiet: bool, as_json: bool) -> int:
     """Trains to the end and returns the exit code. Ctrl-C and SIGTERM save a checkpoint and end the run."""
     say = _Output()
+    begins = run.folder.path
     if not quiet and not as_json:
-        say(f"run      {run.folder.path}")
+        say(f"run      {begins}")
         if run.history:
             say(f"resumed  {run.history}")
         say(introduction(run))
@@ -40,6 +41,9 @@ def watch(run: Run, quiet: bool, as_json: bool) -> int:
     with stop_requests() as requests:
         for event in run.events(should_stop=lambda: bool(requests) or say.closed):
             reason = event.reason if isinstance(event, Finished) else reason
+            if run.folder.path != begins and not quiet and not as_json:
+                say(f"run      {run.folder.path}, since {begins} was taken meanwhile")
+            begins = run.folder.path
             if as_json:
                 say(_as_json(event))
             elif not quiet and (line := journal.line(event)):
@@ -91,7 +95,7 @@ def stop_requests() -> Iterator[list[int]]:
 
 def _as_json(event: Event) -> str:
     values: dict[str, Any] = asdict(event)
-    return json.dumps({"event": type(event).__name__.lower(), **values}, ensure_ascii=False, default=str)
+    return json_line({"event": type(event).__name__.lower(), **values})
 
 
 def _result(run: Run) -> str:

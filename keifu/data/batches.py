@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -63,15 +64,17 @@ def length_mask(lengths: Indices) -> Tensor:
 def to_right_padded(tokens: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     """Moves the real tokens of each row to the left. tokens and mask (True at real tokens; None: all) `[B, T]`.
 
-    Returns tokens, mask and the order `[B, T]` that `from_right_padded` undoes.
+    Returns tokens and mask, no longer than the longest row, and the order `[B, T]` that `from_right_padded` undoes.
     """
     mask = torch.ones_like(tokens, dtype=torch.bool) if mask is None else mask.to(tokens.device).bool()
     order = (~mask).int().argsort(dim=1, stable=True)
-    return tokens.gather(1, order), mask.gather(1, order), order
+    longest = int(mask.sum(1).max()) if len(mask) else 0
+    return tokens.gather(1, order)[:, :longest], mask.gather(1, order)[:, :longest], order
 
 
 def from_right_padded(values: Tensor, order: Tensor) -> Tensor:
-    """Puts values `[B, T, ...]` back where their tokens stood."""
+    """Puts values `[B, T, D]` back where their tokens stood; zeros stand at padding that was left away."""
+    values = F.pad(values, (0, 0, 0, order.shape[1] - values.shape[1]))
     index = order.argsort(dim=1)
     return values[torch.arange(len(values), device=values.device)[:, None], index]
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,6 +55,17 @@ class DataSet:
     def files(self) -> tuple[File, ...]:
         """Every file of its parts, once."""
         return tuple(dict.fromkeys(file for part in self.parts.values() for file in part))
+
+
+def task_of(spec: str) -> str:
+    """What data are for, where a set's name or a folder says it; else translation."""
+    first = re.split(r"[+\[]", spec)[0]
+    name = first.removeprefix("builtin:").split(":")[0]
+    if first.startswith("builtin:stories"):
+        return "question-answering"
+    if name in CATALOGUE:
+        return CATALOGUE[name].task
+    return "image-classification" if os.path.isdir(first) else "translation"
 
 
 def find(data_set: DataSet, part: str, on_progress: Progress = ignore) -> tuple[Path, ...]:

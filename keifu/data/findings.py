@@ -32,7 +32,7 @@ _STRANGE = re.compile(
     "\ufffd"  # what decoders put in place of bytes that they could not read
     "|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
     "|Ã[\x80-\xbf©¨ªª«§¢¤¶¼]|â€[™œ“”˜¦]|ã[\x81-\x83][\x80-\xbf]"  # UTF-8 that was read as Latin-1 or Windows-1252
-    "|&(?:amp|lt|gt|quot|nbsp|#\\d+);|</?(?:br|p|b|i|a|div|span)\\b[^>]*>"
+    "|&(?:amp|lt|gt|quot|nbsp|#\\d+);|</?(?:br|p|b|i|a|div|span)\\b[^<>]*>"
 )
 _ASIAN = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _LETTER = re.compile(r"[^\W\d_]")
@@ -83,7 +83,7 @@ def examine_text(train: TextData, valid: TextData, reading: str) -> list[Finding
     """What stands out in text to learn from, and between it and the text that is held out."""
     found = []
     if reading == "documents":
-        known = set(islice(train.documents, MOST_EXAMINED))
+        known = set(valid.documents).intersection(islice(train.documents, MOST_EXAMINED))
         both = [text for text in valid.documents if text in known]
         if both:
             share = f"{_number(len(both), 'document')} ({len(both) / len(valid.documents):.1%})"
@@ -114,9 +114,10 @@ def examine_examples(train: LabelledData | TaggedData, valid: LabelledData | Tag
         share = f"{_number(both, 'example')} ({both / len(valid.examples):.1%})"
         text = f"{share} of {valid.spec} also among those learned from"
         found.append(Finding("overlap", both, (), text, "scores on them flatter the model: remove them on one side"))
-    if blank := getattr(train, "blank", 0):
-        text = f"left out: {_number(blank, 'line')} of {train.spec} without a text or without a class"
-        found.append(Finding("blank", blank, (), text, "complete them, or remove them"))
+    for data in (train, valid):
+        if blank := getattr(data, "blank", 0):
+            text = f"left out: {_number(blank, 'line')} of {data.spec} without a text or without a class"
+            found.append(Finding("blank", blank, (), text, "complete them, or remove them"))
     if len(valid.labels) < len(train.labels) and isinstance(valid, LabelledData):
         missing = ", ".join(label for label in train.labels if label not in valid.labels)
         text = f"no example of the class {missing} among those that the best model is chosen on"

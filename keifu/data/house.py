@@ -103,7 +103,9 @@ class House:
             rooms = self.rooms[person]
             begin = max(place for place, (fact, _) in enumerate(rooms) if fact < taken)
             for fact, room in rooms[begin:]:
-                if fact < end and (not way or way[-1][1] != room):
+                if fact < end:
+                    if way and way[-1][1] == room:  # taken again where it was left: the later facts say where it is
+                        way.pop()
                     way.append(((taken, fact) if after is None else (after[0], fact), room))
         return way
 

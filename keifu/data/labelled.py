@@ -57,7 +57,7 @@ class LabelledData:
 
     def cut(self, begin: int, end: int) -> "LabelledData":
         """The examples from `begin` up to `end`."""
-        return replace(self, examples=self.examples[begin:end], blank=0)
+        return replace(self, examples=self.examples[begin:end], blank=0 if begin else self.blank)
 
 
 def load_labelled(
@@ -107,6 +107,8 @@ def _load(term: Term, part: str | None, form: Form, on_progress: Progress) -> La
 
 def _read(path: Path, form: Form) -> LabelledData:
     table = open_table(path, form.columns, (), form.encoding, numbers=True)
+    if not form.columns:
+        table = _with_header(table)
     texts, label = _columns(table, form.columns)
     examples, blank = [], 0
     for _, cells in table.rows:
@@ -121,6 +123,19 @@ def _read(path: Path, form: Form) -> LabelledData:
     if classes > _MOST_CLASSES:
         raise DataError(f"{table.name}: {classes:,} different classes; {_EXPECTED}, or name them with --columns")
     return LabelledData(table.name, examples, blank)
+
+
+def _with_header(table: Table) -> Table:
+    """The table, whose first row is a header where it calls a column as classes are called and no other row says so
+    there.
+    """
+    rows = list(table.rows)
+    first = rows[0][1] if rows else ()
+    calls = [column for column, cell in enumerate(first) if cell.strip().casefold() in _LABEL]
+    unnamed = table.columns == tuple(str(number) for number, _ in enumerate(first, 1))
+    if unnamed and len(calls) == 1 and all(cells[calls[0]] != first[calls[0]] for _, cells in rows[1:]):
+        return replace(table, columns=tuple(cell.strip() for cell in first), rows=iter(rows[1:]))
+    return replace(table, rows=iter(rows))
 
 
 def _columns(table: Table, asked: tuple[str, ...]) -> tuple[tuple[int, ...], int]:

@@ -33,7 +33,7 @@ _FOREIGN = {  # how files begin that are no text
     b"\x28\xb5\x2f\xfd": "compressed with zstd" + _UNPACK,
     b"7z\xbc\xaf\x27\x1c": "a 7z archive" + _UNPACK,
     b"Rar!\x1a\x07": "a rar archive" + _UNPACK,
-    b"PAR1": "a Parquet file; give it a name that ends in .parquet, and no gzip around it",
+    b"PAR1": "a Parquet file; give it a name that ends in .parquet, or .parquet.gz",
     b"%PDF-": "a PDF; save its text as UTF-8",
     b"\x89PNG\r\n": "an image; name a text file",
     b"\xff\xd8\xff": "an image; name a text file",

@@ -8,6 +8,7 @@ side over 128, else 32 by 32; grey where all are grey, else red, green and blue.
 
 import hashlib
 import os
+import struct
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -27,6 +28,8 @@ from keifu.errors import ConfigError, DataError, printable
 Pixels = NDArray[np.uint8]
 
 _ENDINGS = (".png", ".jpg", ".jpeg")
+_OTHERS = (".webp", ".gif", ".bmp", ".tif", ".tiff", ".jfif", ".avif", ".heic", ".jxl")
+_DAMAGED = (struct.error, IndexError, KeyError, TypeError, AttributeError)  # of Pillow, beside the usual
 _USUAL = 32  # pixels of a side, where pictures differ in size or are large
 _KEPT = 128  # pixels of the longest side of pictures that stay as large as they are
 _LARGEST = 50_000_000  # pixels of a picture that is read
@@ -47,7 +50,7 @@ class Shape(NamedTuple):
 
 @dataclass(frozen=True)
 class PictureData:
-    """Pictures `[N, K, H, W]` from 0 (black) to 255, the class of each, and where each stands."""
+    """Pictures `[N, K, Y, X]` from 0 (black) to 255, the class of each, and where each stands."""
 
     spec: str
     pixels: Pixels
@@ -107,7 +110,7 @@ def load_pictures(spec: str, part: str | None = None, wanted: Wanted | Shape | N
 
 
 def read_picture(path: str | Path, shape: Shape) -> Pixels:
-    """A picture file as `[K, H, W]`. Raises DataError and ConfigError."""
+    """A picture file as `[K, Y, X]`. Raises DataError and ConfigError."""
     return _as_array(_open(Path(path)), Wanted((shape.height, shape.width), shape.channels == 3))
 
 
@@ -158,12 +161,16 @@ def _folder(term: Term, wanted: Wanted) -> PictureData:
 
 
 def _pictures_in(folder: Path) -> Iterator[Path]:
-    """The picture files of every class; other files are passed over."""
+    """The picture files of every class; files that are no pictures are passed over. Raises DataError for pictures in
+    another format.
+    """
     for each in folder.iterdir():
         if each.is_dir() and not each.name.startswith("."):
             if any("\ud800" <= sign <= "\udfff" for sign in each.name):
                 raise DataError(f"{printable(str(each))}: a name that is not UTF-8; rename the folder")
             for file in each.iterdir():
+                if file.suffix.lower() in _OTHERS:
+                    raise DataError(f"{printable(str(file))}: expected PNG or JPEG; convert it, or remove it")
                 if file.suffix.lower() in _ENDINGS and not file.name.startswith("."):
                     yield file
 
@@ -183,7 +190,7 @@ def _open(path: Path) -> Any:
             return _plain(ImageOps.exif_transpose(image))
     except FileNotFoundError:
         raise DataError(f"{name}: no such file; expected a PNG or JPEG picture") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except (OSError, SyntaxError, ValueError, *_DAMAGED, Image.DecompressionBombError):
         raise DataError(f"{name}: not a PNG or JPEG picture, or a damaged one; fetch it again, or remove it") from None
 
 
@@ -225,7 +232,7 @@ def _is_grey(image: Any) -> bool:
 
 
 def _as_array(image: Any, wanted: Wanted) -> Pixels:
-    """`[K, H, W]`, with the size and the colours that are wanted."""
+    """`[K, Y, X]`, with the size and the colours that are wanted."""
     image = image.convert("RGB" if wanted.colour else "L")
     if wanted.size is not None and image.size != wanted.size[::-1]:
         image = image.resize(wanted.size[::-1])

@@ -1,11 +1,16 @@
 """Records with named fields: JSON lines and Parquet, their texts as columns."""
 
+import gzip
 import json
 import re
+import shutil
+import tempfile
+import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from keifu.data.lines import LONGEST, blocks, lines, open_file, shown
 from keifu.errors import ConfigError, DataError, printable
@@ -95,7 +100,7 @@ def read_parquet(
         raise ConfigError("Parquet files need pyarrow; install it with: pip install 'keifu[data]'") from None
     name = printable(str(path))
     damaged = DataError(f"{name}: not a Parquet file, or a damaged one; fetch it again")
-    with open_file(path) as file:
+    with _unpacked(path) as file:
         try:
             schema = parquet.read_schema(file)
         except (pyarrow.ArrowException, OSError, UnicodeDecodeError):
@@ -115,7 +120,7 @@ def read_parquet(
 
     def batches() -> Iterator[list[list[str | int | None]]]:
         read = [".".join(places[key]) for key in names]
-        with open_file(path) as file:
+        with _unpacked(path) as file:
             try:
                 content = parquet.ParquetFile(file, buffer_size=1 << 20)
                 # A group at a time: what is read of one stays in memory up to the end of the iteration.
@@ -136,6 +141,25 @@ def read_parquet(
             yield number, cells
 
     return names, rows(), counted
+
+
+@contextmanager
+def _unpacked(path: str | Path) -> Iterator[BinaryIO]:
+    """The file, open; where it is gzipped what is in it, in a file without a name. Raises DataError."""
+    name = printable(str(path))
+    with open_file(path) as file, tempfile.TemporaryFile() as whole:
+        if not name.lower().endswith(".gz"):
+            yield file
+            return
+        try:
+            with gzip.GzipFile(fileobj=file) as packed:
+                shutil.copyfileobj(packed, whole)
+        except gzip.BadGzipFile:
+            raise DataError(f"{name}: not gzip in spite of its name; rename it, or fetch it again") from None
+        except (EOFError, zlib.error):
+            raise DataError(f"{name}: the gzip file is cut off or damaged; fetch it again") from None
+        whole.seek(0)
+        yield whole
 
 
 def _is_text(kind: Any) -> bool:

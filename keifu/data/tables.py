@@ -69,7 +69,7 @@ def open_table(
     ending = Path(str(path).lower().removesuffix(".gz")).suffix
     if ending in (".jsonl", ".ndjson", ".json"):
         return Table(name, *read_json_lines(path, columns, wanted, encoding, numbers), "field")
-    if str(path).lower().endswith(".parquet"):
+    if ending == ".parquet":
         return Table(name, *read_parquet(path, columns, wanted, numbers))
     if ending == ".tmx":
         return _checked(Table(name, *read_tmx(path), kind="language"), columns)

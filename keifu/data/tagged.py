@@ -101,8 +101,9 @@ def _sentences(path: Path, encoding: str) -> Iterator[list[tuple[str, str]]]:
             sentence = []
             continue
         cells = line.split("\t") if "\t" in line else line.split(" ")
-        if line.startswith("#") and "\t" not in line and columns != 2:
-            continue  # a comment; in a file of two columns "#" may be a word
+        says_more = columns or len(cells) != 2 or line.startswith("# ")
+        if line.startswith("#") and "\t" not in line and columns != 2 and says_more:
+            continue  # a comment; in a file of two columns "#" may begin a word
         columns = columns or len(cells)
         if len(cells) != columns or columns not in (2, _CONLL_U):
             found = f"{len(cells)} column{'s' if len(cells) > 1 else ''} ({shown(line)})"

@@ -5,7 +5,6 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 
 from keifu.data.catalogue import ALIASES, CATALOGUE, find
@@ -18,7 +17,7 @@ from keifu.data.tables import Table, open_table
 from keifu.errors import ConfigError, DataError
 from keifu.text.sentences import sentence_ends
 
-_BREAKS = re.compile(r"\s*[\r\n]+\s*")
+_SPACE = re.compile(r"\s+")
 _USUAL = "text"  # what a column of texts is called where nobody says
 _OF_BUILT_IN = {f"{BUILTIN}enja": "translation", f"{BUILTIN}stories": "question-answering"}
 _TABLES = (".tsv", ".tab", ".csv", ".jsonl", ".ndjson", ".json", ".parquet", ".tmx")
@@ -56,15 +55,25 @@ class TextData:
         """Its lines without their ends; where the last one has ended, none follows it. One that is longer than what is
         read at once comes in parts.
         """
+        return (piece.removesuffix("\n") for piece in self.pieces())
+
+    def pieces(self) -> Iterator[str]:
+        """The same with the ends of lines, which parts do not have but the last."""
         rest = ""
         for block in self.blocks():
             *whole, rest = (rest + block).split("\n")
-            yield from whole
+            yield from (f"{line}\n" for line in whole)
             if self.is_stored and len(rest) > LONGEST:
                 yield rest
                 rest = ""
         if rest:
             yield rest
+
+    @cached_property
+    def line_count(self) -> int:
+        """How many lines it has, however long they are."""
+        ended = not self.characters or self.cut(self.characters - 1, self.characters).text == "\n"
+        return sum(block.count("\n") for block in self.blocks()) + (not ended)
 
     @cached_property
     def sha256(self) -> str:
@@ -84,8 +93,7 @@ class TextData:
         """Whether its lines seem to stand each for itself: there are several, and no blank one divides them."""
         if not all(map(str.strip, self.lines())):
             return False
-        ends = sum(block.count("\n") for block in self.blocks())
-        return ends > 1 or (ends == 1 and self.cut(self.characters - 1, self.characters).text != "\n")
+        return self.line_count > 1
 
     def passages(self, reading: str) -> list[list[str]]:
         """The sentences of each document: of "documents" each line is one, of a "stream" what blank lines divide."""
@@ -102,8 +110,12 @@ class TextData:
 
     def place_of_line(self, number: int) -> int:
         """How many characters stand before line `number`, counted from 0."""
-        place = sum(len(line) + 1 for line in islice(self.lines(), number))
-        return min(place, self.characters)
+        place = ended = 0
+        for piece in self.pieces():
+            if ended == number:
+                break
+            place, ended = place + len(piece), ended + piece.endswith("\n")
+        return place
 
 
 class _Documents(Collection[str]):
@@ -157,10 +169,9 @@ def _load(term: Term, part: str | None, form: Form, on_progress: Progress) -> Te
         found = TextData(term.text, collect_text(_pieces(Path(term.files[0]), form)))
     if term.rows == slice(None):
         return found
-    count = sum(1 for _ in found.lines())
-    begin, end, _ = term.rows.indices(count)
+    begin, end, _ = term.rows.indices(found.line_count)
     if begin >= end:
-        raise DataError(f"{term.text}: no line in this slice; there are {count:,}")
+        raise DataError(f"{term.text}: no line in this slice; there are {found.line_count:,}")
     chosen = found.cut(found.place_of_line(begin), found.place_of_line(end))
     return replace(chosen, spec=term.named(found.spec))
 
@@ -196,7 +207,12 @@ def _pieces(path: Path, form: Form) -> Iterator[str]:
         yield from running_text(path, form.encoding)
         return
     column = _column(table, form.columns)
-    yield from (f"{_BREAKS.sub(' ', cells[column])}\n" for _, cells in table.rows)  # a row is a line
+    yield from (f"{_in_one_line(cells[column])}\n" for _, cells in table.rows)  # a row is a line
+
+
+def _in_one_line(text: str) -> str:
+    """The text with a space in the place of each line end and the space around it."""
+    return _SPACE.sub(lambda found: " " if "\n" in found[0] or "\r" in found[0] else found[0], text)
 
 
 def _named(path: Path) -> bool:

@@ -1,6 +1,6 @@
 """Token sequences as windows, in which every token is predicted from those before it."""
 
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,7 @@ class Windows:
 
     def share_of(self, ids: Set[int]) -> float:
         """The share of all tokens that are one of these."""
-        return float(np.isin(self.tokens, list(ids)).mean()) if len(self.tokens) else 0.0
+        return _share_of(self.tokens, ids)
 
     def padded(self, rows: Indices, pad_id: int) -> tuple[Tensor, Tensor]:
         """What the windows of these rows read, and what they predict, `[B, T]` each, padded on the right."""
@@ -90,8 +90,7 @@ class Stretches:
 
     def share_of(self, ids: Set[int]) -> float:
         """The share of all tokens that are one of these."""
-        found = sum(int(np.isin(part, list(ids)).sum()) for part in _parts(self.tokens))
-        return found / len(self.tokens) if len(self.tokens) else 0.0
+        return _share_of(self.tokens, ids)
 
     def padded(self, rows: Indices, pad_id: int) -> tuple[Tensor, Tensor]:
         """What the windows of these rows read, and what they predict, `[B, T]` each."""
@@ -102,8 +101,10 @@ class Stretches:
         return torch.cat([torch.full((len(rows), 1), self.lead), block[:, :-1]], dim=1), block
 
 
-def _parts(tokens: Tokens) -> Iterator[Tokens]:
-    return (tokens[begin : begin + _PART] for begin in range(0, len(tokens), _PART))
+def _share_of(tokens: Tokens, ids: Set[int]) -> float:
+    """Counted part by part, since there may be more tokens than memory holds."""
+    parts = (tokens[begin : begin + _PART] for begin in range(0, len(tokens), _PART))
+    return sum(int(np.isin(part, list(ids)).sum()) for part in parts) / max(1, len(tokens))
 
 
 def whole(sequences: Iterable[Sequence[int] | Tokens]) -> Windows:
@@ -161,7 +162,7 @@ class InOrder(Sampler):
 class Shuffled(Sampler):
     """Gives windows that stand side by side, in a random order; from another place on in every epoch, so that they are
     cut elsewhere. Every token is predicted once an epoch, but for up to two windows' before the first and after the
-    last.
+    last, which are others in another epoch.
     """
 
     def __init__(self, windows: Stretches, together: int, seed: int) -> None:
@@ -175,6 +176,6 @@ class Shuffled(Sampler):
         random = np.random.default_rng([self._seed, epoch])
         tokens, length = self._windows.predictions, self._windows.length
         count = max(1, (tokens + 1) // length - 1)  # wherever the first begins
-        rows = random.integers(min(length, tokens - count * length + 1)) + length * np.arange(count)
+        rows = random.integers(tokens - count * length + 1) + length * np.arange(count)
         random.shuffle(rows)
         return [rows[begin : begin + self._together] for begin in range(0, len(rows), self._together)]

@@ -101,5 +101,7 @@ class _Writer:
 
     def _new(self) -> str:
         """The text of the tokens that have not been given."""
-        known = self._tokenizer.decode(self.ids[self._from : self._said])
-        return self._tokenizer.decode(self.ids[self._from :])[len(known) :]
+        before, new = self.ids[self._from : self._said], self.ids[self._said :]
+        if before and not self._tokenizer.decode(before):  # unknown words; a text would begin without its space
+            before = [self._tokenizer.vocab_size - 1]
+        return self._tokenizer.decode(before + new)[len(self._tokenizer.decode(before)) :]

@@ -84,7 +84,7 @@ class TokenEmbedding(nn.Module):
 
 
 class RowEmbedding(nn.Module):
-    """The rows of a picture as vectors, one a row: `[B, K, H, W]` to `[B, H, D]`."""
+    """The rows of a picture as vectors, one a row: `[B, K, Y, X]` to `[B, Y, D]`."""
 
     def __init__(self, numbers: int, d_model: int) -> None:
         super().__init__()
@@ -96,10 +96,10 @@ class RowEmbedding(nn.Module):
 
 
 class Embedding(TokenEmbedding):
-    """Token vector times sqrt(D), or as it is, plus position vector."""
+    """Token vector times sqrt(D), or as it is, plus position vector, where there is one."""
 
     def __init__(
-        self, tokens: nn.Parameter, position: SinusoidalPosition | LearnedPosition, scaled: bool = True
+        self, tokens: nn.Parameter, position: SinusoidalPosition | LearnedPosition | None, scaled: bool = True
     ) -> None:
         super().__init__(tokens, scaled)
         self.position = position
@@ -107,6 +107,8 @@ class Embedding(TokenEmbedding):
     def forward(self, tokens: Tensor, first: Tensor | None = None) -> Tensor:
         """Vectors `[B, T, D]` of token ids `[B, T]`; `first` `[B]` is each row's first position (default 0)."""
         token = super().forward(tokens)
+        if self.position is None:
+            return record(self, "sum", token, "B T D")
         positions, longest = places(tokens, first)
         position = self.position(positions, longest).expand_as(token)
         position = record(self, "position", position, "B T D")

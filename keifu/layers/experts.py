@@ -89,7 +89,11 @@ class Router(nn.Module):
         """Moves the bias by the load since the step before."""
         if self.bias is not None:
             self.bias.add_((self.load.mean() - self.load).sign(), alpha=self._step)
-            self.load.zero_()
+            self.forget_step()
+
+    def forget_step(self) -> None:
+        """Counts anew."""
+        self.load.zero_()
 
     def _note(self, load: Tensor, gradient: Tensor) -> None:
         self.load += load

@@ -59,6 +59,12 @@ class RecurrentState:
         )
 
 
+def refuse_nonlinearity(name: str, nonlinearity: str) -> None:
+    """Raises ValueError where a model whose name begins with its cell has no such choice."""
+    if nonlinearity != "tanh" and not name.startswith("rnn"):
+        raise ValueError(f"nonlinearity {nonlinearity} goes with an rnn alone; leave it away")
+
+
 class Recurrent(nn.Module):
     """Layers on top of each other. cell: "rnn", "gru" or "lstm".
 

@@ -177,7 +177,7 @@ LINEAGE: dict[str, Ancestor] = {
             2019,
             "Devlin et al., BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding",
             "the encoder alone, taught by text without labels: to tell masked words and sentences that belong together",
-            ("masked-lm", "classification", "tagging"),
+            ("masked-lm", "classification", "tagging", "question-answering"),
         ),
         Ancestor(
             "bert-seq2seq",

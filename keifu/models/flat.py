@@ -7,7 +7,7 @@ Departures from the paper: ReLU in place of the logistic function, and dropout (
 
 The walk of shapes
 
-    pixels [B, K, H, W] -> vector [B, K H W] -> layers [B, D] -> hidden [B, 1, D]
+    pixels [B, K, Y, X] -> vector [B, Z] -> layers [B, D] -> hidden [B, 1, D]
 """
 
 from itertools import pairwise
@@ -59,6 +59,8 @@ class FlatNetwork(nn.Module):
     """Layers over all of a picture's numbers at once."""
 
     takes = "image"
+    entries = ("vector",)
+    block_outputs = ("hidden",)
     axis_sequences: ClassVar[dict[str, dict[str, str]]] = {}
 
     def __init__(self, config: Config) -> None:
@@ -78,7 +80,7 @@ class FlatNetwork(nn.Module):
 
     def forward(self, batch: ImageBatch) -> Output:
         """Hidden vectors `[B, 1, D]`, one a picture."""
-        x: Tensor = record(self, "vector", batch.pixels.flatten(1), "B S")
+        x: Tensor = record(self, "vector", batch.pixels.flatten(1), "B Z")
         for layer in self.layers:
             x = record(self, "hidden", self.dropout(layer(x).relu()), "B D", along="L")
         return Output(record(self, "output", x[:, None], "B T D"))

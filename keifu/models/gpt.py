@@ -6,9 +6,10 @@ Each sublayer is x + Dropout(Sublayer(LayerNorm(x))): the norm comes before the 
 embedding to the last norm is never normalised on its way. GELU is computed with tanh, as in their code (Hendrycks and
 Gimpel 2016, arXiv:1606.08415).
 
-As in their code, matrices are drawn with standard deviation 0.02, those that write into the sum with 0.02 / sqrt(2 L),
-and dropout acts on the embedded tokens and on what each sublayer adds. Departure: no dropout on the attention's
-weights, which costs much for little.
+Matrices are drawn with standard deviation 0.02, those that write into the sum with 0.02 / sqrt(2 L), for GPT-2 scales
+them by the square root of the number of sublayers; dropout acts on the embedded tokens and on what each sublayer adds,
+as in the first GPT. Departures: no dropout on the attention's weights, which costs much for little; positions are drawn
+like the rest (0.01 in their code), and a head that is not tied to the tokens with D^-0.5.
 
 The walk of shapes
 

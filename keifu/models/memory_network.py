@@ -95,6 +95,8 @@ class MemoryNetwork(nn.Module):
     """Encoders, and hops over what they made of the story."""
 
     takes = "story"
+    entries = ("question_embedding.token", "value")
+    block_outputs = ("state",)
     embeddings: "Sequence[FactEmbedding]"
     axis_sequences: ClassVar[dict[str, dict[str, str]]] = {
         "question_embedding.*": {"T": "question"},

@@ -5,7 +5,8 @@ Networks", arXiv:1701.06538, and Fedus, Zoph and Shazeer 2022, "Switch Transform
 the weights of all experts and the cost of those that are chosen. How tokens are given to experts, and what keeps these
 evenly at work, stands in layers/experts.py.
 
-Departures: as in `llama`; the router keeps Mixtral's softmax over all experts, then takes the k largest shares.
+Departures: as in `llama`; the router keeps Mixtral's softmax over all experts, then takes the k largest shares. The
+penalties are the mean over the blocks, where Switch adds up those of each: their weights do not hang on the depth.
 
 The walk of shapes
 
@@ -206,6 +207,11 @@ class MixtureOfExperts(nn.Module):
         """Called by the training loop after each update: makes idle experts easier to choose."""
         for block in self.blocks:
             block.feedforward.router.after_step()
+
+    def forget_step(self) -> None:
+        """Called by the training loop where a step is given up: its choices do not count."""
+        for block in self.blocks:
+            block.feedforward.router.forget_step()
 
     @property
     def output_embedding(self) -> nn.Parameter | None:

@@ -22,7 +22,7 @@ fed patterns); an LSTM has one block a cell and no peepholes; the GRU's reset ga
 
 The walk of shapes
 
-    tokens [B, T], or the rows of pictures [B, H, K W] -> embedding [B, T, D] -> layers, whose state is [B, R, N] each
+    tokens [B, T], or the rows of pictures [B, Y, Z] -> embedding [B, T, D] -> layers, whose state is [B, R, N] each
     (R is 1) -> hidden [B, T, N]
 """
 
@@ -37,7 +37,7 @@ from keifu.config import Schema
 from keifu.interface import ImageBatch, Output, TokenBatch
 from keifu.layers.dropout import Dropout
 from keifu.layers.embeddings import RowEmbedding, TokenEmbedding
-from keifu.layers.recurrence import Recurrent, RecurrentState
+from keifu.layers.recurrence import Recurrent, RecurrentState, refuse_nonlinearity
 from keifu.trace import record
 
 
@@ -73,6 +73,12 @@ class Config(Schema):
     width: int | None = Field(None, ge=1, le=4096)
     """Of pictures: how many pixels a row has."""
 
+    nonlinearity: Literal["tanh", "relu"] = "tanh"
+    """Of rnn: what the sum in a step goes through."""
+
+    learned_start: bool = False
+    """Whether the state before the first token is learned; otherwise it is zero."""
+
     dropout: float = Field(0.1, ge=0, lt=1)
     """Share of values set to zero before, between and after the layers, while training."""
 
@@ -81,6 +87,7 @@ class Config(Schema):
 
     @model_validator(mode="after")
     def _goes_together(self) -> "Config":
+        refuse_nonlinearity(self.name, self.nonlinearity)
         if self.tie_embeddings and self.d_hidden not in (None, self.d_model):
             raise ValueError(
                 f"d_hidden {self.d_hidden} differs from d_model {self.d_model}, so embeddings cannot be tied; make "
@@ -116,7 +123,14 @@ class RecurrentNetwork(nn.Module):
             self.embedding = TokenEmbedding(nn.Parameter(torch.empty(config.vocab_size, config.d_model)))
             nn.init.normal_(self.embedding.tokens, std=1 / math.sqrt(config.d_model))
         self.recurrent = Recurrent(
-            config.name, config.d_model, width, config.n_layers, config.direction, config.dropout
+            config.name,
+            config.d_model,
+            width,
+            config.n_layers,
+            config.direction,
+            config.dropout,
+            config.learned_start,
+            config.nonlinearity,
         )
         self.dropout = Dropout(config.dropout)
         self.d_output = self.recurrent.d_output

@@ -37,7 +37,7 @@ from keifu.layers.attention import MultiHeadAttention
 from keifu.layers.dropout import Dropout
 from keifu.layers.embeddings import TokenEmbedding
 from keifu.layers.past import Past
-from keifu.layers.recurrence import Recurrent, RecurrentState
+from keifu.layers.recurrence import Recurrent, RecurrentState, refuse_nonlinearity
 from keifu.trace import record
 
 
@@ -67,6 +67,12 @@ class Config(Schema):
     d_head: int | None = Field(None, ge=1, le=65_536)
     """Width of one head's queries, keys and values. Empty: d_model / n_heads."""
 
+    nonlinearity: Literal["tanh", "relu"] = "tanh"
+    """Of rnn-attention: what the sum in a step goes through."""
+
+    learned_start: bool = False
+    """Whether the blocks' state before the first token is learned; otherwise it is zero."""
+
     dropout: float = Field(0.2, ge=0, lt=1)
     """Share of values set to zero after the embeddings, after the attention and at the end, while training."""
 
@@ -74,7 +80,8 @@ class Config(Schema):
     """One matrix for the tokens and the output scores."""
 
     @model_validator(mode="after")
-    def _heads_fit(self) -> "Config":
+    def _goes_together(self) -> "Config":
+        refuse_nonlinearity(self.name, self.nonlinearity)
         if self.d_head is None and self.d_model % self.n_heads:
             raise ValueError(
                 f"d_model {self.d_model} is not a multiple of n_heads {self.n_heads}; change one of them or set d_head"
@@ -182,7 +189,8 @@ class Block(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         width, cell = config.d_model, config.name.split("-")[0]
-        self.recurrent = Recurrent(cell, width, width, 1)
+        start, kind = config.learned_start, config.nonlinearity
+        self.recurrent = Recurrent(cell, width, width, 1, learned_start=start, nonlinearity=kind)
         self.attention = MultiHeadAttention(width, config.n_heads, config.d_head or width // config.n_heads)
         self.dropout = Dropout(config.dropout)
         for projection in (self.attention.query, self.attention.key, self.attention.value, self.attention.output):

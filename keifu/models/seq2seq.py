@@ -31,7 +31,7 @@ from keifu.config import Schema
 from keifu.interface import Output, PairBatch
 from keifu.layers.dropout import Dropout
 from keifu.layers.embeddings import TokenEmbedding
-from keifu.layers.recurrence import Direction, Parts, Recurrent, RecurrentState
+from keifu.layers.recurrence import Parts, Recurrent, RecurrentState, refuse_nonlinearity
 from keifu.trace import record
 
 
@@ -56,6 +56,12 @@ class Config(Schema):
     direction: Literal["forward", "bidirectional", "alternating"] = "forward"
     """Which way the encoder's layers read. Bidirectional ones have half of d_model each way."""
 
+    nonlinearity: Literal["tanh", "relu"] = "tanh"
+    """Of rnn-seq2seq: what the sum in a step goes through."""
+
+    learned_start: bool = False
+    """Whether the state before the first source token is learned; otherwise it is zero."""
+
     dropout: float = Field(0.2, ge=0, lt=1)
     """Share of values set to zero before, between and after the layers, while training."""
 
@@ -63,7 +69,8 @@ class Config(Schema):
     """One matrix for source tokens, target tokens and the output scores."""
 
     @model_validator(mode="after")
-    def _halves_are_whole(self) -> "Config":
+    def _goes_together(self) -> "Config":
+        refuse_nonlinearity(self.name, self.nonlinearity)
         if self.direction == "bidirectional" and self.d_model % 2:
             raise ValueError(f"d_model {self.d_model} cannot be halved for two directions; make it even")
         return self
@@ -95,8 +102,9 @@ class Seq2Seq(nn.Module):
         source = nn.Parameter(torch.empty(config.vocab_size, width))
         target = source if config.tie_embeddings else nn.Parameter(torch.empty_like(source))
         self.source_embedding, self.target_embedding = TokenEmbedding(source), TokenEmbedding(target)
-        self.encoder = Encoder(cell, width, config.n_layers, config.direction, config.dropout)
-        self.decoder = Recurrent(cell, width, width, config.n_layers, "forward", config.dropout)
+        self.encoder = Encoder(config)
+        kind = config.nonlinearity
+        self.decoder = Recurrent(cell, width, width, config.n_layers, "forward", config.dropout, nonlinearity=kind)
         self.dropout = Dropout(config.dropout)
         for embedding in (source, target):
             nn.init.normal_(embedding, std=1 / math.sqrt(width))
@@ -138,11 +146,13 @@ class Seq2Seq(nn.Module):
 class Encoder(nn.Module):
     """Reads the source, and makes of its last state what a decoder of the same width and depth begins with."""
 
-    def __init__(self, cell: str, d_model: int, n_layers: int, direction: Direction, dropout: float) -> None:
+    def __init__(self, config: Any) -> None:
         super().__init__()
-        one_way = d_model // 2 if direction == "bidirectional" else d_model
-        self.recurrent = Recurrent(cell, d_model, one_way, n_layers, direction, dropout)
-        self.dropout = Dropout(dropout)
+        cell, width, direction = config.name.split("-")[0], config.d_model, config.direction
+        one_way = width // 2 if direction == "bidirectional" else width
+        start, kind = config.learned_start, config.nonlinearity
+        self.recurrent = Recurrent(cell, width, one_way, config.n_layers, direction, config.dropout, start, kind)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, token: Tensor, source_mask: Tensor) -> tuple[Tensor, RecurrentState]:
         """The output of the last layer `[B, S, D]` for token vectors `[B, S, D]`, and the state to begin with."""

@@ -35,7 +35,7 @@ from keifu.layers.cache import groups_of
 from keifu.layers.dropout import Dropout
 from keifu.layers.embeddings import TokenEmbedding
 from keifu.layers.linear import Linear
-from keifu.layers.recurrence import Recurrent, RecurrentState
+from keifu.layers.recurrence import Recurrent, RecurrentState, refuse_nonlinearity
 from keifu.models.seq2seq import Encoder
 from keifu.trace import record
 
@@ -67,6 +67,12 @@ class Config(Schema):
     input_feeding: bool = False
     """Whether a step's output is part of the next step's input, which costs speed."""
 
+    nonlinearity: Literal["tanh", "relu"] = "tanh"
+    """Of rnn-seq2seq-attention: what the sum in a step goes through."""
+
+    learned_start: bool = False
+    """Whether the state before the first source token is learned; otherwise it is zero."""
+
     dropout: float = Field(0.2, ge=0, lt=1)
     """Share of values set to zero before, between and after the layers, while training."""
 
@@ -74,7 +80,8 @@ class Config(Schema):
     """One matrix for source tokens, target tokens and the output scores."""
 
     @model_validator(mode="after")
-    def _halves_are_whole(self) -> "Config":
+    def _goes_together(self) -> "Config":
+        refuse_nonlinearity(self.name, self.nonlinearity)
         if self.direction == "bidirectional" and self.d_model % 2:
             raise ValueError(f"d_model {self.d_model} cannot be halved for two directions; make it even")
         return self
@@ -128,9 +135,11 @@ class Seq2SeqAttention(nn.Module):
         source = nn.Parameter(torch.empty(config.vocab_size, width))
         target = source if config.tie_embeddings else nn.Parameter(torch.empty_like(source))
         self.source_embedding, self.target_embedding = TokenEmbedding(source), TokenEmbedding(target)
-        self.encoder = Encoder(cell, width, config.n_layers, config.direction, config.dropout)
-        fed = width if config.input_feeding else 0
-        self.decoder = Recurrent(cell, width + fed, width, config.n_layers, "forward", config.dropout)
+        self.encoder = Encoder(config)
+        fed, kind = width if config.input_feeding else 0, config.nonlinearity
+        self.decoder = Recurrent(
+            cell, width + fed, width, config.n_layers, "forward", config.dropout, nonlinearity=kind
+        )
         self.cross_attention = SingleAttention(config.attention, width)
         self.beside = Linear(width, width)
         self.dropout = Dropout(config.dropout)

@@ -44,7 +44,7 @@ class Config(Schema):
     """Number of tokens, shared by source and target. Empty: as many as the tokenizer has."""
 
     max_length: int = Field(512, ge=1, le=1_000_000)
-    """Longest sequence in tokens. Sinusoidal positions go further, learned ones cannot."""
+    """Longest sequence in tokens to learn from. Learned positions cannot go further."""
 
     d_model: int = Field(256, ge=2, le=65_536)
     """Width of the vectors between the layers (512 in the paper)."""
@@ -61,8 +61,8 @@ class Config(Schema):
     d_ff: int = Field(1024, ge=1, le=1_000_000)
     """Width of the feed-forward network's hidden layer (2048 in the paper)."""
 
-    position: Literal["sinusoidal", "learned"] = "sinusoidal"
-    """How a token's place is told: fixed waves, or a trained vector for each place."""
+    position: Literal["sinusoidal", "learned", "none"] = "sinusoidal"
+    """How a token's place is told: fixed waves, a trained vector for each place, or not at all."""
 
     dropout: float = Field(0.1, ge=0, lt=1)
     """Share of values set to zero after each sublayer and after the embeddings, while training."""
@@ -204,10 +204,14 @@ class Transformer(nn.Module):
         """The most tokens that it can read on a side; None where there is no bound."""
         return self.config.max_length if self.config.position == "learned" else None
 
-    def _position(self) -> SinusoidalPosition | LearnedPosition:
-        if self.config.position == "sinusoidal":
-            return SinusoidalPosition(self.config.d_model)
-        return LearnedPosition(self.config.max_length, self.config.d_model)
+    def _position(self) -> SinusoidalPosition | LearnedPosition | None:
+        match self.config.position:
+            case "sinusoidal":
+                return SinusoidalPosition(self.config.d_model)
+            case "learned":
+                return LearnedPosition(self.config.max_length, self.config.d_model)
+            case "none":
+                return None
 
     def _initialise(self) -> None:
         for name, parameter in self.named_parameters():

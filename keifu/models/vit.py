@@ -7,10 +7,11 @@ are added. Each sublayer is x + Sublayer(LayerNorm(x)): the norm comes before (e
 end.
 
 What it leaves open: matrices are drawn with standard deviation 0.02, as in its authors' code for the positions.
+Departure: dropout acts on the embedded patches and after each sublayer, not inside the feed-forward network too.
 
 The walk of shapes
 
-    pixels [B, K, H, W] -> patches [B, P, numbers of a patch] -> vectors [B, P, D] -> with the first [B, 1 + P, D]
+    pixels [B, K, Y, X] -> patches [B, P, Z] -> vectors [B, P, D] -> with the first [B, 1 + P, D]
     -> blocks -> hidden [B, 1, D], the vector of the first
 """
 
@@ -108,6 +109,8 @@ class VisionTransformer(nn.Module):
     """Patches as vectors, and blocks over them."""
 
     takes = "image"
+    entries = ("embedded",)
+    block_outputs = ("blocks.*.feedforward_residual",)
     blocks: "Sequence[Block]"
     axis_sequences: ClassVar[dict[str, dict[str, str]]] = {"*": {"T": "patches", "S": "patches", "P": "cut"}}
 
@@ -135,16 +138,16 @@ class VisionTransformer(nn.Module):
 
     def forward(self, batch: ImageBatch) -> Output:
         """Hidden vectors `[B, 1, D]`, one a picture: the first one, which has read all patches."""
-        patches = record(self, "patches", self.patches(batch.pixels), "B P N")
+        patches = record(self, "patches", self.patches(batch.pixels), "B P Z")
         vectors = record(self, "embedded", self.embedding(patches), "B P D")
         x = torch.cat([self.first.expand(len(vectors), 1, -1), vectors], dim=1)
         x = self.dropout(record(self, "sum", x + self.position_embedding, "B T D"))
         for block in self.blocks:
             x = block(x)
-        return Output(record(self, "output", self.norm(x[:, :1]), "B Q D"))
+        return Output(record(self, "output", self.norm(x[:, 0]), "B D")[:, None])
 
     def patches(self, pixels: Tensor) -> Tensor:
-        """The numbers of every patch `[B, P, K side side]`, row by row, of pixels `[B, K, H, W]`."""
+        """The numbers of every patch `[B, P, Z]`, row by row, of pixels `[B, K, Y, X]`."""
         side = self.patch_size
         batch, channels, height, width = pixels.shape
         cut = pixels.reshape(batch, channels, height // side, side, width // side, side)

@@ -8,6 +8,7 @@ from typing import Any
 
 from keifu.checkpoint import load_model_files, resolve, verify
 from keifu.errors import CheckpointError
+from keifu.models import LINEAGE
 from keifu.session.answering import Answerer
 from keifu.session.classifier import Classifier
 from keifu.session.image_classifier import ImageClassifier
@@ -78,12 +79,17 @@ def load(path: str | Path, device: str = "auto", precision: str = "auto") -> Any
         raise CheckpointError(f"{folder}: tokenizer.json is missing; copy it from where the model was trained")
     if task not in [*MODELS]:  # which may be no text at all
         raise CheckpointError(f"{folder}/config.json: task {task!r} is not known; expected one of {', '.join(MODELS)}")
-    return MODELS[task](folder, config, tensors, Tokenizer.load(tokenizer) if tokenizer else None).to(device, precision)
+    name = config["model"].get("name") if isinstance(config.get("model"), dict) else None
+    if name in [*LINEAGE] and task not in LINEAGE[name].tasks:
+        tasks = " or ".join(LINEAGE[name].tasks)
+        raise CheckpointError(f"{folder}/config.json: task {task!r} is not one of a {name}, which is for {tasks}")
+    known = Tokenizer.load(tokenizer) if tokenizer and task != "image-classification" else None
+    return MODELS[task](folder, config, tensors, known).to(device, precision)
 
 
 def train(
     task: str,
-    data: str | None = None,
+    data: str | Path | None = None,
     model: str | None = None,
     *,
     out: str | Path | None = None,

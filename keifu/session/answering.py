@@ -1,5 +1,6 @@
 """A loaded model that answers questions on stories: answer, evaluate, look inside."""
 
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,15 +15,19 @@ from torch import Tensor
 from keifu.data.examples import Question
 from keifu.data.stories import load_stories
 from keifu.errors import CheckpointError, ConfigError, DataError
+from keifu.interface import StoryBatch
 from keifu.models import model_class
-from keifu.session.model import Model, read_sections
+from keifu.session.model import Model, pooled, read_sections
+from keifu.session.reading import read_most_tokens
 from keifu.tasks.answer_metrics import score_answers, supported
-from keifu.tasks.question_answering import Batch, QuestionAnswering, plain
+from keifu.tasks.question_answering import AROUND, Batch, QuestionAnswering, form_of, plain
 from keifu.text import Tokenizer
 from keifu.text.sentences import sentence_ends
 from keifu.trace import Edit, Recorded, Recorder, Trace, bound
 from keifu.training.settings import Answering
+from keifu.views.paths import influence_by_distance
 
+_NUMBERED = re.compile(r"\d+ ")
 _WEIGHTS = "weights"  # of a memory network, by hop
 
 
@@ -50,7 +55,7 @@ class Answered:
 class Answerer(Model):
     """A trained model that answers questions on stories, ready to use."""
 
-    uses = ("answer", "evaluate")
+    uses = ("answer", "embed", "evaluate")
 
     def __init__(
         self, path: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor], tokenizer: Tokenizer
@@ -66,8 +71,10 @@ class Answerer(Model):
         if not isinstance(told := config.get("told_of", []), list):
             raise CheckpointError(f"{path}/config.json: told_of: expected a list of words")
         self._told_of = frozenset(word for word in told if isinstance(word, str))
-        takes = model_class(sections["model"].name).takes
-        task = QuestionAnswering(tokenizer, tuple(answers), takes, longest)
+        takes, most = form_of(model_class(sections["model"].name)), read_most_tokens(path, config, least=AROUND + 1)
+        if takes == "segments" and not tokenizer.reads:
+            raise CheckpointError(f"{path}/tokenizer.json: without [CLS] and [SEP]; copy the whole folder again")
+        task = QuestionAnswering(tokenizer, tuple(answers), takes, longest, most)
         super().__init__(path, sections["model"], tensors, tokenizer, task)
 
     def answer(
@@ -95,15 +102,14 @@ class Answerer(Model):
     @torch.no_grad()
     def _answer(self, asked: list[Question]) -> list[Answered]:
         data = self.task.encode(asked)
-        with Recorder(self.network, (_WEIGHTS,)) as recorder:
-            logits = self.task.logits(self.network, self.head, self._batch(data, np.arange(len(asked))).inputs)
+        logits, hops = self._read(self._batch(data, np.arange(len(asked))))
         shares, order = logits.float().softmax(-1).sort(-1, descending=True)
-        hops = _of_each(recorder.values(), len(asked))
         found = []
-        for one, share, places, weights in zip(asked, shares.tolist(), order.tolist(), hops, strict=True):
-            facts = one.facts[-self.task.longest :]
+        answered = zip(asked, shares.tolist(), order.tolist(), hops, strict=True)
+        for row, (one, share, places, weights) in enumerate(answered):
+            facts = one.facts[len(one.facts) - len(data.story(row)) :]
             likely = [(self.task.answers[place], part) for place, part in zip(places, share, strict=True)]
-            missing = self._missing(one)
+            missing = self._missing(one.question, facts)
             answer, probability = likely[0]
             found.append(
                 Answered(
@@ -121,6 +127,60 @@ class Answerer(Model):
         return found
 
     @torch.no_grad()
+    def embed(
+        self,
+        text: str | Sequence[str],
+        pool: str | None = None,
+        *,
+        normalise: bool = False,
+        batch_size: int | None = None,
+    ) -> Any:
+        """A vector `[D]` for a text; of a list of texts, a list.
+
+        Of a memory network the vector of a question with these words. Else pool says which: "mean" of all tokens'
+        vectors, or "last". normalise: to the length 1. Texts are read one by one, whatever batch_size says. Raises
+        ConfigError.
+        """
+        texts = [text] if isinstance(text, str) else list(text)
+        vectors = [pooled(self._vectors(one).float(), pool or "mean", normalise) for one in texts]
+        return vectors[0] if isinstance(text, str) else vectors
+
+    def _vectors(self, text: str) -> Tensor:
+        """What the model makes of each token of a text `[T, D]`; a memory network has one vector for all."""
+        alone = Question((text,), "", "") if self.task.takes == "pair" else Question((), text, "")
+        inputs: Any = self._batch(self.task.encode([alone]), np.arange(1)).inputs
+        if self.task.takes == "pair":
+            encoded: Tensor = self.network.encode(inputs.source, inputs.source_mask)[0]
+            return encoded
+        if self.task.takes == "story":
+            with Recorder(self.network, ("question",)) as recorder:
+                self.network(inputs)
+            return recorder.values()["question"].value[0]
+        hidden: Tensor = self.network(inputs).hidden[0]
+        return hidden
+
+    def inputs(self, question: str, *more: Any) -> Any:
+        if len(more) != 1:
+            raise ConfigError("give a question and a story")
+        return self._batch(self.task.encode(self._asked([question], facts_of(more[0]))), np.arange(1)).inputs
+
+    def read(self, inputs: Any) -> list[list[str]]:
+        """The tokens of each side; of a memory network those of the question, and the facts."""
+        if not isinstance(inputs, StoryBatch):
+            return super().read(inputs)
+        facts = [self.tokenizer.decode(inputs.facts[place].tolist()) for place in inputs.story[0].tolist()]
+        return [self.labels(inputs.question[0]), facts]
+
+    def influence(self, texts: Any, longest: int = 100) -> Tensor:
+        """As of any model, of pairs of a question and its story. Raises ConfigError for a memory network, which reads
+        facts by their likeness and not along a distance.
+        """
+        if self.task.takes == "story":
+            raise ConfigError("a memory network reads facts at no distance; see the weights of its hops (trace)")
+        self._refuse_quantised()
+        return influence_by_distance(self.network, (self.inputs(*asked) for asked in texts), longest)
+
+    @torch.no_grad()
     def trace(
         self,
         question: str,
@@ -135,7 +195,8 @@ class Answerer(Model):
         pattern -> function that replaces a value.
         """
         asked = self._asked([question], facts_of(story))
-        inputs: Any = self._batch(self.task.encode(asked), np.arange(1)).inputs
+        data = self.task.encode(asked)
+        inputs: Any = self._batch(data, np.arange(1)).inputs
         with Recorder(self.network, names, edits) as recorder:
             logits = self.task.logits(self.network, self.head, inputs)
         values = recorder.values()
@@ -143,7 +204,7 @@ class Answerer(Model):
         sequences = {"answers": list(self.task.answers)}
         match self.task.takes:
             case "story":
-                facts = list(asked[0].facts[-self.task.longest :])
+                facts = list(asked[0].facts[len(asked[0].facts) - len(data.story(0)) :])
                 sequences |= {"story": facts, "question": self.labels(inputs.question[0])}
             case "pair":
                 sequences |= {"source": self.labels(inputs.source[0]), "target": self.labels(inputs.target[0])}
@@ -191,13 +252,24 @@ class Answerer(Model):
         for begin in range(0, len(order), together):
             rows = order[begin : begin + together]
             batch = self._batch(data, rows)
-            with Recorder(self.network, (_WEIGHTS,)) as recorder:
-                logits = self.task.logits(self.network, self.head, batch.inputs)
+            logits, hops = self._read(batch)
             surprise += float(self.task.surprise(logits, batch.targets))
             chosen[rows] = logits.argmax(-1).cpu().numpy()
-            if values := recorder.values():
-                weights |= dict(zip(rows.tolist(), _of_each(values, len(rows)), strict=True))
+            if self.task.takes == "story":
+                weights |= dict(zip(rows.tolist(), hops, strict=True))
         return surprise, chosen, [weights[row] for row in sorted(weights)]
+
+    def _read(self, batch: Batch) -> tuple[Tensor, list[NDArray[np.floating[Any]]]]:
+        """The scores of the answers, and of each question the weights of its hops `[I, M]`; without a hop where the
+        model has none, which then is not recorded, so that its kernels stay fast.
+        """
+        if self.task.takes != "story":
+            logits = self.task.logits(self.network, self.head, batch.inputs)
+            return logits, [np.zeros((0, 0))] * len(logits)
+        with Recorder(self.network, (_WEIGHTS,)) as recorder:
+            logits = self.task.logits(self.network, self.head, batch.inputs)
+        weights = recorder.values()[_WEIGHTS].value[:, :, 0].float().cpu().numpy()
+        return logits, list(weights.transpose(1, 0, 2))
 
     def _batch(self, data: Any, rows: NDArray[np.integer[Any]]) -> Batch:
         batch: Batch = self.task.batch(data, rows)
@@ -220,10 +292,10 @@ class Answerer(Model):
                 raise ConfigError(f"{one!r}: no word of it occurs in what the model learned from; ask in its words")
         return [Question(facts, one, "") for one in questions]
 
-    def _missing(self, one: Question) -> tuple[str, ...]:
-        """Words of the question that no training text has, or of which a story always told and this one does not."""
-        asked = plain(one.question)
-        spoken = {word for fact in one.facts for word in plain(fact).split()}
+    def _missing(self, question: str, facts: Sequence[str]) -> tuple[str, ...]:
+        """Words of the question that no training text has, or of which a story always told and these facts do not."""
+        asked = plain(question)
+        spoken = {word for fact in facts for word in plain(fact).split()}
         silent = (word for word in asked.split() if word in self._told_of and word not in spoken)
         return tuple(dict.fromkeys((*silent, *_unknown_in(asked, self.tokenizer))))
 
@@ -237,22 +309,20 @@ class Answerer(Model):
 
 
 def facts_of(story: str | Sequence[str]) -> tuple[str, ...]:
-    """The facts of a story: those of a list as they are, of a text its sentences and lines."""
+    """The facts of a story: those of a list as they are, of a text its sentences and lines; of lines with numbers, as
+    bAbI has them, without these and without its questions.
+    """
     if not isinstance(story, str):
         return tuple(fact for fact in story if plain(fact))
+    lines = [line for line in story.splitlines() if line.strip()]
+    if all(map(_NUMBERED.match, lines)):
+        lines = [_NUMBERED.sub("", line) for line in lines if "\t" not in line]
     facts = []
-    for line in story.splitlines():
+    for line in lines:
         ends = list(sentence_ends(line))
         for begin, end in zip((0, *(after for _, after in ends)), (*(end for end, _ in ends), len(line)), strict=True):
             facts.append(line[begin:end].strip())
     return tuple(fact for fact in facts if plain(fact))
-
-
-def _of_each(values: Mapping[str, Recorded], count: int) -> list[NDArray[np.floating[Any]]]:
-    """The weights of each question, `[I, M]`; without a hop where the model has none."""
-    if _WEIGHTS not in values:
-        return [np.zeros((0, 0))] * count
-    return list(values[_WEIGHTS].value[:, :, 0].float().cpu().numpy().transpose(1, 0, 2))
 
 
 def _unknown_in(text: str, tokenizer: Tokenizer) -> Iterator[str]:

@@ -86,9 +86,10 @@ class Classifier(ReadingModel):
         def scores(hidden: Tensor) -> dict[str, Recorded]:
             real = hidden.new_ones(hidden.shape[:2]).bool()
             summary = summary_of(self.network, hidden, real)
-            return {"classes": Recorded("classes", "B C", self.head(summary))}
+            return {"classes": Recorded("classes", "B C", self.head(summary), {"C": "classes"})}
 
-        return self.recorded(encoded.tokens[0].tolist(), int(encoded.firsts[0]), names, edits, scores)
+        named = {"classes": list(self.classes)}
+        return self.recorded(encoded.tokens[0].tolist(), int(encoded.firsts[0]), names, edits, scores, named)
 
     def evaluate(
         self,
@@ -127,7 +128,7 @@ class Classifier(ReadingModel):
 def _read_texts(path: Path, config: Mapping[str, Any]) -> int | None:
     """The texts of an example, 1 or 2, of a config.json; None where it does not say. Raises CheckpointError."""
     texts: int | None = config.get("texts")
-    if texts is not None and texts not in KINDS:
+    if texts not in [None, *KINDS]:  # which may be a list
         raise CheckpointError(f"{path}/config.json: texts: expected 1 or 2; copy the whole folder again")
     return texts
 

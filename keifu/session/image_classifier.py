@@ -12,6 +12,7 @@ from torch import Tensor
 
 from keifu.data.pictures import Shape, load_pictures, read_picture
 from keifu.errors import CheckpointError, ConfigError
+from keifu.interface import ImageBatch
 from keifu.session.classifier import ranked
 from keifu.session.model import Model, read_sections
 from keifu.session.reading import read_labels, refuse_others, refuse_unknown
@@ -91,6 +92,34 @@ class ImageClassifier(Model):
             vectors += F.normalize(found, dim=-1) if normalise else found
         return vectors[0] if isinstance(picture, str | Path) else vectors
 
+    def inputs(self, picture: str | Path, *more: Any) -> ImageBatch:
+        if more:
+            raise ConfigError("it sees one picture; leave the other away")
+        data = Pictures(read_picture(picture, self.shape)[None], np.zeros(1, np.int64))
+        batch: ImageBatch = self.task.batch(data, np.arange(1)).to(*place_of(self.network)).inputs
+        return batch
+
+    def read(self, inputs: ImageBatch) -> list[list[str]]:
+        """The patches, the rows or the numbers of a picture."""
+        match self.model_config.name:
+            case "vit":
+                return [self._patches()]
+            case "flat":
+                return [[f"number {number}" for number in range(1, inputs.pixels.numel() + 1)]]
+        return [self._rows()]
+
+    def influence(self, texts: Any, longest: int = 100) -> Tensor:
+        """Raises ConfigError: what is read of a picture stands at no distance from what is said of it."""
+        raise ConfigError("a picture has no distance along which influence could be measured; see path_lengths")
+
+    def _patches(self) -> list[str]:
+        side = self.network.patch_size
+        count = (self.shape.height // side) * (self.shape.width // side)
+        return [f"patch {number}" for number in range(1, count + 1)]
+
+    def _rows(self) -> list[str]:
+        return [f"row {number}" for number in range(1, self.shape.height + 1)]
+
     @torch.no_grad()
     def trace(
         self, picture: str | Path, names: Sequence[str] = ("*",), edits: Mapping[str, Edit] | None = None
@@ -99,16 +128,13 @@ class ImageClassifier(Model):
 
         names: patterns of the values to keep. edits: pattern -> function that replaces a value.
         """
-        data = Pictures(read_picture(picture, self.shape)[None], np.zeros(1, np.int64))
-        inputs = self.task.batch(data, np.arange(1)).to(*place_of(self.network)).inputs
+        inputs = self.inputs(picture)
         with Recorder(self.network, names, edits) as recorder:
             scores = self.task.scores(self.network, self.head, inputs)
-        values = {"pixels": Recorded("pixels", "B K H W", inputs.pixels), **recorder.values()}
+        values = {"pixels": Recorded("pixels", "B K Y X", inputs.pixels), **recorder.values()}
         values["classes"] = Recorded("classes", "B C", scores, {"C": "classes"})
-        patches = values["patches"].value.shape[1] if "patches" in values else 0
-        cut = [f"patch {number}" for number in range(1, patches + 1)]
-        rows = [f"row {number}" for number in range(1, self.shape.height + 1)]
-        sequences = {"classes": list(self.classes), "text": rows, "cut": cut, "patches": ["[first]", *cut]}
+        cut = self._patches() if hasattr(self.network, "patch_size") else []
+        sequences = {"classes": list(self.classes), "text": self._rows(), "cut": cut, "patches": ["[first]", *cut]}
         return Trace(bound(values, self.network.axis_sequences), sequences)
 
     def evaluate(self, data: str, *, batch_size: int | None = None, **other: Any) -> dict[str, Any]:

@@ -85,8 +85,9 @@ class LanguageModel(Model):
         settings: Sampling = validate({"decoding": Sampling}, section)["decoding"]
         return settings
 
-    def inputs(self, text: str, *target: str) -> TokenBatch:
-        assert not target, "a language model reads one text"
+    def inputs(self, text: str, *more: str) -> TokenBatch:
+        if more:
+            raise ConfigError("a language model reads one text; leave the other away")
         tokens = torch.tensor([[self.tokenizer.bos_id, *self.tokenizer.encode(text)]], device=self.device)
         return TokenBatch(tokens, torch.ones_like(tokens, dtype=torch.bool))
 
@@ -97,7 +98,7 @@ class LanguageModel(Model):
         mask: `[B, T]`, True at real tokens; padding may stand on either side.
         """
         tokens, mask, order = to_right_padded(tokens.to(self.device), mask)
-        self._refuse_longer(int(mask.sum(1).max()))
+        self._refuse_longer(tokens.shape[1])
         hidden: Tensor = self.head(self.network(TokenBatch(tokens, mask)).hidden)
         return from_right_padded(hidden, order)
 
@@ -187,7 +188,10 @@ class LanguageModel(Model):
         if not hasattr(self.network, "gates"):
             raise ConfigError(f"a {self.model_config.name} has no experts; moe has")
         texts = [text] if isinstance(text, str) else list(text)
-        return expert_load(self.network, self.task, self.task.encode(texts))
+        windows = self.task.encode(texts)
+        if not windows.predictions:
+            raise ConfigError("no token to look at; give a text")
+        return expert_load(self.network, self.task, windows)
 
     def evaluate(
         self,
@@ -222,7 +226,8 @@ class LanguageModel(Model):
         if longest := getattr(self.network, "longest", None):
             report |= {"context": longest // 2}
         report |= {"characters": characters, "tokens": tokens, **scores(surprise, tokens, characters)}
-        report |= {"unknown": windows.share_of(self.tokenizer.unknown_ids)}
+        marks = windows.share_of({self.tokenizer.bos_id, self.tokenizer.eos_id})  # which the text does not have
+        report |= {"unknown": windows.share_of(self.tokenizer.unknown_ids) / (1 - marks) if marks < 1 else 0.0}
         if hasattr(self.network, "gates"):
             report |= {"experts": expert_load(self.network, self.task, windows)}
         return report | self.role_in_training(text.sha256) | {"tokens_per_second": tokens / seconds}

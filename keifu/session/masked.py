@@ -52,6 +52,9 @@ class MaskedModel(ReadingModel):
         share, whole_words = config.get("mask_share", 0.15), config.get("whole_words", False)
         if not isinstance(share, float) or not 0 < share < 1 or not isinstance(whole_words, bool):
             raise CheckpointError(f"{path}/config.json: mask_share and whole_words: expected a share and true or false")
+        self._reading = config.get("reading")
+        if self._reading not in (None, "documents", "stream"):
+            raise CheckpointError(f"{path}/config.json: reading: expected documents or stream")
         about = {**parts, "share": share, "whole_words": whole_words}
         super().__init__(path, config, tensors, tokenizer, lambda: MaskedLanguageModeling(tokenizer, **about), most)
 
@@ -156,9 +159,11 @@ class MaskedModel(ReadingModel):
         mask: `[B, T]`, True at real tokens; padding may stand on either side. segments: `[B, T]`, 1 at the tokens of a
         second text.
         """
+        if not self.task.masked:
+            raise ConfigError("this model was not taught what masked tokens are (training.masked=false)")
         tokens, mask, order = to_right_padded(tokens.to(self.device), mask)
         if segments is not None:
-            segments = segments.to(self.device).gather(1, order)
+            segments = segments.to(self.device).gather(1, order)[:, : tokens.shape[1]]
         hidden: Tensor = self.head(self.network(TokenBatch(tokens, mask, None, segments)).hidden)
         return from_right_padded(hidden, order)
 
@@ -182,10 +187,10 @@ class MaskedModel(ReadingModel):
                 found["logits"] = Recorded("logits", "B T V", self.head(hidden), {"T": "text"})
             if self.task.next_sentence and len(texts) > 1:
                 found["pooled"] = Recorded("pooled", "B D", self.head.pooler(hidden[:, 0]))
-                found["follows"] = Recorded("follows", "B C", self.head.follows(hidden[:, 0]))
+                found["follows"] = Recorded("follows", "B C", self.head.follows(hidden[:, 0]), {"C": "follows"})
             return found
 
-        return self.recorded(ids, first, names, edits, scores)
+        return self.recorded(ids, first, names, edits, scores, {"follows": NEXT_SENTENCE})
 
     def evaluate(
         self,
@@ -204,7 +209,7 @@ class MaskedModel(ReadingModel):
         """
         refuse_others("a pre-trained model", other)
         text = load_text(data, "test", Form(tuple(columns), encoding))
-        reading = "documents" if text.is_a_list else "stream"
+        reading = self._reading or ("documents" if text.is_a_list else "stream")
         began = time.perf_counter()
         passages = self.task.encode(text.passages(reading), self.room)
         if self.task.next_sentence and passages.documents_with_pairs < 2:

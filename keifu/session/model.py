@@ -1,6 +1,7 @@
 """What every loaded model has: its network and head, where and how it computes, and its role in its own run."""
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,19 +13,21 @@ from torch import Tensor
 
 from keifu.config import Schema, validate
 from keifu.errors import CheckpointError, ConfigError
-from keifu.interface import PairBatch, TokenBatch
+from keifu.interface import PairBatch
 from keifu.layers.heads import VocabularyHead
 from keifu.layers.quantised import QuantisedHead, multiplies_int8, quantise
 from keifu.models import LINEAGE, architecture
 from keifu.text import Tokenizer
+from keifu.training.memory import parameter_count
 from keifu.training.network import fill, make_model, named_parameters
 from keifu.training.precision import DTYPES, choose_device
 from keifu.views.paths import PathLengths, influence_by_distance, path_lengths
 
+_WHOLE = 4  # times the weights in a file at most: that of a reader holds an encoder alone
 _PRECISIONS = ("auto", *DTYPES, "int8")
 
 
-class Model:
+class Model(ABC):
     """A trained model with its head, tokenizer and settings, ready to use. Made by `load`, of the class of its task."""
 
     uses: ClassVar[tuple[str, ...]]
@@ -39,6 +42,9 @@ class Model:
                 f"{path}/config.json: model.vocab_size is {config.vocab_size}, tokenizer.json has "
                 f"{tokenizer.vocab_size} tokens; copy the whole folder again"
             )
+        given = sum(tensor.numel() for tensor in tensors.values())
+        if parameter_count(config) > _WHOLE * given:  # before memory is taken for it
+            raise CheckpointError(f"{path}: the weights do not fit its config.json, which speaks of a larger model")
         self.network: Any = make_model(config)
         self.head: Any = task.head(self.network)
         self._quantised = False
@@ -94,33 +100,36 @@ class Model:
             whole, roles = None, {"selected_on": "", "trained_on": ""}
         return {role: sha256 in (digest, whole) for role, digest in roles.items()}
 
-    def inputs(self, text: str, *target: str) -> PairBatch | TokenBatch:
-        """What the network reads of a text, as a batch of one row; of a translator, a target as well.
-
-        Raises ConfigError for a model that reads something else.
+    @abstractmethod
+    def inputs(self, text: Any, *more: Any) -> Any:
+        """What the network reads, as a batch of one row: of a text, or a picture file; of a translator with a target as
+        well, of a model that answers questions with a story. Raises ConfigError.
         """
-        name = self.model_config.name
-        raise ConfigError(f"{name} for {self.task.name} reads no plain text, so this is not known of it")
 
-    def path_lengths(self, text: str, *target: str) -> PathLengths:
-        """The fewest blocks that stand between each token and each output while the model reads `text`.
+    def read(self, inputs: Any) -> list[list[str]]:
+        """What such a batch consists of, to read: the tokens of each side."""
+        sides = [inputs.source, inputs.target] if isinstance(inputs, PairBatch) else [inputs.tokens]
+        return [self.labels(ids[0]) for ids in sides]
 
-        Raises ConfigError for a model in int8, which has no gradients, or one that reads something else.
+    def path_lengths(self, text: Any, *more: Any) -> PathLengths:
+        """The fewest blocks that stand between each token and each output while the model reads what `inputs` makes of
+        the arguments.
+
+        Raises ConfigError for a model in int8, which has no gradients.
         """
         self._refuse_quantised()
-        inputs = self.inputs(text, *target)
+        inputs = self.inputs(text, *more)
         lengths = path_lengths(self.network, inputs)
-        read = [inputs.source, inputs.target] if isinstance(inputs, PairBatch) else [inputs.tokens]
-        tokens = {name: self.labels(ids[0]) for name, ids in zip(lengths.outputs, read, strict=True)}
-        return replace(lengths, tokens=tokens)
+        return replace(lengths, tokens=dict(zip(lengths.outputs, self.read(inputs), strict=True)))
 
-    def influence(self, texts: Sequence[str], longest: int = 100) -> Tensor:
+    def influence(self, texts: str | Sequence[str], longest: int = 100) -> Tensor:
         """How much a token changes an output that stands behind it, by the distance in tokens `[longest + 1]`.
 
         The root mean square over the texts of the derivative's norm (see views/paths.py); not a number at distances
         that no text has. The work grows with the square of a text's length. Raises ConfigError as `path_lengths` does.
         """
         self._refuse_quantised()
+        texts = [texts] if isinstance(texts, str) else texts
         return influence_by_distance(self.network, map(self.inputs, texts), longest)
 
     def _refuse_quantised(self) -> None:

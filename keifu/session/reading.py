@@ -116,12 +116,9 @@ class ReadingModel(Model):
         most = max(1, len(ids)) if self.room is None else self.room - 2
         return [join(self.tokenizer, [ids[at : at + most]])[0] for at in range(0, max(1, len(ids)), most)]
 
-    def inputs(self, text: str, *target: str) -> TokenBatch:
-        assert not target, "it reads one text"
-        if self.network.takes == "pair":
-            raise ConfigError(
-                f"{self.path}: of a {self.model_config.name} this is known as a translator alone, with its decoder"
-            )
+    def inputs(self, text: str, *more: str) -> TokenBatch:
+        if more:
+            raise ConfigError("it reads one text; leave the other away")
         ids = join(self.tokenizer, [self.tokenizer.encode(text)])[0]
         self.refuse_too_long([text], [len(ids)])
         tokens = Sequences([ids])
@@ -143,7 +140,8 @@ class ReadingModel(Model):
         encoded = self.task.encode(found.examples, self.most_tokens)
         decided, surprise = decide(self.task, self.network, self.head, encoded, self.batch_size(batch_size))
         seconds = time.perf_counter() - began
-        report = {"data": found.spec, "cut": int(encoded.cut.sum()), "unit": unit}
+        left_out = {"left_out": found.blank} if getattr(found, "blank", 0) else {}
+        report = {"data": found.spec, "cut": int(encoded.cut.sum()), "unit": unit, **left_out}
         report |= decision_scores(encoded, decided, surprise, classes)
         return report | self.role_in_training(found.sha256) | {"texts_per_second": len(encoded) / seconds}
 
@@ -155,15 +153,18 @@ class ReadingModel(Model):
         names: Sequence[str],
         edits: Mapping[str, Edit] | None,
         scores: Callable[[Tensor], dict[str, Recorded]],
+        named: Mapping[str, Sequence[str]],
     ) -> Trace:
-        """What the model computes while it reads these tokens, and what `scores` makes of the hidden vectors."""
+        """What the model computes while it reads these tokens, and what `scores` makes of the hidden vectors. named:
+        the sequences beside the text's tokens.
+        """
         tokens = Sequences([ids])
         inputs = moved(pad(self.tokenizer, tokens, np.array([first]), np.array([0])), self.device)
         with Recorder(self.network, names, edits) as recorder:
             hidden = hidden_of(self.network, inputs)
         values = {**recorder.values(), **scores(hidden)}
         labels = self.labels(inputs.tokens[0])
-        sequences = {"text": labels, "source": labels}
+        sequences = {"text": labels, "source": labels, **named}
         return Trace(bound(values, self.network.axis_sequences), sequences)
 
 

@@ -67,9 +67,10 @@ class Tagger(ReadingModel):
         self.refuse_too_long([text], encoded.tokens.lengths.tolist())
 
         def scores(hidden: Tensor) -> dict[str, Recorded]:
-            return {"classes": Recorded("classes", "B T C", self.head(hidden), {"T": "text"})}
+            return {"classes": Recorded("classes", "B T C", self.head(hidden), {"T": "text", "C": "classes"})}
 
-        return self.recorded(encoded.tokens[0].tolist(), int(encoded.firsts[0]), names, edits, scores)
+        named = {"classes": list(self.classes)}
+        return self.recorded(encoded.tokens[0].tolist(), int(encoded.firsts[0]), names, edits, scores, named)
 
     def evaluate(
         self, data: str, *, encoding: str = "utf-8", batch_size: int | None = None, **other: Any

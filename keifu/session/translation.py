@@ -1,5 +1,6 @@
 """A loaded translator: translate, score, evaluate, look inside."""
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from keifu.config import validate
-from keifu.data.batches import from_right_padded, to_right_padded
+from keifu.data.batches import Sequences, from_right_padded, to_right_padded
 from keifu.data.examples import Pair
 from keifu.data.pairs import UNNAMED, Form, PairData, load_pairs
 from keifu.errors import CheckpointError, ConfigError, DataError
@@ -21,7 +22,7 @@ from keifu.interface import PairBatch, TokenBatch
 from keifu.models import model_class
 from keifu.session.model import Model, pooled, read_sections
 from keifu.tasks.alignment import alignment_errors
-from keifu.tasks.translation import Batch, Translation, in_one_stream
+from keifu.tasks.translation import Batch, PairSequences, Translation, in_one_stream
 from keifu.tasks.translation_metrics import score_translations
 from keifu.text import Tokenizer
 from keifu.text.normalisation import PairNormalisation
@@ -135,12 +136,15 @@ class Translator(Model):
 
     def _batch(self, text: str, target: str | None = None) -> Batch:
         """A batch of one row; the target is the model's own greedy translation where none is given."""
-        text = self.normalisation.source(text)
-        if target is None:
-            target = self.translate(text, beam=1, n_best=1, raw=True)
-        else:
-            target = self.normalisation.target(target)
-        encoded = self.task.encode_now([Pair(text, target)])
+        written = None if target is None else self.normalisation.target(target)
+        encoded = self.task.encode_now([Pair(self.normalisation.source(text), written or "")])
+        if written is None:
+            best = self.translate(text, beam=1, n_best=1, details=True)
+            tokens, longest = [*best.tokens, self.tokenizer.eos_id], self.network.longest
+            if longest is not None:  # of an output that was cut off, the last token has no room before it
+                read = int(encoded.sources.lengths[0]) if self.task.takes == "tokens" else 0
+                tokens = tokens[: longest - read]
+            encoded = PairSequences(encoded.sources, Sequences([np.array(tokens, np.int32)]))
         batch: Batch = self.task.batch(encoded, encoded.rows()).to(self.device)
         return batch
 
@@ -190,9 +194,10 @@ class Translator(Model):
         """Scores of the model's translations of `data` ("test.en,test.ja", "test.tsv", "multi30k-en-de:test").
 
         Outputs are compared as the model writes them, with the references as they are: BLEU and chrF with their
-        signatures, exact match; for a corpus that knows its constructions and alignments, exact match by construction
-        and the alignment error. A set without a part is scored on `test`. Says in "selected_on" whether the best
-        checkpoint was chosen on this very data, in "trained_on" whether it is what the model was trained on.
+        signatures, exact match; loss (nats a token) and perplexity of the references; for a corpus that knows its
+        constructions and alignments, exact match by construction and the alignment error. A set without a part is
+        scored on `test`. Says in "selected_on" whether the best checkpoint was chosen on this very data, in
+        "trained_on" whether it is what the model was trained on.
         """
         pairs = self._load_pairs(data, source, target, Form(tuple(columns), encoding))
         settings = self.decoding_with(**decoding)
@@ -207,7 +212,7 @@ class Translator(Model):
             "languages": list(pairs.languages),
             "model_languages": list(self.languages),
         }
-        report |= {"sentences": len(outputs), "beam": settings.beam, **scores}
+        report |= {"sentences": len(outputs), "beam": settings.beam, **scores, **self._surprise(pairs.pairs)}
         report |= _by_construction(pairs.pairs, outputs)
         report |= self._alignment(pairs)
         return report | self.role_in_training(pairs.sha256) | {"sentences_per_second": len(outputs) / seconds}
@@ -278,6 +283,20 @@ class Translator(Model):
         """The most tokens of a text, or of its translation, that the model is given at once."""
         most: int = self.task.longest_side(self.model_config.max_length)
         return most
+
+    def _surprise(self, pairs: Sequence[Pair]) -> dict[str, Any]:
+        """Loss in nats a target token and perplexity of the references, but for those that are longer than the model
+        reads.
+        """
+        chosen = [replace(pair, source=self.normalisation.source(pair.source)) for pair in pairs]
+        encoded = self.task.encode(chosen)
+        if self.network.longest is not None:
+            encoded = encoded.up_to(self.longest_side)
+        if not len(encoded):
+            return {}
+        loss: float = self.task.mean_surprise(self.network, self.head, encoded)
+        left_out = {"too_long": len(chosen) - len(encoded)} if len(encoded) < len(chosen) else {}
+        return {"loss": loss, "perplexity": math.exp(min(loss, 100.0)), **left_out}
 
     def _alignment(self, data: PairData) -> dict[str, Any]:
         """The alignment error of the decoder layer that has the smallest on 500 pairs of builtin:enja:dev.

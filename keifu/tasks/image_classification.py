@@ -94,14 +94,16 @@ class ImageClassification:
 
 
 def moved(pixels: Tensor) -> Tensor:
-    """The pictures `[B, K, H, W]`, each turned, stretched and shifted by chance; what comes in from outside repeats the
+    """The pictures `[B, K, Y, X]`, each turned, stretched and shifted by chance; what comes in from outside repeats the
     border.
     """
     chance = 2 * torch.rand(4, len(pixels), device=pixels.device) - 1
     angle, scale = chance[0] * math.radians(_TURN), 1 + chance[1] * _STRETCH
     cosine, sine = angle.cos() * scale, angle.sin() * scale
     right, down = 2 * _SHIFT * chance[2], 2 * _SHIFT * chance[3]
-    places = torch.stack([torch.stack([cosine, -sine, right], -1), torch.stack([sine, cosine, down], -1)], 1)
+    high = pixels.shape[2] / pixels.shape[3]  # places are counted from -1 to 1 along both sides
+    rows = [cosine, -sine * high, right], [sine / high, cosine, down]
+    places = torch.stack([torch.stack(row, -1) for row in rows], 1)
     grid = F.affine_grid(places.to(pixels.dtype), list(pixels.shape), align_corners=False)
     return F.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
 

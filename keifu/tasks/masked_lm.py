@@ -71,6 +71,7 @@ class Passages:
         tokens = self.before[self.last] - self.before[self.first]
         self.lengths: Indices = tokens + np.where(self.middle < self.last, 3, 2)
         self.paired = np.flatnonzero(self.middle < self.last)
+        self.paired_documents = documents[self.first[self.paired]]
 
     def __len__(self) -> int:
         return len(self.first)
@@ -87,7 +88,7 @@ class Passages:
     @property
     def documents_with_pairs(self) -> int:
         """How many documents have several sentences, of which one follows another."""
-        return len(set(self.documents[self.first[self.paired]].tolist()))
+        return len(set(self.paired_documents.tolist()))
 
     def share_of(self, ids: frozenset[int]) -> float:
         """The share of all tokens that are one of these."""
@@ -318,10 +319,11 @@ def _share(name: str, right: int, of: int) -> dict[str, Any]:
 def _stranger(data: Passages, row: int, rng: np.random.Generator) -> range:
     """The second text of a row of another document, where there is another one."""
     own = data.documents[data.first[row]]
-    for _ in range(100):
-        other = int(data.paired[rng.integers(len(data.paired))])
-        if data.documents[data.middle[other]] != own:
-            break
+    begin, end = np.searchsorted(data.paired_documents, own), np.searchsorted(data.paired_documents, own, "right")
+    if (others := len(data.paired) - int(end - begin)) == 0:
+        begin, end, others = 0, 0, len(data.paired)
+    place = int(rng.integers(others))
+    other = data.paired[place if place < begin else place + end - begin]
     return range(int(data.middle[other]), int(data.last[other]))
 
 

@@ -6,6 +6,7 @@ what it takes:
     story     the facts as a memory, and the question
     pair      the story as source, its facts one after another; the question as target
     tokens    the question, then the story, as one sequence
+    segments  the same as BERT reads a pair of texts: [CLS] question [SEP] fact [SEP] fact [SEP]
 
 Words are in lower case, and the sign that ends a sentence is left out, so that nothing hangs on how a user writes it.
 """
@@ -25,13 +26,21 @@ from keifu.data.batches import Indices, Sequences, length_mask
 from keifu.data.examples import Question
 from keifu.interface import Loss, PairBatch, StoryBatch, TokenBatch
 from keifu.layers.heads import ClassHead
+from keifu.tasks.reading import pad
 from keifu.text import Tokenizer
 
 MOST_TOGETHER = 256
 """Questions that are answered together where they are only measured."""
 
+AROUND = 2
+"""[CLS] and the [SEP] behind a question, of what is read in segments."""
 _NO_ANSWER = -1  # of a question whose answer was not seen in training
 _END = re.compile(r"[\s.?!。？！]+$")
+
+
+def form_of(model: Any) -> str:
+    """What a model, or its class, reads of a story, in the words above."""
+    return "segments" if hasattr(model, "summary") else str(model.takes)
 
 
 def plain(text: str) -> str:
@@ -54,8 +63,8 @@ class StoryQuestions:
     """Encoded questions on stories; every different fact is kept once.
 
     facts: their tokens; told: of all stories, one after another, which fact stands there; counts: how many facts each
-    has. answers: their numbers. longest: facts of a story that are read at most, the latest; None: all. `sizes`
-    `[N, 1]`: tokens of a question and of what is read of its story.
+    has. answers: their numbers. longest: facts of a story that are read at most, the latest; room: tokens of a question
+    and its facts, with one more behind each fact; None: all. `sizes` `[N, 1]`: such tokens, of what is read.
     """
 
     def __init__(
@@ -65,16 +74,25 @@ class StoryQuestions:
         counts: Indices,
         questions: Sequences,
         answers: Indices,
-        longest: int | None,
+        longest: int | None = None,
+        room: int | None = None,
     ) -> None:
         self.facts, self.told, self.counts, self.questions, self.answers = facts, told, counts, questions, answers
         self._ends: Indices = np.cumsum(counts)
         self._begins: Indices = self._ends - (counts if longest is None else np.minimum(counts, longest))
         lengths = np.concatenate([[0], np.cumsum(facts.lengths[told] + 1)])
+        if room is not None:
+            first = np.searchsorted(lengths, lengths[self._ends] + questions.lengths - room)
+            self._begins = np.clip(first, self._begins, self._ends)
         self.sizes: Indices = (lengths[self._ends] - lengths[self._begins] + questions.lengths)[:, None]
 
     def __len__(self) -> int:
         return len(self.counts)
+
+    @property
+    def cut(self) -> NDArray[np.bool_]:
+        """Which stories have facts that are not read."""
+        return self._ends - self._begins < self.counts
 
     def story(self, row: int) -> NDArray[np.int32]:
         """The facts that are read of a question's story."""
@@ -91,8 +109,8 @@ class StoryQuestions:
 class QuestionAnswering:
     """The answer to a question on a story, among those that `answers` names.
 
-    takes: what the model reads: "story", "pair" or "tokens". longest: facts of a story that are read at most, the
-    latest; None: all.
+    takes: what the model reads: "story", "pair", "tokens" or "segments". longest: facts of a story that are read at
+    most, the latest; most_tokens: what is read at most in segments; None: all.
     """
 
     name = "question-answering"
@@ -101,9 +119,12 @@ class QuestionAnswering:
     answers: tuple[str, ...]
     takes: str = "story"
     longest: int | None = None
+    most_tokens: int | None = None
 
     def head(self, model: Any) -> ClassHead:
         """A score for every answer."""
+        if self.takes == "segments":
+            return ClassHead(model.d_output, len(self.answers), model.config.dropout, pooled=True)
         return ClassHead(model.d_output, len(self.answers), 0.0, pooled=False)
 
     def encode(self, questions: Sequence[Question]) -> StoryQuestions:
@@ -116,7 +137,10 @@ class QuestionAnswering:
         counts = np.array([len(one.facts) for one in questions], np.int64)
         facts = Sequences(self.tokenizer.encode_batch(list(places)))
         asked = Sequences(self.tokenizer.encode_batch([plain(one.question) for one in questions]))
-        return StoryQuestions(facts, np.array(told, np.int32), counts, asked, answers, self.longest)
+        room = None if self.most_tokens is None else self.most_tokens - AROUND
+        if room is not None:
+            asked = Sequences(tokens[:room] for tokens in asked)
+        return StoryQuestions(facts, np.array(told, np.int32), counts, asked, answers, self.longest, room)
 
     def batch(self, data: StoryQuestions, rows: Indices) -> Batch:
         """The questions of these rows, padded on the right."""
@@ -124,9 +148,9 @@ class QuestionAnswering:
         return Batch(inputs, torch.from_numpy(data.answers[rows]))
 
     def logits(self, model: nn.Module, head: nn.Module, inputs: Any) -> Tensor:
-        """A score for every answer `[B, C]`: by the vector after the last token, or the only one."""
+        """A score for every answer `[B, C]`: by the vector after the last token, that of [CLS], or the only one."""
         hidden = model(inputs).hidden
-        if not isinstance(inputs, StoryBatch):
+        if self.takes in ("pair", "tokens"):
             mask = inputs.target_mask if isinstance(inputs, PairBatch) else inputs.mask
             hidden = hidden[torch.arange(len(hidden), device=hidden.device)[:, None], mask.sum(1)[:, None] - 1]
         scores: Tensor = head(hidden[:, 0])
@@ -167,7 +191,7 @@ def _story(task: QuestionAnswering, data: StoryQuestions, rows: Indices) -> Stor
 
 def _pair(task: QuestionAnswering, data: StoryQuestions, rows: Indices) -> PairBatch:
     pad, bos = task.tokenizer.pad_id, task.tokenizer.bos_id
-    stories = Sequences(_written(task, data, row) for row in rows.tolist())
+    stories = Sequences(_written(data, row, task.tokenizer.eos_id) for row in rows.tolist())
     every = np.arange(len(rows))
     return PairBatch(
         stories.padded(every, pad),
@@ -178,16 +202,25 @@ def _pair(task: QuestionAnswering, data: StoryQuestions, rows: Indices) -> PairB
 
 
 def _tokens(task: QuestionAnswering, data: StoryQuestions, rows: Indices) -> TokenBatch:
-    bos, eos = task.tokenizer.bos_id, task.tokenizer.eos_id
-    whole = Sequences(
-        np.concatenate([[bos], data.questions[row], [eos], _written(task, data, row)]) for row in rows.tolist()
-    )
+    whole = _in_one(task, data, rows, task.tokenizer.bos_id, task.tokenizer.eos_id)
     return TokenBatch(whole.padded(np.arange(len(rows)), task.tokenizer.pad_id), length_mask(whole.lengths))
 
 
-def _written(task: QuestionAnswering, data: StoryQuestions, row: int) -> NDArray[np.int32]:
-    """The facts of a story one after another, each with [EOS] behind it."""
-    parts = [np.append(data.facts[fact], task.tokenizer.eos_id) for fact in data.story(row).tolist()]
+def _segments(task: QuestionAnswering, data: StoryQuestions, rows: Indices) -> TokenBatch:
+    whole = _in_one(task, data, rows, task.tokenizer.cls_id, task.tokenizer.sep_id)
+    return pad(task.tokenizer, whole, data.questions.lengths[rows] + AROUND, np.arange(len(rows)))
+
+
+def _in_one(task: QuestionAnswering, data: StoryQuestions, rows: Indices, first: int, end: int) -> Sequences:
+    """Each question and then its story; `end` stands behind the question and behind every fact."""
+    return Sequences(
+        np.concatenate([[first], data.questions[row], [end], _written(data, row, end)]) for row in rows.tolist()
+    )
+
+
+def _written(data: StoryQuestions, row: int, end: int) -> NDArray[np.int32]:
+    """The facts of a story one after another, each with `end` behind it."""
+    parts = [np.append(data.facts[fact], end) for fact in data.story(row).tolist()]
     return np.concatenate(parts).astype(np.int32) if parts else np.zeros(0, np.int32)
 
 
@@ -195,5 +228,6 @@ _INPUTS: dict[str, Callable[[QuestionAnswering, StoryQuestions, Indices], StoryB
     "story": _story,
     "pair": _pair,
     "tokens": _tokens,
+    "segments": _segments,
 }
 """Of what a model takes, how it is made."""

@@ -187,11 +187,10 @@ class Translation:
         if self.takes == "pair":
             return Batch(pair, target[:, 1:], mask)
         inputs, order = in_one_stream(pair)
+        order = order[:, : inputs.tokens.shape[1]]
         behind = torch.cat([torch.zeros_like(source), target[:, 1:]], dim=1).gather(1, order)
         scored = torch.cat([torch.zeros_like(pair.source_mask), mask], dim=1).gather(1, order)
-        longest = slice(int(inputs.mask.sum(1).max()))
-        inputs = TokenBatch(inputs.tokens[:, longest], inputs.mask[:, longest])
-        return Batch(inputs, behind[:, longest], scored[:, longest])
+        return Batch(inputs, behind, scored)
 
     def sequences(self, batch: Batch) -> dict[str, list[str]]:
         """The tokens of a batch of one row, to read, by the names of their sequences."""
@@ -246,8 +245,8 @@ def longest_side(takes: str, max_length: int) -> int:
 
 
 def in_one_stream(pair: PairBatch) -> tuple[TokenBatch, Tensor]:
-    """Each row's source and target as one sequence `[B, S + T]`, padded on the right, and the order in which its tokens
-    were taken, which `from_right_padded` undoes.
+    """Each row's source and target as one sequence, no longer than the longest, padded on the right, and the order
+    `[B, S + T]` in which its tokens were taken, which `from_right_padded` undoes.
     """
     tokens = torch.cat([pair.source, pair.target], dim=1)
     tokens, mask, order = to_right_padded(tokens, torch.cat([pair.source_mask, pair.target_mask], dim=1))

@@ -47,6 +47,7 @@ _HTML = (  # how a block of HTML begins, what ends it, whether it may interrupt 
 )
 _PIPE = re.compile(r"(?<!\\)\|")
 
+_DEEPEST = 200  # quotes and items in each other; what goes deeper is text
 _IS_QUOTE = 0  # a container that is no list item; list items are the width that their lines are indented by
 
 
@@ -136,7 +137,7 @@ class _Blocks:
 
     def _open(self, plain: str, column: int) -> int:
         """Opens the containers that begin on this line. Returns where the text behind their signs begins."""
-        while True:
+        while len(self.containers) < _DEEPEST:
             rest = plain[column:]
             if quote := _QUOTE.match(rest):
                 self._close()
@@ -151,6 +152,7 @@ class _Blocks:
             self._close()
             self.containers.append(len(item[1]) + len(item[2]) + max(1, len(item[3])))
             column += item.end()
+        return column
 
     def _close(self) -> None:
         self.end_paragraph()

@@ -3,7 +3,7 @@
 import re
 
 # Signs that never stand inside a word, and those that do in "3,000", "12:30" and "p.m.".
-_ALWAYS_APART = re.compile(r"\s*([?!;\"()])\s*")
+_ALWAYS_APART = re.compile(r"(?:(?<!\s)\s+)?([?!;\"()])\s*")
 _FULL_STOP = re.compile(r"(?<![\s.])(?<!\.\w)(\.+)(?=\s|$)")
 _APART_BEFORE_SPACE = re.compile(r"(?<=[^\s.,:])([,:])(?=\s|$)")
 _APOSTROPHE = re.compile(r"(?<=\w)['’](?=\w)")

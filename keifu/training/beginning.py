@@ -53,7 +53,12 @@ def read_beginning(path: str | Path, preset: str | None = None) -> Beginning:
         raise CheckpointError(f"{folder}: not a model that keifu trained on text or pictures; begin with another")
     sizes = {key: value for key, value in model.items() if key != "name"}
     known = Tokenizer.load(tokenizer) if tokenizer else None
-    return Beginning(folder, model["name"], sizes, tensors, known, config.get("labels"))
+    return Beginning(folder, model["name"], sizes, tensors, known, classes_of(config))
+
+
+def classes_of(config: Mapping[str, Any]) -> Any:
+    """What the scores of a model's head stand for, of its config.json: classes, answers, or None."""
+    return config.get("labels", config.get("answers"))
 
 
 def check_begins(beginning: Beginning, name: str, special_tokens: tuple[str, ...], asked: Mapping[str, Any]) -> None:

@@ -306,10 +306,10 @@ def _documents_cut(data: TextData) -> tuple[int, str]:
     count = len(data.documents)
     held_out = min(math.ceil(count * _HELD_OUT_SHARE), _MOST_HELD_OUT)
     kept, left = 0, count - held_out
-    for line in data.lines():
+    for piece in data.pieces():
         if left == 0:
             break
-        kept, left = kept + len(line) + 1, left - bool(line.strip())
+        kept, left = kept + len(piece), left - bool(piece.strip())
     return kept, f"the last {f'{held_out:,} documents' if held_out > 1 else 'document'}"
 
 

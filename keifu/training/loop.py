@@ -280,6 +280,8 @@ def take_step(learner: Learner, settings: Training, should_stop: Callable[[], bo
     except Stopped:
         learner.network.zero_grad(set_to_none=True)
         learner.sampler.take_back()
+        if forget_step := getattr(learner.model, "forget_step", None):
+            forget_step()
         raise
     norm = float(nn.utils.clip_grad_norm_(learner.network.parameters(), settings.clip_norm))
     if not (math.isfinite(norm) and math.isfinite(loss)):

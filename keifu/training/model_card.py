@@ -35,7 +35,8 @@ def model_card(path: Path, settings: Settings, selects_by: str) -> str:
     return "\n".join([*lines, "", "```", *commands, "```", ""])
 
 
-_COUNTED = {"question-answering": "a question", "image-classification": "a picture"}
+_COUNTED = {"question-answering": "a question", "image-classification": "a picture", "classification": "a text"}
+_COUNTED |= {"tagging": "a word", "masked-lm": "a masked token"}
 """What a loss is a mean over, where it is not tokens."""
 
 

@@ -144,7 +144,7 @@ def story_report(
         "answers": len(task.answers),
         "vocabulary": {"kind": tokenizer.kind, "tokens": tokenizer.vocab_size, "unknown": tokenizer.unknown_are},
         "facts": {"each": float(train.counts.mean()), "longest": int(train.counts.max())},
-        "cut": int((train.counts > (task.longest or train.counts)).sum()),
+        "cut": int(train.cut.sum()),
         "unknown": {name: encoded.unknown(tokenizer.unk_id) for name, (_, encoded) in parts.items()},
         "findings": [asdict(finding) for finding in examine_stories(corpus.train, corpus.valid)],
     }

@@ -54,6 +54,8 @@ class Run:
     evaluated_as_asked: bool = False
     """Whether the steps between two evaluations were asked for."""
     new: bool = True
+    stem: str = ""
+    """What the folder's name begins with where none was asked for: its number is chosen when the folder is made."""
     beginning: str = ""
     """What was taken of the model that a new run begins with, in words."""
     history: str = ""
@@ -65,9 +67,9 @@ class Run:
 
     def events(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
         """Trains, writing every event into the run folder before it is yielded."""
-        path = self.folder.path
         if self.new:
             self._create_folder()
+        path = self.folder.path
         journal = Journal(self.settings.training.max_steps)
         with (
             self.folder.lock(),
@@ -188,6 +190,8 @@ class Run:
         write_atomically(self.folder.path / "config.yaml", to_yaml(sections, header=header))
 
     def _create_folder(self) -> None:
+        if self.stem:  # another process may have taken the name meanwhile
+            self.folder = RunFolder(free_name(self.stem))
         path = RunFolder.create(self.folder.path).path
         try:
             self.write_settings()
@@ -218,6 +222,14 @@ class Run:
 
 def _explained() -> AbstractContextManager[None]:
     return explained("evaluating", "lower decoding.batch_size. Checkpoints written before, if any, are good")
+
+
+def free_name(stem: str) -> Path:
+    """The stem with the first number that no file or folder has."""
+    number = 1
+    while (path := Path(f"{stem}-{number}")).exists():
+        number += 1
+    return path
 
 
 def environment() -> dict[str, Any]:

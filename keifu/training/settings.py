@@ -11,9 +11,10 @@ from keifu.config import Schema, duration, merge, read_yaml, validate
 from keifu.errors import ConfigError
 from keifu.generation.sampling import Sampling
 from keifu.generation.translation import Decoding
-from keifu.models import LINEAGE, architecture
+from keifu.models import LINEAGE, architecture, model_class
 from keifu.tasks.language_modeling import refuse_looking_ahead
 from keifu.tasks.reading import Reading
+from keifu.text import READING_TOKENS
 from keifu.training.data_settings import (
     Data,
     LabelledData,
@@ -213,8 +214,9 @@ class TaggingTraining(Training):
 
 
 class StoryTraining(Training):
-    """How a model that answers questions on stories is trained. Gradients are clipped at 40, as Sukhbaatar et al. 2015
-    do; they anneal the rate of plain gradient descent, here AdamW's goes down in a straight line.
+    """How a model that answers questions on stories is trained. Sukhbaatar et al. 2015 clip the gradient of a batch's
+    sum at 40 and anneal the rate of plain gradient descent. Here gradients are of the mean, so that 40 only keeps off
+    what is far out, and AdamW's rate goes down in a straight line.
     """
 
     task: Literal["question-answering"] = "question-answering"
@@ -292,6 +294,12 @@ class Settings:
         return replace(self, training=self.training.model_copy(update=values))
 
 
+def special_tokens(task: str, model: str) -> tuple[str, ...]:
+    """Those that the tokenizer needs. A model that has a vector for a text as a whole reads [CLS] there."""
+    special: tuple[str, ...] = SCHEMAS[task]["data"].special_tokens  # type: ignore[attr-defined]
+    return READING_TOKENS if hasattr(model_class(model), "summary") else special
+
+
 def section_schemas(task: str, model: str) -> dict[str, type[Schema]]:
     """The schema of each section, for a task and a model of the lineage."""
     return {"model": architecture(model).Config, **SCHEMAS[task]}
@@ -318,7 +326,8 @@ def resolve_settings(
         raise ConfigError(f"preset {preset!r} is not known; {name} has {', '.join(presets)}")
     sizes = sizes or (presets[preset] if preset else {})
     base = {"model": {**sizes, "name": name}, "training": {"task": task}}
-    settings = Settings(**validate(section_schemas(task, name), merge(base, data), lines, config or "", overrides))
+    given = merge(merge(base, data), {"model": {"name": name}})  # a file may be of another one of the same settings
+    settings = Settings(**validate(section_schemas(task, name), given, lines, config or "", overrides))
     if task == "language-modeling":
         refuse_looking_ahead(settings.model)
     return settings

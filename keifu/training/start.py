@@ -18,7 +18,7 @@ from keifu.models import heir
 from keifu.text import Tokenizer
 from keifu.training.allocator import keep_freed_memory
 from keifu.training.average import Average
-from keifu.training.beginning import Beginning, begin_with, check_begins, read_beginning
+from keifu.training.beginning import Beginning, begin_with, check_begins, classes_of, read_beginning
 from keifu.training.budget import (
     ENOUGH,
     EVALUATIONS,
@@ -38,7 +38,7 @@ from keifu.training.network import fill, make_model, named_parameters
 from keifu.training.optimiser import freeze, make_optimizers, peak_learning_rate
 from keifu.training.precision import NAMES, choose_device, choose_precision
 from keifu.training.probes import Probes
-from keifu.training.run import Run, batching
+from keifu.training.run import Run, batching, free_name
 from keifu.training.settings import (
     MOST_STEPS,
     SCHEMAS,
@@ -49,6 +49,7 @@ from keifu.training.settings import (
     preset_for,
     read_settings,
     resolve_settings,
+    special_tokens,
 )
 
 _DEFAULT_EPOCHS, _FEWEST_STEPS = 20, 1_000  # without a limit: whichever is more
@@ -66,7 +67,7 @@ def silent(text: str) -> None:
 
 def prepare(
     task: str,
-    data: str | None = None,
+    data: str | Path | None = None,
     model: str | None = None,
     *,
     out: str | Path | None = None,
@@ -86,32 +87,32 @@ def prepare(
     if unknown := [name for name in options if name not in known]:
         raise ConfigError(f"{unknown[0]!r} is no option of train; expected {', '.join(known)}, or a key in overrides")
     given: dict[str, Any] = {
-        section: {name: options[name] for name in names if options.get(name) is not None}
+        section: {name: _as_written(options[name]) for name in names if options.get(name) is not None}
         for section, names in sections.items()
     }
     default_model(task)  # refuses a task that does not exist
     if other := [name for name in given["data"] if name not in SCHEMAS[task]["data"].model_fields]:
         raise ConfigError(f"--{other[0]} does not go with {task}; leave it away")
     if data is not None:
-        given["data"]["train"] = data
+        given["data"]["train"] = _as_written(data)
     if any(limit in given["training"] for limit in _LIMITS):  # a limit in the configuration file gives way
         given["training"] = dict.fromkeys(_LIMITS) | (overrides or {}).get("training", {}) | given["training"]
     asked = merge(overrides or {}, given)
     settings = resolve_settings(task, model, preset, asked, config)
-    path = Path(out) if out else _free_name(settings)
-    RunFolder.refuse_used(path)  # before data are read for minutes
+    if out:
+        RunFolder.refuse_used(out)  # before data are read for minutes
     begun = None
     if settings.training.init is not None:
         begun = read_beginning(settings.training.init, preset)
         name = model or heir(begun.name, task)
         check_fits(task, name)
-        check_begins(begun, name, settings.data.special_tokens, asked.get("data", {}))
+        check_begins(begun, name, special_tokens(task, name), asked.get("data", {}))
         settings = resolve_settings(task, name, None, asked, config, begun.sizes)
     corpus = _read(settings.data, say)
     if preset is None and begun is None:
         preset = preset_for(corpus.pairs)
         settings = resolve_settings(task, model, preset, asked, config)
-    return start(settings, corpus, path, began, begun, say)
+    return start(settings, corpus, out, began, begun, say)
 
 
 def start(
@@ -129,24 +130,31 @@ def start(
     """
     began = time.monotonic() if began is None else began
     keep_freed_memory()
-    path = Path(out) if out else _free_name(settings)
+    stem = "" if out else f"runs/{short_name(settings.data.train)}-{settings.model.name}"
+    path = Path(out) if out else free_name(stem)
     RunFolder.refuse_used(path)
     data = settings.data
     tokenizer = begun.tokenizer if begun else None
     if tokenizer is None and corpus.texts is not None:  # pictures have none
         say("learning a vocabulary and cutting the text into tokens")
-        tokenizer = Tokenizer.train(corpus.texts, data.tokenizer, data.vocab_size, data.special_tokens)
+        special = special_tokens(settings.training.task, settings.model.name)
+        tokenizer = Tokenizer.train(corpus.texts, data.tokenizer, data.vocab_size, special)
     if tokenizer is not None:
         settings = settings.with_model(vocab_size=tokenizer.vocab_size)
     run = _assemble(RunFolder(path), settings, corpus, tokenizer)
+    run.stem = stem
     if begun:
         named = named_parameters(run.learner.model, run.learner.head)
-        run.beginning = begin_with(begun, named, run.settings.model, run.lesson.model_facts.get("labels"))
+        run.beginning = begin_with(begun, named, run.settings.model, classes_of(run.lesson.model_facts))
         if run.learner.average:
             run.learner.average.begin()
     say("measuring how fast training is here")
     _set_limits(run, began)
     return run
+
+
+def _as_written(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
 
 
 def _read(data: Any, say: Say) -> Any:
@@ -387,11 +395,3 @@ def _forget_after(path: Path, learner: Learner) -> None:
     if path.exists():
         lines = path.read_text("utf-8", "replace").splitlines()
         write_atomically(path, "".join(f"{line}\n" for line in lines if stays(line)))
-
-
-def _free_name(settings: Settings) -> Path:
-    stem = f"{short_name(settings.data.train)}-{settings.model.name}"
-    number = 1
-    while (path := Path("runs") / f"{stem}-{number}").exists():
-        number += 1
-    return path

@@ -23,9 +23,11 @@ def attention_figure(trace: Trace, name: str, path: str | Path, head: int | None
     read. Where a decoder reads the source, a row is named by the token that it predicts.
 
     name: as "decoder.1.cross_attention.weights". head: one head; None is the mean over all. The scale is fixed from 0
-    to 1. Raises ConfigError where matplotlib is missing.
+    to 1. Raises ConfigError for a value that is no map of attention, or where matplotlib is missing.
     """
     recorded = trace[name]
+    if recorded.letters != ["B", "H", "T", "S"]:
+        raise ConfigError(f"{name}: has the axes {recorded.axes}; expected B H T S, as attention weights have")
     weights = recorded.value[0].float()
     weights = weights.mean(0) if head is None else weights[head]
     read = recorded.sequences.get("S", "position")
@@ -44,6 +46,8 @@ def path_figure(lengths: PathLengths, path: str | Path) -> Path:
     *_, written = lengths.outputs
     columns = [label for tokens in lengths.tokens.values() for label in tokens]
     rows = lengths.tokens[written]
+    if len(rows) != len(numbers):  # one output for all that is read
+        rows = ["all"] * len(numbers)
 
     def draw(axes: Any) -> Any:
         image = axes.imshow(numbers.where(numbers.isfinite(), torch.nan).numpy(), cmap="cividis", vmin=0)

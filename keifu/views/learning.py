@@ -34,7 +34,7 @@ def read_moments(run: str | Path) -> list[Moment]:
     except FileNotFoundError:
         remedy = "train with --set data.probes=SPEC to keep some sentences'"
         raise ConfigError(f"{run}: no attention along training was kept; {remedy}") from None
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
         raise CheckpointError(f"{folder}: damaged ({type(error).__name__}); copy it again") from None
 
 

@@ -1,6 +1,7 @@
 """Markup put back into a translation, where the model's attention says that its words went."""
 
 from collections.abc import Container, Mapping, Sequence
+from difflib import SequenceMatcher
 
 from torch import Tensor
 
@@ -54,7 +55,9 @@ def project(
 
 
 def carry(ranges: Sequence[Range], text: str, other: str) -> list[Range]:
-    """The ranges of a text in another form of it, which differs in its spaces and in the case of letters."""
+    """The ranges of a text in another form of it, which differs in its spaces, in the case of letters, and here and
+    there in a sign (two quotes for one).
+    """
     if text == other:
         return list(ranges)
     before = [0]
@@ -62,11 +65,27 @@ def carry(ranges: Sequence[Range], text: str, other: str) -> list[Range]:
         before.append(before[-1] + (not sign.isspace()))
     signs = [at for at, sign in enumerate(other) if not sign.isspace()]
     starts, ends = [*signs, len(other)], [0, *(at + 1 for at in signs)]
+    firsts, lasts = _counterparts([sign for sign in text if not sign.isspace()], [other[at] for at in signs])
     carried = []
     for begin, end in ranges:
-        first = starts[min(before[begin], len(signs))]
-        carried.append((first, max(first, ends[min(before[end], len(signs))]) if begin < end else first))
+        first = starts[firsts[before[begin]]]
+        carried.append((first, max(first, ends[lasts[before[end]]]) if begin < end else first))
     return carried
+
+
+def _counterparts(signs: Sequence[str], others: Sequence[str]) -> tuple[list[int], list[int]]:
+    """Of each border between signs, where a range that begins or ends there does so among the others."""
+    if len(signs) == len(others):
+        return [*range(len(signs) + 1)], [*range(len(signs) + 1)]
+    firsts, lasts = [len(others)] * (len(signs) + 1), [0] * (len(signs) + 1)
+    done = known = 0
+    for place, other, size in SequenceMatcher(None, signs, others, autojunk=False).get_matching_blocks():
+        firsts[done:place] = [known] * (place - done)
+        lasts[done + 1 : place + 1] = [other] * (place - done)
+        firsts[place : place + size] = range(other, other + size)
+        lasts[place + 1 : place + size + 1] = range(other + 1, other + size + 1)
+        done, known = place + size, other + size
+    return firsts, lasts
 
 
 def render(text: str, spans: Sequence[Span], places: Sequence[Range | None], spelling: Mapping[str, str]) -> str:
@@ -86,6 +105,9 @@ def render(text: str, spans: Sequence[Span], places: Sequence[Range | None], spe
                 mark = span.opening + span.closing if span.kind == "pair" else span.written
                 lost.append((mark, span.kind != "pair" and span.begin < span.end))
                 covered = span.at + len(span.written) if span.kind == "link" else covered
+        elif place[0] == place[1] and span.kind != "verbatim":
+            if span.kind != "emphasis":
+                borders.append((place[0], 1, index, span.opening + span.closing, place[0]))
         elif span.kind == "verbatim":
             borders.append((place[0], 1 if place[0] == place[1] else 2, index, span.written, place[1]))
         else:

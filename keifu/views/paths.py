@@ -3,22 +3,27 @@
 Both are measured on the model itself, whatever its architecture. The number of blocks is found by walking its autograd
 graph, which is cut at every block's output: the gradient of each piece shows which outputs of which blocks, at which
 positions, it was made from, and the shortest way through the pieces is counted in blocks. A model names its blocks'
-outputs in `block_outputs`; what one block shows at one step (an LSTM's hidden vector and its cell) counts once.
+outputs in `block_outputs`; what one block shows at one step (an LSTM's hidden vector and its cell) counts once. Of a
+memory network a hop is a block, and it reads facts beside the question's tokens; a picture is read by patches, by rows
+or number by number.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from keifu.trace import Recorder
+from keifu.interface import TokenBatch
+from keifu.trace import Recorded, Recorder
 
 _EMBEDDING = "embedding"
-_ENTRY = f"{_EMBEDDING}.token"
+_ENTRIES = (f"*{_EMBEDDING}.token",)  # where tokens enter, of models that do not say it in `entries`
+_POSITIONS = "TPMZ"  # letters of axes that run over what is read: tokens, patches, facts, numbers
 _ROWS = 32  # outputs whose gradients are computed side by side
 
 Place = tuple[str, int]  # a block, or an embedding, and a position
@@ -26,9 +31,12 @@ Place = tuple[str, int]  # a block, or an embedding, and a position
 
 @dataclass
 class _Cut:
-    """A recorded value where the graph was cut: what came in, the leaf that goes on, and the places it stands for."""
+    """A recorded value where the graph was cut: what came in, the leaf that goes on, and the places it stands for.
 
-    name: str
+    enters: whether it is what the model reads, and no block's output.
+    """
+
+    enters: bool
     value: Tensor
     leaf: Tensor
     places: list[Place]
@@ -52,13 +60,14 @@ class PathLengths:
 def path_lengths(network: nn.Module, inputs: Any) -> PathLengths:
     """From every token to every block and every output, of a batch with one row."""
     network = deepcopy(network).double().eval()
+    inputs = type(inputs)(*(_in_double(part) for part in inputs))
     cuts, hidden = _cut_at_blocks(network, inputs)
-    entries = [place for cut in cuts if cut.name.endswith(_ENTRY) for place in cut.places]
+    entries = list(dict.fromkeys(place for cut in cuts if cut.enters for place in cut.places))
     start = torch.eye(len(entries)).log().neg()  # 0 from itself, infinite from the others
     known: dict[Place, Tensor] = dict(zip(entries, start, strict=True))
     for number, cut in enumerate(cuts):
         for position, place in enumerate(cut.places):
-            if not cut.name.endswith(_ENTRY):
+            if not cut.enters:
                 found = _shortest(_at(cut.value, cut.axis, position), cuts[:number], known, place)
                 known[place] = torch.minimum(known.get(place, found), found)
     ends = {("", t): _shortest(hidden[:, t], cuts, known, None) for t in range(hidden.shape[1])}
@@ -66,28 +75,58 @@ def path_lengths(network: nn.Module, inputs: Any) -> PathLengths:
     return PathLengths(_by_embedding("", ends, entries), {name: _by_embedding(name, known, entries) for name in blocks})
 
 
+def _in_double(part: Any) -> Any:
+    return part.double() if isinstance(part, Tensor) and part.is_floating_point() else part
+
+
+def _hidden(network: Any, inputs: Any) -> Tensor:
+    """The outputs of a model, or of the encoder that is left of one with two sides, `[B, T, D]`."""
+    alone = network.takes == "pair" and isinstance(inputs, TokenBatch)
+    hidden: Tensor = network.encode(inputs.tokens, inputs.mask) if alone else network(inputs).hidden
+    return hidden
+
+
 def _cut_at_blocks(network: Any, inputs: Any) -> tuple[list[_Cut], Tensor]:
     """What the network computes, with the graph cut where tokens enter and at every block's output."""
-    with torch.no_grad(), Recorder(network, (f"*{_ENTRY}", *network.block_outputs)) as recorder:
-        network(inputs)
+    entries = getattr(network, "entries", _ENTRIES)
+    with torch.no_grad(), Recorder(network, (*entries, *network.block_outputs)) as recorder:
+        _hidden(network, inputs)
     cuts: list[_Cut] = []
     edits = {}
     for name, recorded in recorder.values().items():
-        steps = dict(zip(recorded.letters, recorded.value.shape, strict=True))["T"]
-        edits[name] = partial(_cut, cuts, network, name, list(range(steps)))
+        enters = any(fnmatchcase(name, pattern) for pattern in entries)
+        edits[name] = partial(_cut, cuts, network, name, enters, *_positions(recorded, enters))
     with torch.enable_grad(), Recorder(network, (), edits):
-        hidden: Tensor = network(inputs).hidden
+        hidden = _hidden(network, inputs)
     return cuts, hidden
 
 
-def _cut(cuts: list[_Cut], network: Any, name: str, positions: list[int], value: Tensor) -> Tensor:
+def _positions(recorded: Recorded, enters: bool) -> tuple[list[int], int | None]:
+    """The positions that a value stands for, in the order in which they come, and their axis in each that is recorded;
+    None where each is one step's.
+
+    What is read several times (facts, by each hop) stands for the same positions every time.
+    """
+    sizes = dict(zip(recorded.letters, recorded.value.shape, strict=True))
+    stacked = recorded.letters[0] != "B"
+    letters = recorded.letters[stacked:]
+    along = next((letter for letter in _POSITIONS if letter in letters), None)
+    takes = sizes[recorded.letters[0]] if stacked else 1
+    if along is None:
+        return list(range(takes)), None
+    positions = list(range(sizes[along])) * takes if enters else list(range(takes * sizes[along]))
+    return positions, letters.index(along)
+
+
+def _cut(
+    cuts: list[_Cut], network: Any, name: str, enters: bool, positions: list[int], axis: int | None, value: Tensor
+) -> Tensor:
     """Ends the graph at a value and begins it anew behind. positions: those that are still to come under its name."""
-    axis = 1 if value.dim() == 3 else None
     at = name.rpartition(".")[0]
     from_the_end = getattr(network.get_submodule(at), "backward", False)
     size = 1 if axis is None else value.shape[axis]
-    places = [(at, positions.pop(-1 if from_the_end else 0)) for _ in range(size)]
-    cuts.append(_Cut(name, value, value.detach().requires_grad_(), places, axis))
+    places = [(at or name, positions.pop(-1 if from_the_end else 0)) for _ in range(size)]
+    cuts.append(_Cut(enters, value, value.detach().requires_grad_(), places, axis))
     return cuts[-1].leaf
 
 
@@ -135,7 +174,7 @@ def influence(network: nn.Module, inputs: Any, seed: int = 0) -> dict[str, Tenso
     """
     network.eval()
     with torch.no_grad():
-        count = network(inputs).hidden.shape[1]
+        count = _hidden(network, inputs).shape[1]
     generator = torch.Generator().manual_seed(seed)
     groups = [range(first, min(first + _ROWS, count)) for first in range(0, count, _ROWS)]
     rows = [_influence(network, inputs, outputs, generator) for outputs in groups]
@@ -155,7 +194,7 @@ def _influence(network: nn.Module, inputs: Any, outputs: range, generator: torch
     hooks = [module.register_forward_hook(partial(leaf_of, name)) for name, module in embeddings]
     try:
         with torch.enable_grad():
-            hidden = network(repeated).hidden
+            hidden = _hidden(network, repeated)
     finally:
         for hook in hooks:
             hook.remove()

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from keifu.config import merge, read_yaml
+from keifu.errors import ConfigError
 from keifu.session import TrainedRun, load, train
+from keifu.views.figures import path_figure
 from tests.cli.conftest import Command
 from tests.cli.test_commands import assert_one_message
-from tests.small_stories import SMALL_STORIES, stories, write_stories
+from tests.small_stories import SMALL_STORIES, stories, story_run, write_stories
 from tests.tiny import set_arguments
 
 STORY = "Mary went to the garden.\nJohn went to the kitchen. Daniel went to the garden.\nDaniel went to the hallway.\n"
@@ -65,7 +67,7 @@ def test_stories_are_all_that_training_needs_and_resume_goes_on(tmp_path: Path, 
     assert sample[-1] in ("kitchen", "garden", "hallway", "office")
 
 
-@pytest.mark.parametrize("model", ["memory-network", "transformer", "lstm"])
+@pytest.mark.parametrize("model", ["memory-network", "transformer", "lstm", "bert"])
 def test_a_dry_run_and_a_check_say_what_would_be_learned(model: str, tmp_path: Path, keifu: Command) -> None:
     spec = write_stories(tmp_path, 30)
     overlapping = write_stories(tmp_path, 10, name="other.txt")
@@ -242,3 +244,76 @@ def test_a_damaged_config_is_named(
     config = json.loads((run / "best" / "config.json").read_text("utf-8"))
     (tmp_path / "config.json").write_text(json.dumps(config | {key: value}), "utf-8")
     assert_one_message(keifu("answer", tmp_path, "a", "--story", story), 3, message)
+
+
+def test_a_pre_trained_bert_answers_and_reads_no_further_than_it_learned(tmp_path: Path, keifu: Command) -> None:
+    text = "".join(f"{line[2:]}\n" for line in stories(60).splitlines() if "\t" not in line)
+    (tmp_path / "text.txt").write_text(text, "utf-8")
+    small = ("--set", "model.d_model=16", "--set", "model.n_layers=1", "--set", "model.n_heads=2")
+    more = ("--set", "training.device=cpu", "--set", "model.d_ff=16", "--max-steps", 2)
+    learned = tmp_path / "bert"
+    told = keifu("train", "masked-lm", "--data", tmp_path / "text.txt", *small, *more, "--out", learned)
+    assert told.code == 0, told.err
+    spec, out = write_stories(tmp_path, 60, longest=4), tmp_path / "run"
+    given = ("train", "question-answering", "--data", spec, "--init", learned, "--max-steps", 2, "--out", out)
+    told = keifu(*given, "--set", "training.device=cpu")
+    assert told.code == 0, told.err
+    assert "taken: model.embedding" in " ".join(told.out.split())
+    model = load(out, "cpu")
+    assert model.model_config.name == "bert"
+    config = json.loads((out / "best" / "config.json").read_text("utf-8"))
+    assert model.task.most_tokens == config["max_tokens"] < 60
+    found = model.answer("Where is Mary?", ["Mary went to the garden."] * 50, details=True)
+    assert 0 < len(found.facts) < 12
+    assert found.left_out == 50 - len(found.facts)
+    again = tmp_path / "again"
+    told = keifu("train", "question-answering", "--data", spec, "--init", out, "--max-steps", 1, "--out", again)
+    assert "head.classes" in " ".join(told.out.split()).split("taken: ")[1].split("; new")[0]  # for the same answers
+    scratch = tmp_path / "scratch"
+    given = ("train", "question-answering", "--data", spec, "--model", "bert", *small, *more, "--out", scratch)
+    told = keifu(*given)
+    assert told.code == 0, told.err
+    assert load(scratch, "cpu").tokenizer.reads
+
+
+@pytest.mark.parametrize("model", ["memory-network", "transformer", "lstm", "bert"])
+def test_what_answers_also_embeds_and_has_paths(model: str, tmp_path: Path, keifu: Command) -> None:
+    spec, out = write_stories(tmp_path, 60), tmp_path / "run"
+    small = ("--set", "model.d_model=16", "--set", "training.device=cpu", "--max-steps", 2)
+    told = keifu("train", "question-answering", "--data", spec, "--model", model, *small, "--out", out)
+    assert told.code == 0, told.err
+    vectors = [json.loads(line) for line in keifu("embed", out, "Mary slept.", "").out.splitlines()]
+    assert [len(each["vector"]) for each in vectors] == [16, 16]
+    loaded = load(out, "cpu")
+    lengths = loaded.path_lengths("Where is Daniel?", STORY)
+    for name, found in lengths.outputs.items():
+        assert found.shape[1] == len(lengths.tokens[name])
+        assert found.isfinite().any()
+    path_figure(lengths, tmp_path / "paths.svg")
+    with pytest.raises(ConfigError, match="give a question and a story"):
+        loaded.path_lengths("Where is Daniel?")
+    if model == "memory-network":
+        assert lengths.tokens["value"] == [fact.lower().rstrip(".") for fact in FACTS]
+        with pytest.raises(ConfigError, match="reads facts at no distance"):
+            loaded.influence([("Where is Daniel?", STORY)])
+    else:
+        assert loaded.influence([("Where is Daniel?", STORY)], 5).shape == (6,)
+
+
+def test_a_story_may_have_the_numbers_and_questions_of_babi(run: Path, tmp_path: Path, keifu: Command) -> None:
+    story = tmp_path / "story.txt"
+    story.write_text(
+        "1 Mary went to the garden.\n2 Where is Mary?\tgarden\t1\n3 Daniel went to the hallway.\n", "utf-8"
+    )
+    line = json.loads(keifu("answer", run, "Where is Daniel?", "--story", story, "--json").out)
+    assert (line["answer"], line["unknown"]) == ("hallway", [])
+    assert [one["text"] for one in line["hops"][0]] == ["Mary went to the garden.", "Daniel went to the hallway."]
+
+
+def test_only_a_memory_network_is_looked_into_while_it_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = story_run(write_stories(tmp_path, 40), tmp_path / "run", {"max_steps": 1}, "lstm")
+    list(run.events())
+    model = load(tmp_path / "run", "cpu")
+    monkeypatch.setattr("keifu.session.answering.Recorder", None)
+    assert model.evaluate(write_stories(tmp_path, 20, seed=1))["questions"] == 20
+    assert model.answer("Where is Mary?", STORY) is not None

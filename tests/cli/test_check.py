@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from keifu.config import read_yaml
-from keifu.data.catalogue import CATALOGUE, File
+from keifu.data.catalogue import CATALOGUE, File, task_of
 from keifu.data.examples import Pair
 from keifu.data.pairs import load_pairs
 from keifu.session import TrainedRun
@@ -144,3 +144,25 @@ def test_the_test_part_of_a_named_set_is_held_against_the_training_data(
     (tmp_path / "test.en").unlink()  # it is not fetched to be looked at
     report = json.loads(check(keifu, "enja", "--json"))
     assert [each["kind"] for each in report["findings"]] == ["few"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "task"),
+    [
+        ("shakespeare:train+x.txt", "language-modeling"),
+        ("babi-1[:10]", "question-answering"),
+        ("builtin:stories:dev", "question-answering"),
+        ("builtin:enja", "translation"),
+        ("sst2", "classification"),
+        ("{folder}", "image-classification"),
+        ("{folder}/a.en,{folder}/a.ja", "translation"),
+    ],
+)
+def test_data_whose_task_is_known_are_checked_for_it(spec: str, task: str, tmp_path: Path) -> None:
+    assert task_of(spec.format(folder=tmp_path)) == task
+
+
+def test_a_check_needs_no_task_where_the_data_say_it(keifu: Command) -> None:
+    small = ("--set", "model.d_model=16", "--set", "training.device=cpu")
+    report = json.loads(keifu("check", "builtin:stories:test", *small, "--json").out)
+    assert report["answers"] > 5

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -344,7 +345,7 @@ def test_evaluate_prints_every_score_with_its_signature(trained: TrainedRun, tmp
     assert lines[1].split()[:2] == ["BLEU", f"{bleu:.2f}"]
     assert "tok:char" in lines[1]
     assert "counted by characters" in lines[2]
-    assert [line.split()[0] for line in lines[3:]] == ["chrF", "exact", "speed"]
+    assert [line.split()[0] for line in lines[3:]] == ["chrF", "exact", "loss", "perplexity", "speed"]
     report = json.loads(keifu("evaluate", trained.path, "--data", spec, "--beam", 2, "--json").out)
     assert report["bleu"] == bleu
     assert report["selected_on"] is False
@@ -553,3 +554,26 @@ def test_a_reader_that_leaves_early_causes_no_traceback() -> None:
     assert b"Traceback" not in writer.stderr.read()
     writer.stderr.close()
     writer.wait(30)
+
+
+def test_json_is_json_wherever_it_is_printed(trained: TrainedRun) -> None:
+    command = [sys.executable, "-m", "keifu", "models", "--json"]
+    encoded = [
+        subprocess.run(command, capture_output=True, check=True, env=os.environ | {"PYTHONIOENCODING": name}).stdout
+        for name in ("utf-8", "ascii")
+    ]
+    plain, escaped = ([json.loads(line) for line in each.decode().splitlines()] for each in encoded)
+    assert plain == escaped
+    line = [sys.executable, "-c", "from keifu.cli.options import json_line; print(json_line('é😀'))"]
+    told = subprocess.run(line, capture_output=True, check=True, env=os.environ | {"PYTHONIOENCODING": "latin-1"})
+    assert json.loads(told.stdout) == "é😀"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full is not there")
+def test_a_full_disk_behind_standard_output_is_told_of() -> None:
+    with open("/dev/full", "w") as full:
+        told = subprocess.run(
+            [sys.executable, "-m", "keifu", "models"], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert told.returncode == 3
+    assert told.stderr.decode().endswith(": No space left on device\n")

@@ -226,12 +226,15 @@ def test_one_document_has_no_strangers_to_measure_pairs_with(
     assert_one_message(result, 3, "documents with several sentences: 1; expected two or more")
 
 
-def test_an_encoder_alone_has_no_paths_to_outputs(tmp_path: Path) -> None:
+def test_an_encoder_alone_has_paths_to_its_own_outputs(tmp_path: Path) -> None:
     spec, sizes = write_text(tmp_path / "a.txt", labelled(40)), {**OPTIONS["model"], "d_ff": 64}
     more = {"overrides": {**OPTIONS, "model": sizes}, "max_steps": 2}
     model = train("classification", spec, model="transformer", out=tmp_path / "run", **more).model
-    with pytest.raises(ConfigError, match="of a transformer this is known as a translator alone"):
-        model.influence(["the boat."])
+    [found] = model.path_lengths("the boat.").outputs.values()
+    assert (found == sizes["n_layers"]).all()
+    assert model.influence(["the boat."], 3)[0] > 0
+    with pytest.raises(ConfigError, match="it reads one text"):
+        model.path_lengths("the boat.", "the cow.")
 
 
 def test_another_tokenizer_than_that_of_the_beginning_is_refused(

@@ -149,12 +149,15 @@ def test_moving_padding_to_the_right_can_be_undone(rows: int, width: int, data: 
                                            max_size=rows)))  # fmt: skip
     tokens = torch.arange(rows * width).view(rows, width)
     moved, moved_mask, order = to_right_padded(tokens, mask)
+    longest = int(mask.sum(1).max())
+    assert moved.shape == moved_mask.shape == (rows, longest)
     for row in range(rows):
         real = tokens[row][mask[row]]
         assert moved[row, : len(real)].tolist() == real.tolist()
-        assert moved_mask[row].tolist() == [True] * len(real) + [False] * (width - len(real))
-    assert torch.equal(from_right_padded(moved, order), tokens)
-    assert torch.equal(from_right_padded(moved[..., None] * 2.0, order), tokens[..., None] * 2.0)
+        assert moved_mask[row].tolist() == [True] * len(real) + [False] * (longest - len(real))
+    back = from_right_padded(moved[..., None] * 2.0, order)[..., 0]
+    assert back.shape == tokens.shape
+    assert torch.equal(back[mask], tokens[mask] * 2.0)
 
 
 def test_without_a_mask_all_tokens_are_real() -> None:

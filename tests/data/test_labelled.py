@@ -76,6 +76,7 @@ def test_lines_without_a_text_or_a_class_are_counted(tmp_path: Path) -> None:
     data = load_labelled(write(tmp_path, "a\tx\n \ty\nb\t\n\nc\tz\n"))
     assert [example.label for example in data.examples] == ["x", "z"]
     assert data.blank == 3
+    assert (data.cut(0, 1).blank, data.cut(1, 2).blank) == (3, 0)
 
 
 @pytest.mark.parametrize(
@@ -111,3 +112,22 @@ def test_sst2_loads_by_name() -> None:
     dev = load_labelled("sst2:dev")
     assert len(dev.examples) == 872
     assert set(dev.labels) == {"0", "1"}
+
+
+@pytest.mark.parametrize("header", ["tweet,label", "Category,Message", "id,review_text,label"])
+def test_a_first_row_that_names_the_classes_is_a_header(header: str, tmp_path: Path) -> None:
+    names = header.split(",")
+    cells = {"tweet": "I love it", "Message": "I love it", "review_text": "I love it", "id": "7"}
+    row = ",".join(cells.get(name, "pos") for name in names)
+    path = tmp_path / "a.csv"
+    path.write_text(f"{header}\n{row}\n{row.replace('love', 'hate').replace('pos', 'neg')}\n", "utf-8")
+    data = load_labelled(str(path))
+    assert [(example.texts, example.label) for example in data.examples] == [
+        (("I love it",), "pos"),
+        (("I hate it",), "neg"),
+    ]
+
+
+def test_a_class_may_be_called_label(tmp_path: Path) -> None:
+    data = load_labelled(write(tmp_path, "sewn on\tlabel\nsewn in\tpocket\nironed on\tlabel\n"))
+    assert data.labels == {"label": 2, "pocket": 1}

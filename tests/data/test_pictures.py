@@ -95,6 +95,21 @@ def test_a_damaged_picture_is_named(content: bytes, message: str, tmp_path: Path
         load_pictures(spec)
 
 
+def test_pictures_of_other_formats_are_not_passed_over(tmp_path: Path) -> None:
+    spec = write_pictures(tmp_path / "shapes", 1)
+    (tmp_path / "shapes" / "bar" / "x.WebP").write_bytes(b"RIFF")
+    (tmp_path / "shapes" / "bar" / "notes.txt").write_text("not a picture", "utf-8")
+    with pytest.raises(DataError, match=r"x\.WebP: expected PNG or JPEG; convert it, or remove it"):
+        load_pictures(spec)
+
+
+def test_damaged_facts_about_a_picture_are_damage(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.new("L", (8, 8)).save(path, exif=b"Exif\0\0II*\0")
+    with pytest.raises(DataError, match=r"a\.png: not a PNG or JPEG picture, or a damaged one"):
+        read_picture(path, Shape(1, 8, 8))
+
+
 def test_a_picture_cut_short_anywhere_is_named(tmp_path: Path) -> None:
     write_pictures(tmp_path / "shapes", 1)
     whole = (tmp_path / "shapes" / "bar" / "0.png").read_bytes()

@@ -1,5 +1,6 @@
 """JSON lines and Parquet give the texts of their fields, or say which record is wrong."""
 
+import gzip
 import json
 import os
 import random
@@ -202,3 +203,13 @@ def test_parquet_needs_an_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ConfigError, match=r"need pyarrow; install it with: pip install 'keifu\[data\]'"):
         open_table(tmp_path / "a.parquet")
+
+
+def test_parquet_may_be_gzipped(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    parquet.write_table(pyarrow.table({"en": ["a", "b"], "ja": ["x", "y"]}), path)
+    packed = tmp_path / "b.parquet.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    assert rows(packed) == rows(path)
+    packed.write_bytes(packed.read_bytes()[:-40])
+    assert refusal(packed) == "b.parquet.gz: the gzip file is cut off or damaged; fetch it again"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from keifu.data.examples import Question
-from keifu.data.house import KINDS, ROOMS, STORY_PARTS, tell
+from keifu.data.house import KINDS, ROOMS, STORY_PARTS, House, tell
 from keifu.data.pairs import load_pairs
 from keifu.data.stories import load_stories
 from keifu.data.texts import load_text
@@ -173,6 +173,26 @@ def test_answers_follow_from_the_facts(parts: dict[str, list[Question]]) -> None
             "two-facts",
         ):  # in which the order of rooms, not of facts, may be told earlier
             assert answered(told, one.question) == one.answer, one
+
+
+def test_a_thing_that_is_taken_again_is_where_the_later_facts_say() -> None:
+    house = House()
+    for number, (person, deed, what) in enumerate(
+        [
+            ("Mary", "goes", "kitchen"),
+            ("Mary", "takes", "apple"),
+            ("Mary", "leaves", "apple"),
+            ("John", "goes", "garden"),
+            ("John", "goes", "kitchen"),
+            ("John", "takes", "apple"),
+        ]
+    ):
+        house.facts.append(f"{person} {deed} {what}")
+        if deed == "goes":
+            house.rooms.setdefault(person, []).append((number, what))
+        else:
+            house.things.setdefault(what, []).append((number, person, deed == "takes"))
+    assert house.way_of("apple") == [((5, 4), "kitchen")]
 
 
 def answered(facts: tuple[str, ...], question: str) -> str:

@@ -16,6 +16,7 @@ from keifu.data.token_file import tokens_of
 from keifu.errors import DataError
 from keifu.text import Tokenizer
 from keifu.text import running as running_module
+from keifu.training.corpus import _documents_cut
 from keifu.training.start import resume
 from tests.small_text import language_run, running, sentences, write_text
 from tests.tiny import weights
@@ -236,3 +237,19 @@ def test_tokens_in_a_file_are_learned_from_as_those_in_memory(
         list(run.events())
         trained.append(weights(run))
     assert trained[0] == trained[1]
+
+
+def test_a_line_in_parts_is_one_line_where_lines_are_counted(small: Path) -> None:
+    text = "x" * 300 + "\n" + "a b\n" * 40 + "y" * 130 + "\nz\n"
+    kept, data = TextData("", text), TextData("", collect_text([text], 0))
+    assert data.is_stored
+    assert "".join(data.pieces()) == text
+    assert kept.line_count == data.line_count == 43
+    for line in range(44):
+        assert kept.place_of_line(line) == data.place_of_line(line) == len("".join(text.splitlines(True)[:line]))
+    documents = _documents_cut(data)[0]
+    assert list(data.cut(documents, len(text)).documents) == list(data.documents)[-data_held_out(data) :]
+
+
+def data_held_out(data: TextData) -> int:
+    return -(-len(data.documents) // 20)

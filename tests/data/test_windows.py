@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keifu.data.batches import Sampler
-from keifu.data.windows import InOrder, Shuffled, Stretches, Windows, cut_to, side_by_side, whole
+from keifu.data.windows import InOrder, Shuffled, Stretches, Windows, cut_to, side_by_side, split, whole
 
 
 def predictions(windows: Windows, rows: np.ndarray) -> list[tuple[int, int]]:
@@ -96,10 +96,14 @@ def test_windows_of_one_text_predict_each_token_once_an_epoch(
         assert sampler.epoch == epoch
         assert sorted(seen) == list(range(min(seen), max(seen) + 1))  # once, and none between them left out
         assert len(seen) > windows.predictions - 2 * length
+    begins = {int(np.min(np.concatenate(Shuffled(windows, 1, seed)._batches_of(0)))) for seed in range(400)}
+    reached = windows.predictions - length * len(np.concatenate(sampler._batches_of(0)))
+    assert begins == set(range(reached + 1))  # so that no token is always left out
     if length > 4 and tokens > 100:
         assert len({int(Shuffled(windows, 1, seed)._batches_of(0)[0][0]) % length for seed in range(20)}) > 1
 
 
 def test_a_share_of_tokens_is_that_of_all_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("keifu.data.windows._PART", 3)
-    assert Stretches(np.array([1, 2, 3, 2, 2, 4, 5], np.uint16), 2).share_of({2, 5}) == 4 / 7
+    tokens = np.array([1, 2, 3, 2, 2, 4, 5], np.uint16)
+    assert Stretches(tokens, 2).share_of({2, 5}) == split(tokens, 2).share_of({2, 5}) == 4 / 7

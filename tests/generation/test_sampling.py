@@ -211,6 +211,16 @@ def test_characters_come_whole_and_together_make_the_text(kind: str) -> None:
         assert known + "".join(pieces) == known + writer.result().text == tokenizer.decode(ids)
 
 
+@pytest.mark.parametrize("kind", ["word", "wordpiece"])
+def test_a_text_begins_with_its_space_behind_words_that_are_not_known(kind: str) -> None:
+    tokenizer = Tokenizer.train(["the cat sees the dog"], kind, 60)
+    writer = _Writer(tokenizer, "Ωmega")
+    assert set(writer.ids) == {tokenizer.unk_id}
+    pieces = [writer.take(Drawn(token, 0.0)) for token in tokenizer.encode("the cat")]
+    assert writer.result().whole == "Ωmega the cat"
+    assert "".join(pieces).startswith(" the")
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [

@@ -48,7 +48,7 @@ def _transformer_config(rng: random.Random) -> transformer.Config:
         n_heads=n_heads,
         d_head=d_head,
         d_ff=rng.randint(1, 24),
-        position=rng.choice(["sinusoidal", "learned"]),
+        position=rng.choice(["sinusoidal", "learned", "none"]),
         dropout=rng.choice([0.0, 0.3]),
         norm_eps=rng.choice([1e-6, 1e-5, 1e-3]),
         tie_embeddings=rng.random() < 0.5,
@@ -70,7 +70,9 @@ def _transformer_wiring(model: Any, values: Mapping[str, Recorded]) -> Iterator[
         ("source", "encoder", ("attention", "feedforward")),
         ("target", "decoder", ("self_attention", "cross_attention", "feedforward")),
     ):
-        yield f"{side}_embedding.sum", value(f"{side}_embedding.token") + value(f"{side}_embedding.position")
+        place = values.get(f"{side}_embedding.position")
+        assert (place is None) == (model.config.position == "none")
+        yield f"{side}_embedding.sum", value(f"{side}_embedding.token") + (place.value if place else 0)
         x = value(f"{side}_embedding.sum")
         for layer, block in enumerate(getattr(model, part)):
             at = f"{part}.{layer}"
@@ -173,6 +175,7 @@ def _recurrent(name: str) -> Family:
             n_layers=rng.randint(1, 3),
             dropout=rng.choice([0.0, 0.3]),
             tie_embeddings=tied,
+            learned_start=rng.random() < 0.5,
         )
 
     def sizes(config: recurrent.Config) -> dict[str, int]:
@@ -191,9 +194,15 @@ def _recurrent(name: str) -> Family:
 
 def _recurrent_wiring(model: Any, values: Mapping[str, Recorded]) -> Iterator[tuple[str, Tensor]]:
     below = values["embedding.token"].value.transpose(0, 1)
-    yield from _layers_wiring(model.recurrent, "recurrent", model.config.name, below, values)
+    start = _learned_start(model.recurrent, below.shape[1])
+    yield from _layers_wiring(model.recurrent, "recurrent", model.config.name, below, values, start)
     last = model.config.n_layers - 1
     yield "output", values[f"recurrent.layers.{last}.0.hidden"].value.transpose(0, 1)
+
+
+def _learned_start(layers: Any, rows: int) -> tuple[Tensor, ...]:
+    """What was learned of the state before the first token, `[L, B, N]` for each part; nothing where it is zero."""
+    return () if layers.start is None else tuple(layers.start.expand(-1, -1, rows, -1).unbind(1))
 
 
 def _layers_wiring(
@@ -250,6 +259,7 @@ def _recurrent_attention(name: str) -> Family:
             d_head=d_head,
             dropout=rng.choice([0.0, 0.3]),
             tie_embeddings=rng.random() < 0.5,
+            learned_start=rng.random() < 0.5,
         )
 
     def sizes(config: recurrent_attention.Config) -> dict[str, int]:
@@ -278,7 +288,8 @@ def _recurrent_attention_wiring(model: Any, values: Mapping[str, Recorded]) -> I
     cell, below = model.config.name.split("-")[0], values["embedding.token"].value
     for layer, block in enumerate(model.blocks):
         at = f"blocks.{layer}"
-        yield from _layers_wiring(block.recurrent, f"{at}.recurrent", cell, below.transpose(0, 1), values)
+        start = _learned_start(block.recurrent, below.shape[0])
+        yield from _layers_wiring(block.recurrent, f"{at}.recurrent", cell, below.transpose(0, 1), values, start)
         hidden = values[f"{at}.recurrent.layers.0.0.hidden"].value.transpose(0, 1)
         yield f"{at}.residual", hidden + values[f"{at}.attention.output"].value
         below = values[f"{at}.residual"].value
@@ -299,6 +310,7 @@ def _seq2seq(name: str, module: Any) -> Family:
             direction=rng.choice(["forward", "bidirectional", "alternating"]),
             dropout=rng.choice([0.0, 0.3]),
             tie_embeddings=rng.random() < 0.5,
+            learned_start=rng.random() < 0.5,
             **(own if attends else {}),
         )
 

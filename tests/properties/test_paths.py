@@ -14,12 +14,16 @@ from tests.properties.inputs import StoryInputs
 
 def skip_stories(case: Case) -> None:
     if isinstance(case.inputs, StoryInputs):
-        pytest.skip("from a fact to the answer it goes by hops, all of which see every fact")
+        pytest.skip("facts have a test of their own")
 
 
 def short(case: Case) -> Any:
     """A batch of one row, up to five tokens a side, each side with a length of its own."""
     skip_stories(case)
+    return any_short(case)
+
+
+def any_short(case: Case) -> Any:
     example = {side: case.tokens(4 + number) for number, side in enumerate(case.inputs.sides)}
     return case.inputs.batch(*case.padded([example]))
 
@@ -61,6 +65,16 @@ def test_paths_are_as_long_as_the_architecture_says(case: Case) -> None:
         found = lengths.outputs[embedding]
         if (expected := counted(case, side, *found.shape)) is not None:
             torch.testing.assert_close(found, expected.float())
+
+
+def test_a_fact_is_a_hop_away_and_the_question_all_of_them(case: Case) -> None:
+    if not isinstance(case.inputs, StoryInputs):
+        pytest.skip("of models that read stories")
+    lengths = path_lengths(case.model, any_short(case))
+    assert lengths.outputs["value"].shape[0] == lengths.outputs["question_embedding"].shape[0] == 1
+    assert (lengths.outputs["value"] == 1).all()
+    assert (lengths.outputs["question_embedding"] == case.config.n_hops).all()
+    assert lengths.blocks["state"]["value"].shape[0] == case.config.n_hops
 
 
 def test_there_is_a_path_exactly_where_something_depends(case: Case) -> None:

@@ -14,6 +14,7 @@ from keifu.models import flat, recurrent, vit
 from keifu.tasks.image_classification import ImageClassification, moved
 from keifu.trace import Recorder
 from keifu.training.network import make_model
+from keifu.views.paths import path_lengths
 from tests.properties.cases import CONFIGURATIONS, scatter
 
 EXACT = {"rtol": 0, "atol": 1e-12}
@@ -106,7 +107,7 @@ def test_looking_inside_changes_nothing_and_every_value_can_be_edited(model: Any
     with Recorder(model) as recorder:
         torch.testing.assert_close(model(batch).hidden, plain, **EXACT)
     values = recorder.values()
-    torch.testing.assert_close(list(values.values())[-1].value, plain, **EXACT)
+    torch.testing.assert_close(list(values.values())[-1].value.view_as(plain), plain, **EXACT)
     for name in values:
         with Recorder(model, edits={name: lambda value: value + torch.rand_like(value)}):
             assert (model(batch).hidden - plain).abs().max() > 1e-12 or model.config.name == "flat", name
@@ -139,7 +140,7 @@ def test_the_vision_transformer_replays_from_what_was_recorded(seed: int) -> Non
         torch.testing.assert_close(values[f"{at}.feedforward_normalised"], block.feedforward_norm(x), **EXACT)
         x = x + values[f"{at}.feedforward.output"]
         torch.testing.assert_close(values[f"{at}.feedforward_residual"], x, **EXACT)
-    torch.testing.assert_close(values["output"], model.norm(x[:, :1]), **EXACT)
+    torch.testing.assert_close(values["output"], model.norm(x[:, 0]), **EXACT)
 
 
 @torch.no_grad()
@@ -196,3 +197,54 @@ def test_the_patch_that_is_chosen_divides_the_picture() -> None:
     ]  # fmt: skip
     with pytest.raises(ValueError, match="patch_size 3 does not divide pictures of 8 by 8"):
         vit.Config(channels=1, height=8, width=8, patch_size=3)
+
+
+@torch.no_grad()
+def test_every_axis_has_the_size_that_its_letter_means(model: Any) -> None:
+    config, read = model.config, model.d_output
+    sizes = {"B": 2, "K": config.channels, "Y": config.height, "X": config.width, "D": config.d_model}
+    sizes |= {"L": config.n_layers, "F": getattr(config, "d_ff", 0), "R": 1, "G": 4}
+    match config.name:
+        case "flat":
+            sizes |= {"Z": config.channels * config.height * config.width, "T": 1}
+        case "vit":
+            patches = (config.height // model.patch_size) * (config.width // model.patch_size)
+            sizes |= {"P": patches, "T": 1 + patches, "S": 1 + patches, "Z": config.channels * model.patch_size**2}
+            sizes |= {"H": config.n_heads, "A": config.d_model // config.n_heads}
+        case _:
+            sizes |= {"T": config.height, "N": config.d_model}
+    with Recorder(model) as recorder:
+        model(ImageBatch(pictures(model, 2)))
+    for name, recorded in recorder.values().items():
+        if name != "output" or config.name in ("flat", "vit"):  # both ways side by side
+            found = dict(zip(recorded.letters, recorded.value.shape, strict=True))
+            assert found == {letter: sizes[letter] for letter in found}, name
+    assert read == recorder.values()["output"].value.shape[-1]
+
+
+def test_a_path_goes_from_every_part_of_a_picture_to_what_is_said_of_it(model: Any) -> None:
+    config = model.config
+    lengths = path_lengths(model, ImageBatch(pictures(model, 1).float()))
+    [found] = lengths.outputs.values()
+    assert found.isfinite().any()
+    if config.name in ("flat", "vit"):
+        assert (found[found.isfinite()] == config.n_layers).all()
+    elif config.direction == "forward":
+        steps = torch.arange(config.height)[:, None] - torch.arange(config.height)
+        assert torch.equal(found, torch.where(steps < 0, torch.inf, config.n_layers + steps).float())
+
+
+@pytest.mark.parametrize("shape", [(16, 64), (64, 16), (20, 20)])
+def test_a_turn_keeps_lengths_and_angles(shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("keifu.tasks.image_classification._STRETCH", 0.0)
+    monkeypatch.setattr("keifu.tasks.image_classification._SHIFT", 0.0)
+    rows, columns = torch.meshgrid(*(torch.arange(size, dtype=torch.float64) for size in shape), indexing="ij")
+    places = torch.stack([rows - rows.mean(), columns - columns.mean()])[None]
+    for seed in range(5):
+        torch.manual_seed(seed)
+        turned = moved(places)[0]
+        inside = turned[:, 7:-7, 7:-7] if min(shape) > 16 else turned[:, 7:9, 7:9]  # no border is repeated there
+        down, right = inside[:, 1:, :-1] - inside[:, :-1, :-1], inside[:, :-1, 1:] - inside[:, :-1, :-1]
+        for step in (down, right):
+            torch.testing.assert_close(step.norm(dim=0), torch.ones_like(step[0]), atol=1e-6, rtol=0)
+        assert (down * right).sum(0).abs().max() < 1e-6

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from keifu.layers import recurrence
-from keifu.layers.recurrence import CELLS, Recurrent, RecurrentState
+from keifu.layers.recurrence import CELLS, Elman, Recurrent, RecurrentState
+from keifu.models import architecture
 from keifu.trace import Recorder
+from keifu.training.network import make_model
 from tests.properties.cases import scatter
 from tests.properties.test_gradients import check, normal
 from tests.torch_layers import as_torch
@@ -176,3 +178,17 @@ def test_bfloat16_errs_by_what_rounding_explains() -> None:
         assert rounded.dtype == torch.float32
         assert (rounded - exact).abs().max() < 0.03
         assert network.bfloat16()(x.bfloat16())[0].dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("name", ["rnn", "rnn-attention", "rnn-seq2seq", "rnn-seq2seq-attention"])
+def test_the_nonlinearity_and_a_learned_start_are_settings(name: str) -> None:
+    config = architecture(name).Config(
+        name=name, vocab_size=9, d_model=4, n_layers=1, nonlinearity="relu", learned_start=True
+    )
+    model = make_model(config)
+    blocks = [module for module in model.modules() if isinstance(module, Elman)]
+    assert {block.kind for block in blocks} == {"relu"}
+    starts = [module.start for module in model.modules() if isinstance(module, Recurrent)]
+    assert any(start is not None for start in starts)
+    with pytest.raises(ValueError, match="nonlinearity relu goes with an rnn alone"):
+        architecture(name).Config(name=name.replace("rnn", "gru"), nonlinearity="relu")

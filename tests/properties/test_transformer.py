@@ -87,3 +87,14 @@ def test_heads_must_divide_the_width_unless_theirs_is_given() -> None:
     with pytest.raises(ValidationError, match=r"d_model 10 is not a multiple of n_heads 3"):
         Config(d_model=10, n_heads=3)
     assert Config(d_model=10, n_heads=3, d_head=4).d_head == 4
+
+
+@torch.no_grad()
+def test_without_positions_the_encoder_knows_no_order() -> None:
+    torch.manual_seed(0)
+    model = Transformer(Config(vocab_size=9, d_model=8, n_heads=2, position="none")).double().eval()
+    tokens, order = torch.tensor([[4, 5, 6, 7, 8]]), torch.tensor([3, 0, 4, 2, 1])
+    mask = torch.ones(1, 5, dtype=torch.bool)
+    encoded = model.encode(tokens, mask)
+    torch.testing.assert_close(model.encode(tokens[:, order], mask), encoded[:, order], rtol=0, atol=1e-12)
+    assert model.longest is None

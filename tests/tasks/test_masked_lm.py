@@ -202,3 +202,15 @@ def test_a_measurement_is_repeatable_and_counts_what_it_says(masked: bool, pairs
         assert found["pairs"] == len(data)
         low, high = found["next_sentence_accuracy_interval"]
         assert low < found["next_sentence_accuracy"] < high
+
+
+def test_a_stranger_comes_from_another_document_however_long_its_own_is() -> None:
+    task = MaskedLanguageModeling(TOKENIZER, masked=False, next_sentence=True)
+    data = task.encode([["b0", "b1"], [f"a{number % 8}" for number in range(300)], ["c0", "c1"]], 19)
+    batch = task.batch(data, data.rows(), 0)
+    drawn = set()
+    for row, follows in zip(batch.inputs.tokens.tolist(), batch.follows.tolist(), strict=True):
+        first, second, _ = read(row)
+        if follows == STRANGER and first.startswith("[CLS]a"):
+            drawn.add(second[0])
+    assert drawn == {"b", "c"}

@@ -12,19 +12,21 @@ from torch import Tensor, nn
 from keifu.data.examples import Question
 from keifu.interface import Output
 from keifu.tasks.answer_metrics import score_answers, supported
-from keifu.tasks.question_answering import QuestionAnswering, plain
-from keifu.text import Tokenizer
+from keifu.tasks.question_answering import AROUND, QuestionAnswering, plain
+from keifu.text import READING_TOKENS, Tokenizer
 
 QUESTIONS = [
     Question(("Mary went  home.", "John slept!", "Mary went home"), "Where is Mary?", "home"),
     Question(("John slept.",), "Who slept?", "John"),
     Question(("John slept.", "Mary slept."), "Who slept ?", "John,Mary"),
 ]
-TOKENIZER = Tokenizer.train([plain(text) for one in QUESTIONS for text in (*one.facts, one.question)], "word")
+TOKENIZER = Tokenizer.train(
+    [plain(text) for one in QUESTIONS for text in (*one.facts, one.question)], "word", special=READING_TOKENS
+)
 
 
-def task(takes: str, longest: int | None = None) -> QuestionAnswering:
-    return QuestionAnswering(TOKENIZER, ("John", "home"), takes, longest)
+def task(takes: str, longest: int | None = None, most_tokens: int | None = None) -> QuestionAnswering:
+    return QuestionAnswering(TOKENIZER, ("John", "home"), takes, longest, most_tokens)
 
 
 def read(tokens: Tensor, mask: Tensor) -> list[str]:
@@ -68,6 +70,29 @@ def test_other_models_read_word_by_word() -> None:
     assert data.sizes[1, 0] == len(expected) - 2
 
 
+def test_bert_reads_the_question_and_the_story_as_a_pair() -> None:
+    one = task("segments")
+    inputs: Any = one.batch(one.encode(QUESTIONS), np.array([1, 2])).inputs
+    cls, sep = TOKENIZER.cls_id, TOKENIZER.sep_id
+    asked, told, other = (TOKENIZER.encode(text) for text in ("who slept", "john slept", "mary slept"))
+    first, second = [cls, *asked, sep, *told, sep], [cls, *asked, sep, *told, sep, *other, sep]
+    assert inputs.tokens.tolist() == [first + [TOKENIZER.pad_id] * 3, second]
+    assert inputs.segments.tolist() == [[0] * 4 + [1] * 3 + [0] * 3, [0] * 4 + [1] * 6]
+    assert inputs.mask.sum(1).tolist() == [7, 10]
+
+
+@pytest.mark.parametrize(("most", "facts"), [(10, 2), (9, 1), (7, 1), (6, 0), (4, 0), (3, 0)])
+def test_what_does_not_fit_is_left_out_from_the_earliest_fact_on(most: int, facts: int) -> None:
+    one = task("segments", most_tokens=most)
+    data = one.encode(QUESTIONS[2:])
+    assert len(data.story(0)) == facts
+    assert data.cut.tolist() == [facts < 2]
+    inputs: Any = one.batch(data, np.array([0])).inputs
+    assert inputs.tokens.shape[1] == data.sizes[0, 0] + AROUND <= most
+    if facts == 1:
+        assert read(inputs.tokens, inputs.mask) == ["who slept mary slept"]
+
+
 def test_the_size_of_a_question_counts_the_facts_that_are_read() -> None:
     short = task("pair", 2)
     data = short.encode(QUESTIONS)
@@ -84,6 +109,15 @@ class Fixed(nn.Module):
 
     def forward(self, inputs: Any) -> Output:
         return Output(self.hidden)
+
+
+def test_bert_answers_by_the_vector_of_cls() -> None:
+    one = task("segments")
+    head = one.head(SimpleNamespace(d_output=5, config=SimpleNamespace(dropout=0.0)))
+    assert head.pooler is not None
+    batch = one.batch(one.encode(QUESTIONS), np.arange(3))
+    hidden = torch.randn(3, 16, 5)
+    torch.testing.assert_close(one.logits(Fixed(hidden), head, batch.inputs), head(hidden[:, 0]))
 
 
 @pytest.mark.parametrize("takes", ["story", "pair", "tokens"])

@@ -81,3 +81,8 @@ def test_a_models_output_is_joined_where_it_is_certain_how(written: str, expecte
 def test_joining_loses_no_character_but_spaces(text: str) -> None:
     letters = {'"': "", "'": "", " ": ""}  # two single quotes may become a double one
     assert join(text).translate(str.maketrans(letters)) == text.translate(str.maketrans(letters))
+
+
+def test_long_runs_of_space_take_no_longer_than_other_text() -> None:
+    text = "a" + " " * 200_000 + "b ?"  # a step a sign; with a step a pair of signs it would take hours
+    assert split(text) == "a b ?"

@@ -15,9 +15,15 @@ ANALYSER = importlib.util.find_spec("fugashi") and importlib.util.find_spec("uni
 
 
 def test_words_and_signs_are_found_without_the_space_between() -> None:
-    assert words("He didn't see 3 cats, did he?") == ["He", "didn", "'t", "see", "3", "cats", ",", "did", "he", "?"]
+    assert words("He didn't see 3 cats, did he?") == ["He", "did", "n't", "see", "3", "cats", ",", "did", "he", "?"]
+    assert words("Can't I’ve 3,000.5 at 12:30?") == ["Ca", "n't", "I", "’ve", "3,000.5", "at", "12:30", "?"]
     assert words("") == []
     assert word_ranges(" a  b ") == [(1, 2), (4, 5)]
+
+
+@pytest.mark.parametrize("word", ["हिन्दी", "cafe\u0301s", "שָׁלוֹם", "👍🏽", "👩\u200d👩\u200d👧", "ﬁn"])
+def test_marks_belong_to_their_letters(word: str) -> None:
+    assert words(f"a {word}, {word}") == ["a", word, ",", word]
 
 
 def test_japanese_with_spaces_is_cut_there() -> None:

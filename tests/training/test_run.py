@@ -133,6 +133,16 @@ def test_nothing_is_written_until_training_begins_and_free_names_are_found(
     assert names == ["runs/text-transformer-1", "runs/text-transformer-2"]
 
 
+def test_two_runs_prepared_at_once_take_two_names(corpus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, second = (tiny_run(corpus, None, {"max_steps": 1}) for _ in range(2))  # type: ignore[arg-type]
+    for run in (first, second):
+        list(run.events())
+    names = [str(run.folder.path) for run in (first, second)]
+    assert names == ["runs/text-transformer-1", "runs/text-transformer-2"]
+    assert "keifu resume runs/text-transformer-2" in Path("runs/text-transformer-2/config.yaml").read_text("utf-8")
+
+
 def test_whoever_waits_is_told_what_takes_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = [Path(name) for name in write(tmp_path, pairs(40)).split(",")]
 

@@ -146,3 +146,16 @@ def test_with_no_limit_at_all_a_run_has_twenty_epochs_or_a_thousand_steps(corpus
 def test_an_unknown_option_is_a_mistake(corpus: str) -> None:
     with pytest.raises(ConfigError, match=r"'max_step' is no option of train; expected .*max_steps"):
         prepare("translation", corpus, overrides=TINY, max_step=3)
+
+
+def test_the_model_that_is_named_is_the_one_whatever_the_file_says(tmp_path: Path) -> None:
+    path = file(tmp_path, "model: {name: lstm, d_model: 24}\n")
+    settings = resolve_settings("language-modeling", "gru", config=path)
+    assert (settings.model.name, settings.model.d_model) == ("gru", 24)
+    assert resolve_settings("language-modeling", config=path).model.name == "lstm"
+
+
+def test_paths_may_be_given_as_paths(corpus: str, tmp_path: Path) -> None:
+    text = tmp_path / "a.tsv"
+    text.write_text("a\tb\n" * 9, "utf-8")
+    assert prepare("translation", text, valid=text, out=tmp_path / "run", max_steps=1).corpus.train.spec == str(text)

@@ -1,10 +1,11 @@
 """Markup goes where the attention says, stays nested, and nothing is lost that must not be."""
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keifu.text.inline import Inline, read_markdown
+from keifu.text.inline import Inline, Span, read_markdown
 from keifu.views.markup import Range, carry, project, render
 
 Words = list[Range]
@@ -221,3 +222,18 @@ def test_ranges_are_carried_to_a_text_with_other_spaces_and_cases() -> None:
     found = [other[begin:end] for begin, end in carry(ranges, text, other)]
     assert found == ["i 'm", "here", "now", other, ""]
     assert carry(carry(ranges, text, other), other, text) == ranges
+
+
+@pytest.mark.parametrize(
+    ("text", "other", "part"),
+    [("`` a '' b c d", '"a" b c d', "b"), ("ﾊﾞﾅﾅは好きです", "バナナは好きです", "好き"), ("a b", "a (x) b", "b")],
+)
+def test_ranges_stay_on_their_words_where_signs_were_joined(text: str, other: str, part: str) -> None:
+    begin = text.index(part)
+    [(first, last)] = carry([(begin, begin + len(part))], text, other)
+    assert other[first:last] == part
+
+
+def test_a_link_without_words_is_opened_before_it_is_closed() -> None:
+    span = Span(0, 1, "pair", "[", "](u)", "[a](u)", 0)
+    assert render("b", [span], [(1, 1)], {}) == "b[](u)"

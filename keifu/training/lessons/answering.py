@@ -8,7 +8,7 @@ import numpy as np
 from keifu.data.batches import Sampler
 from keifu.data.examples import Question
 from keifu.models import model_class
-from keifu.tasks.question_answering import QuestionAnswering, plain
+from keifu.tasks.question_answering import AROUND, QuestionAnswering, form_of, plain
 from keifu.text import Tokenizer
 from keifu.training.corpus import StoryCorpus
 from keifu.training.evaluation import evaluate_answers
@@ -23,14 +23,17 @@ class AnsweringLesson:
     def __init__(self, settings: Settings, corpus: StoryCorpus, tokenizer: Tokenizer) -> None:
         self.settings, self.corpus = settings, corpus
         answers = tuple(sorted({one.answer for one in corpus.train.questions}))
-        takes, longest = model_class(settings.model.name).takes, settings.data.max_facts
+        takes, longest = form_of(model_class(settings.model.name)), settings.data.max_facts
         if takes == "story":
             longest = min(longest, settings.model.max_length)
-        self.task = QuestionAnswering(tokenizer, answers, takes, longest)
+        most_tokens = settings.model.max_length if takes == "segments" else None
+        self.task = QuestionAnswering(tokenizer, answers, takes, longest, most_tokens)
         self.data = self.task.encode(corpus.train.questions)
         self.valid = self.task.encode(corpus.valid.questions)
         told_of = sorted(always_told_of(corpus.train.questions))
         self.model_facts = {"answers": list(answers), "max_facts": longest, "told_of": told_of}
+        if most_tokens is not None:  # places behind the longest were not learned
+            self.model_facts["max_tokens"] = min(most_tokens, int(self.data.sizes.max()) + AROUND)
 
     def sampler(self) -> Sampler:
         training = self.settings.training

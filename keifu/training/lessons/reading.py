@@ -26,7 +26,7 @@ class MaskedLesson:
     """Stretches of documents whose tokens are masked, and pairs of such stretches."""
 
     def __init__(self, settings: Settings, corpus: PassageCorpus, tokenizer: Tokenizer) -> None:
-        data, training = settings.data, settings.training
+        training = settings.training
         passages, held_out = (part.passages(corpus.reading) for part in (corpus.train, corpus.valid))
         pairs = training.next_sentence
         if pairs is None:  # half of them are strangers, from another document
@@ -34,22 +34,15 @@ class MaskedLesson:
             pairs = 2 * several[0] > len(passages) and several[1] > 1
         settings = settings.with_data(reading=corpus.reading).with_training(next_sentence=pairs)
         self.settings, self.corpus = settings, corpus
-        self.most = min(data.max_tokens, settings.model.max_length)
+        self.most = _most_tokens(settings)
         about = {"masked": training.masked, "next_sentence": pairs, "whole_words": training.whole_words}
         task = MaskedLanguageModeling(tokenizer, **about, share=training.mask_share)
-        self._refuse_too_short()
         self.data, self.valid = (task.encode(part, self.most) for part in (passages, held_out))
         self._refuse_too_little(pairs, training.masked)
         weight = training.mask_share * float(self.data.lengths.mean())
         self.task = replace(task, pair_weight=weight)
-        shown = {"mask_share": training.mask_share, "whole_words": training.whole_words}
+        shown = {"mask_share": training.mask_share, "whole_words": training.whole_words, "reading": corpus.reading}
         self.model_facts = {"masked": training.masked, "next_sentence": pairs, "max_tokens": self.most, **shown}
-
-    def _refuse_too_short(self) -> None:
-        if self.most < _FEWEST_TOKENS:
-            raise ConfigError(
-                f"data.max_tokens and model.max_length: {self.most} tokens together; expected {_FEWEST_TOKENS} or more"
-            )
 
     def _refuse_too_little(self, pairs: bool, masked: bool) -> None:
         for spec, data in ((self.corpus.train.spec, self.data), (self.corpus.valid_is, self.valid)):
@@ -93,7 +86,7 @@ class DecisionLesson:
         else:
             weights = balanced(list(counts.values())) if settings.training.class_weights == "balanced" else ()
             self.task = Classification(tokenizer, labels, weights)
-        most = min(settings.data.max_tokens, getattr(settings.model, "max_length", settings.data.max_tokens))
+        most = _most_tokens(settings)
         self.data, self.valid = (self.task.encode(part.examples, most) for part in (corpus.train, corpus.valid))
         self.model_facts = {"labels": list(labels), "max_tokens": most}
         if isinstance(self.task, Classification):
@@ -111,3 +104,13 @@ class DecisionLesson:
 
     def report(self, sampler: Sampler) -> dict[str, Any]:
         return example_report(self.corpus, self.data, self.valid, sampler, self.task.tokenizer)
+
+
+def _most_tokens(settings: Settings) -> int:
+    """The tokens that are read together, at most. Raises ConfigError where hardly anything could be read."""
+    most: int = min(settings.data.max_tokens, getattr(settings.model, "max_length", settings.data.max_tokens))
+    if most < _FEWEST_TOKENS:
+        raise ConfigError(
+            f"data.max_tokens and model.max_length: {most} tokens together; expected {_FEWEST_TOKENS} or more"
+        )
+    return most
