@@ -18,6 +18,7 @@ from keifu.errors import ConfigError
 
 BUILTIN = "builtin:"
 _LONGEST_NAME, _LONGEST_SPEC = 8192, 50_000  # characters of the names of two files, and of all
+_LONGEST_LAST = 600  # characters behind the last / of two names; a file system takes 255 of one
 _SLICE = re.compile(r"(?P<rest>.*)\[(?P<begin>-?[0-9]{0,15}):(?P<end>-?[0-9]{0,15})\]", re.DOTALL)
 _NAMED = re.compile(r"(?P<name>(?:builtin:)?[A-Za-z0-9_-]+)(?::(?P<part>[A-Za-z0-9_-]+))?")
 
@@ -70,9 +71,14 @@ def absolute(spec: str, names: frozenset[str]) -> str:
 
 def _pieces_of_a_name(pieces: Sequence[str]) -> int:
     """How many pieces between "+" make the first term: a "+" may stand in a file's name."""
-    joined = takewhile(lambda text: len(text) <= _LONGEST_NAME, accumulate(pieces, "{}+{}".format))
+    joined = takewhile(_may_be_a_name, accumulate(pieces, "{}+{}".format))
     there = (n for n, text in enumerate(joined, 1) if n > 1 and (_are_files(text) or _are_files(_without_slice(text))))
     return max(there, default=1)
+
+
+def _may_be_a_name(text: str) -> bool:
+    """Whether a file, or two with a comma between, can be called so: what stands behind the last / is not too long."""
+    return len(text) <= _LONGEST_NAME and len(text) - text.rfind("/") <= _LONGEST_LAST
 
 
 def short_name(spec: str) -> str:

@@ -326,8 +326,9 @@ def resolve_settings(
         raise ConfigError(f"preset {preset!r} is not known; {name} has {', '.join(presets)}")
     sizes = sizes or (presets[preset] if preset else {})
     base = {"model": {**sizes, "name": name}, "training": {"task": task}}
-    given = merge(merge(base, data), {"model": {"name": name}})  # a file may be of another one of the same settings
-    settings = Settings(**validate(section_schemas(task, name), given, lines, config or "", overrides))
+    if _model_name(data):  # it may be of another one that has the same settings
+        data = merge(data, {"model": {"name": name}})
+    settings = Settings(**validate(section_schemas(task, name), merge(base, data), lines, config or "", overrides))
     if task == "language-modeling":
         refuse_looking_ahead(settings.model)
     return settings

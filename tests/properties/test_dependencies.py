@@ -122,8 +122,9 @@ def test_padding_moves_to_the_right_and_back() -> None:
         assert torch.equal(moved_mask, moved_mask.sort(dim=1, descending=True).values)
         for row in range(4):
             assert torch.equal(moved[row][moved_mask[row]], tokens[row][mask[row]])
-        assert torch.equal(from_right_padded(moved, order), tokens)
-        assert torch.equal(from_right_padded(moved[:, :, None].expand(-1, -1, 3), order)[:, :, 2], tokens)
+        back = from_right_padded(moved[:, :, None].expand(-1, -1, 3), order)[:, :, 2]
+        assert back.shape == tokens.shape
+        assert torch.equal(back[mask], tokens[mask])
 
 
 @pytest.mark.parametrize("strangers", [1, 3, 8, 32])
@@ -137,6 +138,7 @@ def test_strangers_in_the_batch_change_nothing(case: Case, strangers: int) -> No
 
 
 def test_without_positions_order_does_not_matter_and_with_them_it_does(case: Case) -> None:
+    without = getattr(case.config, "position", "") == "none"
     for side in case.family.symmetric:
         example = distinct(case, side)
         order = list(range(len(example[side])))[::-1]
@@ -149,7 +151,7 @@ def test_without_positions_order_does_not_matter_and_with_them_it_does(case: Cas
 
         before, after = case.outputs([example])[0], case.outputs([turned])[0]
         for out, hidden in expect(before).items():
-            if (out, side) in case.dependencies:
+            if (out, side) in case.dependencies and not without:
                 assert (hidden - after[out]).abs().max() > 1e-6, f"{out} knows no order of {side}"
         with positions_at_zero(case.model):
             before, after = case.outputs([example])[0], case.outputs([turned])[0]
@@ -161,7 +163,7 @@ class positions_at_zero:
 
     def __init__(self, model: nn.Module) -> None:
         self._modules = [module for path, module in model.named_modules() if path.endswith(".position")]
-        assert self._modules
+        assert self._modules or getattr(model.config, "position", "") == "none"
 
     def __enter__(self) -> None:
         self._hooks = [
