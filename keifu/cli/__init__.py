@@ -34,6 +34,8 @@ def main() -> None:
 
 def _flush() -> None:
     """Writes out what is left for standard output, while an error can still be told of."""
+    if sys.stdout is None:  # closed from the start
+        return
     try:
         sys.stdout.flush()
     except OSError as error:

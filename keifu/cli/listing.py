@@ -12,15 +12,6 @@ from keifu.cli.app import app
 from keifu.cli.options import Json, json_line
 from keifu.errors import ConfigError
 
-_BUILT_IN = {
-    "builtin:enja": ("translation", "a grammar's English sentences, each with its one Japanese translation"),
-    "builtin:stories": (
-        "question-answering",
-        "stories of a house with questions, answers and the facts that lead to them",
-    ),
-}
-"""Of every corpus that comes with keifu its task, and what it holds."""
-
 
 @app.command()
 def models(json_: Json = False) -> None:
@@ -42,7 +33,7 @@ def datasets(json_: Json = False) -> None:
     """List the data sets that have names, and where they are."""
     from dataclasses import asdict
 
-    from keifu.data.catalogue import CATALOGUE, whereabouts
+    from keifu.data.catalogue import BUILT_IN, CATALOGUE, whereabouts
 
     for data_set in CATALOGUE.values():
         files = data_set.files
@@ -57,7 +48,7 @@ def datasets(json_: Json = False) -> None:
         print(f"  {data_set.licence}; {'; '.join(filter(None, (place, fetched)))}")
         if data_set.note:
             print(f"  {data_set.note}")
-    for name, (task, summary) in _BUILT_IN.items():
+    for name, (task, summary) in BUILT_IN.items():
         about = {"name": name, "summary": summary, "task": task, "bytes_to_download": 0}
         print(json_line(about) if json_ else f"{name}\n  {summary}; nothing to download")
 

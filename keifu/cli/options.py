@@ -54,4 +54,5 @@ LengthPenalty = Annotated[
 
 def json_line(value: Any) -> str:
     """A value as --json prints it: with every character as it is, where standard output can hold all of them."""
-    return json.dumps(value, ensure_ascii=not (sys.stdout.encoding or "").lower().startswith("utf"), default=str)
+    encoding = getattr(sys.stdout, "encoding", None) or ""
+    return json.dumps(value, ensure_ascii=not encoding.lower().startswith("utf"))

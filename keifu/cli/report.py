@@ -145,9 +145,13 @@ def _answers_report(report: dict[str, Any]) -> str:
 def answer_report(found: Any) -> str:
     """An answer with its probability, and below it, for each hop, the facts that it read most of."""
     notes = [f"  note: no training text has {', '.join(map(repr, found.unknown))}"] if found.unknown else []
+    told = "the story says"
+    if found.left_out:
+        notes.append(f"  note: {found.left_out:,} earlier facts are more than the model reads, and were left out")
+        told = "the facts that were read say"
     if found.answer is None:
         lacking = ", ".join(map(repr, found.missing))
-        return "\n".join([f"{found.question}  no answer: the story says nothing of {lacking}", *notes])
+        return "\n".join([f"{found.question}  no answer: {told} nothing of {lacking}", *notes])
     lines = [f"{found.question}  {found.answer}  ({found.probability:.1%})", *notes]
     for number, hop in enumerate(found.weights, 1):
         order = sorted(range(len(hop)), key=lambda place: -hop[place])[:_MOST_FACTS]

@@ -355,6 +355,7 @@ def _answer_as_json(found: Any) -> dict[str, Any]:
         "probability": found.probability if found.answer is not None else None,
         "others": others if found.answer is not None else [],
         "hops": hops,
+        "left_out": found.left_out,
         "missing": list(found.missing),
         "unknown": list(found.unknown),
     }

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from keifu.cli.introduction import expectation, introduction
@@ -95,6 +96,7 @@ def stop_requests() -> Iterator[list[int]]:
 
 def _as_json(event: Event) -> str:
     values: dict[str, Any] = asdict(event)
+    values = {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}
     return json_line({"event": type(event).__name__.lower(), **values})
 
 

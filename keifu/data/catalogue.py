@@ -17,6 +17,15 @@ _MULTI30K = (
     "https://raw.githubusercontent.com/multi30k/dataset/a3d2e0d26b56f3846f66a952536ffed4e401d05a/data/task1/raw/"
 )
 
+BUILT_IN = {
+    "builtin:enja": ("translation", "a grammar's English sentences, each with its one Japanese translation"),
+    "builtin:stories": (
+        "question-answering",
+        "stories of a house with questions, answers and the facts that lead to them",
+    ),
+}
+"""Of every corpus that comes with keifu its task, and what it holds."""
+
 ALIASES = {"val": "dev", "valid": "dev", "test_2016": "test"}
 """What others call the parts."""
 
@@ -60,9 +69,9 @@ class DataSet:
 def task_of(spec: str) -> str:
     """What data are for, where a set's name or a folder says it; else translation."""
     first = re.split(r"[+\[]", spec)[0]
-    name = first.removeprefix("builtin:").split(":")[0]
-    if first.startswith("builtin:stories"):
-        return "question-answering"
+    corpus, name = ":".join(first.split(":")[:2]), first.split(":")[0]
+    if corpus in BUILT_IN:
+        return BUILT_IN[corpus][0]
     if name in CATALOGUE:
         return CATALOGUE[name].task
     return "image-classification" if os.path.isdir(first) else "translation"

@@ -126,14 +126,16 @@ def _read(path: Path, form: Form) -> LabelledData:
 
 
 def _with_header(table: Table) -> Table:
-    """The table, whose first row is a header where it calls a column as classes are called and no other row says so
-    there.
+    """The table, whose first row is a header where it calls a column as classes are called, and no other row says so
+    there; of a column that is not the last, only where some class occurs more than once.
     """
     rows = list(table.rows)
     first = rows[0][1] if rows else ()
     calls = [column for column, cell in enumerate(first) if cell.strip().casefold() in _LABEL]
     unnamed = table.columns == tuple(str(number) for number, _ in enumerate(first, 1))
-    if unnamed and len(calls) == 1 and all(cells[calls[0]] != first[calls[0]] for _, cells in rows[1:]):
+    others = [cells[calls[0]] for _, cells in rows[1:]] if unnamed and len(calls) == 1 else []
+    is_last, repeats = calls[:1] == [len(first) - 1], len(set(others)) < len(others)
+    if others and first[calls[0]] not in others and (is_last or repeats):
         return replace(table, columns=tuple(cell.strip() for cell in first), rows=iter(rows[1:]))
     return replace(table, rows=iter(rows))
 

@@ -169,9 +169,11 @@ def _pictures_in(folder: Path) -> Iterator[Path]:
             if any("\ud800" <= sign <= "\udfff" for sign in each.name):
                 raise DataError(f"{printable(str(each))}: a name that is not UTF-8; rename the folder")
             for file in each.iterdir():
+                if file.name.startswith("."):
+                    continue
                 if file.suffix.lower() in _OTHERS:
                     raise DataError(f"{printable(str(file))}: expected PNG or JPEG; convert it, or remove it")
-                if file.suffix.lower() in _ENDINGS and not file.name.startswith("."):
+                if file.suffix.lower() in _ENDINGS:
                     yield file
 
 

@@ -147,10 +147,11 @@ def read_parquet(
 def _unpacked(path: str | Path) -> Iterator[BinaryIO]:
     """The file, open; where it is gzipped what is in it, in a file without a name. Raises DataError."""
     name = printable(str(path))
-    with open_file(path) as file, tempfile.TemporaryFile() as whole:
-        if not name.lower().endswith(".gz"):
+    if not name.lower().endswith(".gz"):
+        with open_file(path) as file:
             yield file
-            return
+        return
+    with open_file(path) as file, tempfile.TemporaryFile() as whole:
         try:
             with gzip.GzipFile(fileobj=file) as packed:
                 shutil.copyfileobj(packed, whole)

@@ -94,6 +94,7 @@ def _sentences(path: Path, encoding: str) -> Iterator[list[tuple[str, str]]]:
     name = printable(str(path))
     columns = 0
     sentence: list[tuple[str, str]] = []
+    first: list[tuple[str, str]] = []
     for number, line in lines(path, encoding):
         if not line.strip():
             if sentence:
@@ -101,10 +102,13 @@ def _sentences(path: Path, encoding: str) -> Iterator[list[tuple[str, str]]]:
             sentence = []
             continue
         cells = line.split("\t") if "\t" in line else line.split(" ")
-        says_more = columns or len(cells) != 2 or line.startswith("# ")
-        if line.startswith("#") and "\t" not in line and columns != 2 and says_more:
-            continue  # a comment; in a file of two columns "#" may begin a word
+        if line.startswith("#") and "\t" not in line and columns != 2:
+            if not columns and len(cells) == 2 and cells[0] != "#":
+                first = [(cells[0], cells[1])]  # a comment, or the first word of two columns
+            continue
         columns = columns or len(cells)
+        if columns == 2:
+            sentence, first = [*first, *sentence], []
         if len(cells) != columns or columns not in (2, _CONLL_U):
             found = f"{len(cells)} column{'s' if len(cells) > 1 else ''} ({shown(line)})"
             raise DataError(f"{name}:{number}: {found}; {_EXPECTED}")

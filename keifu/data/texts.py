@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from keifu.data.catalogue import ALIASES, CATALOGUE, find
+from keifu.data.catalogue import ALIASES, BUILT_IN, CATALOGUE, find
 from keifu.data.download import Progress, ignore
 from keifu.data.lines import LONGEST, running_text, shown
 from keifu.data.pairs import SETS, UTF_8, Form
-from keifu.data.spec import BUILTIN, Term, parse
+from keifu.data.spec import Term, parse
 from keifu.data.stored import StoredText, collect_text
 from keifu.data.tables import Table, open_table
 from keifu.errors import ConfigError, DataError
@@ -19,7 +19,6 @@ from keifu.text.sentences import sentence_ends
 
 _SPACE = re.compile(r"\s+")
 _USUAL = "text"  # what a column of texts is called where nobody says
-_OF_BUILT_IN = {f"{BUILTIN}enja": "translation", f"{BUILTIN}stories": "question-answering"}
 _TABLES = (".tsv", ".tab", ".csv", ".jsonl", ".ndjson", ".json", ".parquet", ".tmx")
 
 
@@ -180,7 +179,7 @@ def _part_of_a_set(term: Term, part: str | None, on_progress: Progress) -> TextD
     data_set = CATALOGUE.get(term.name)
     if data_set is None or data_set.task != "language-modeling":
         name = next(name for name, other in CATALOGUE.items() if other.task == "language-modeling")
-        task = _OF_BUILT_IN[term.name] if data_set is None else data_set.task
+        task = BUILT_IN[term.name][0] if data_set is None else data_set.task
         holds = "pairs for translation" if task == "translation" else f"examples for {task}"
         raise ConfigError(f"{term.text}: holds {holds}; expected a text file, or a set such as {name}")
     chosen = ALIASES.get(term.part or "", term.part) or part or "train"

@@ -27,7 +27,8 @@ from keifu.trace import Edit, Recorded, Recorder, Trace, bound
 from keifu.training.settings import Answering
 from keifu.views.paths import influence_by_distance
 
-_NUMBERED = re.compile(r"\d+ ")
+_NUMBERED = re.compile(r"(\d{1,9}) ")
+_COUNTED = 2  # lines, of which a single one may begin with a number of its own
 _WEIGHTS = "weights"  # of a memory network, by hop
 
 
@@ -139,7 +140,7 @@ class Answerer(Model):
 
         Of a memory network the vector of a question with these words. Else pool says which: "mean" of all tokens'
         vectors, or "last". normalise: to the length 1. Texts are read one by one, whatever batch_size says. Raises
-        ConfigError.
+        ConfigError, also for a text that has more tokens than a BERT learned from.
         """
         texts = [text] if isinstance(text, str) else list(text)
         vectors = [pooled(self._vectors(one).float(), pool or "mean", normalise) for one in texts]
@@ -148,6 +149,7 @@ class Answerer(Model):
     def _vectors(self, text: str) -> Tensor:
         """What the model makes of each token of a text `[T, D]`; a memory network has one vector for all."""
         alone = Question((text,), "", "") if self.task.takes == "pair" else Question((), text, "")
+        self._refuse_too_long(text)
         inputs: Any = self._batch(self.task.encode([alone]), np.arange(1)).inputs
         if self.task.takes == "pair":
             encoded: Tensor = self.network.encode(inputs.source, inputs.source_mask)[0]
@@ -288,9 +290,19 @@ class Answerer(Model):
             ids = self.tokenizer.encode(plain(one))
             if not ids:
                 raise ConfigError(f"{one!r}: an empty question; write one, such as: Where is Daniel?")
+            self._refuse_too_long(one)
             if all(index == self.tokenizer.unk_id for index in ids):
                 raise ConfigError(f"{one!r}: no word of it occurs in what the model learned from; ask in its words")
         return [Question(facts, one, "") for one in questions]
+
+    def _refuse_too_long(self, text: str) -> None:
+        """Raises ConfigError for a question that a BERT cannot read with its places as far as they were learned."""
+        count, most = len(self.tokenizer.encode(plain(text))), self.task.most_tokens
+        if most is not None and count + AROUND > most:
+            raise ConfigError(
+                f"{text[:40]!r}: {count} tokens; of this model's questions and stories none had more than "
+                f"{most - AROUND}; give a shorter text"
+            )
 
     def _missing(self, question: str, facts: Sequence[str]) -> tuple[str, ...]:
         """Words of the question that no training text has, or of which a story always told and these facts do not."""
@@ -309,20 +321,29 @@ class Answerer(Model):
 
 
 def facts_of(story: str | Sequence[str]) -> tuple[str, ...]:
-    """The facts of a story: those of a list as they are, of a text its sentences and lines; of lines with numbers, as
-    bAbI has them, without these and without its questions.
+    """The facts of a story: those of a list as they are, of a text its sentences and lines; of lines that are counted
+    from 1, as bAbI has them, without their numbers and without its questions.
     """
     if not isinstance(story, str):
         return tuple(fact for fact in story if plain(fact))
-    lines = [line for line in story.splitlines() if line.strip()]
-    if all(map(_NUMBERED.match, lines)):
-        lines = [_NUMBERED.sub("", line) for line in lines if "\t" not in line]
     facts = []
-    for line in lines:
+    for line in _without_numbers([line for line in story.splitlines() if line.strip()]):
         ends = list(sentence_ends(line))
         for begin, end in zip((0, *(after for _, after in ends)), (*(end for end, _ in ends), len(line)), strict=True):
             facts.append(line[begin:end].strip())
     return tuple(fact for fact in facts if plain(fact))
+
+
+def _without_numbers(lines: list[str]) -> list[str]:
+    """The lines, without their numbers and without bAbI's questions where they are counted from 1. A story begins anew
+    where the numbers do: the last one stays.
+    """
+    numbers = [int(found[1]) if (found := _NUMBERED.match(line)) else 0 for line in lines]
+    begin = len(numbers) - 1 - numbers[::-1].index(1) if 1 in numbers else 0
+    counted = all(number in (1, before + 1) for before, number in zip([0, *numbers], numbers, strict=False))
+    if len(lines) < _COUNTED or not counted:
+        return lines
+    return [_NUMBERED.sub("", line) for line in lines[begin:] if "\t" not in line]
 
 
 def _unknown_in(text: str, tokenizer: Tokenizer) -> Iterator[str]:

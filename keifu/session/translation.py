@@ -132,6 +132,8 @@ class Translator(Model):
         return vectors[0] if isinstance(text, str) else vectors
 
     def inputs(self, text: str, *target: str) -> PairBatch | TokenBatch:
+        if len(target) > 1:
+            raise ConfigError("give a text and its translation")
         return self._batch(text, *target).inputs
 
     def _batch(self, text: str, target: str | None = None) -> Batch:

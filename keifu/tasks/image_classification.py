@@ -33,7 +33,7 @@ class Batch(NamedTuple):
 
 
 class Pictures:
-    """Pictures `[N, K, H, W]` and the numbers of their classes."""
+    """Pictures `[N, K, Y, X]` and the numbers of their classes."""
 
     def __init__(self, pixels: Pixels, targets: NDArray[np.int64]) -> None:
         self.pixels, self.targets = pixels, targets

@@ -178,25 +178,25 @@ def _story(task: QuestionAnswering, data: StoryQuestions, rows: Indices) -> Stor
     different, places = np.unique(np.concatenate(stories), return_inverse=True)
     story = np.zeros((len(rows), int(counts.max(initial=0))), np.int64)
     story[np.arange(story.shape[1]) < counts[:, None]] = places
-    pad = task.tokenizer.pad_id
+    pad_id = task.tokenizer.pad_id
     return StoryBatch(
-        data.facts.padded(different, pad),
+        data.facts.padded(different, pad_id),
         length_mask(data.facts.lengths[different]),
         torch.from_numpy(story),
         length_mask(counts),
-        data.questions.padded(rows, pad),
+        data.questions.padded(rows, pad_id),
         length_mask(data.questions.lengths[rows]),
     )
 
 
 def _pair(task: QuestionAnswering, data: StoryQuestions, rows: Indices) -> PairBatch:
-    pad, bos = task.tokenizer.pad_id, task.tokenizer.bos_id
+    pad_id, bos_id = task.tokenizer.pad_id, task.tokenizer.bos_id
     stories = Sequences(_written(data, row, task.tokenizer.eos_id) for row in rows.tolist())
     every = np.arange(len(rows))
     return PairBatch(
-        stories.padded(every, pad),
+        stories.padded(every, pad_id),
         length_mask(stories.lengths),
-        data.questions.padded(rows, pad, first=bos),
+        data.questions.padded(rows, pad_id, first=bos_id),
         length_mask(data.questions.lengths[rows] + 1),
     )
 

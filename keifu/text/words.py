@@ -48,7 +48,7 @@ def _with_marks(text: str, ranges: Iterable[tuple[int, int]]) -> list[tuple[int,
     found: list[tuple[int, int]] = []
     for begin, end in ranges:
         follows = found and found[-1][1] == begin
-        if follows and (_is_mark(text[begin]) or (_is_mark(text[begin - 1]) and _goes_on(text, begin))):
+        if follows and (_is_mark(text[begin]) or (_is_mark(text[begin - 1]) and _goes_on(text, found[-1][0], begin))):
             found[-1] = (found[-1][0], end)
         else:
             found.append((begin, end))
@@ -59,9 +59,9 @@ def _is_mark(sign: str) -> bool:
     return unicodedata.category(sign).startswith("M") or sign == _JOINER or ord(sign) in _SKINS
 
 
-def _goes_on(text: str, place: int) -> bool:
-    """Whether the sign behind a mark is of the same word."""
-    return text[place].isalpha() or text[place - 1] == _JOINER
+def _goes_on(text: str, begin: int, place: int) -> bool:
+    """Whether the sign behind a mark is of the word that has begun: of letters, or an emoji that is joined."""
+    return text[place - 1] == _JOINER or (text[begin].isalpha() and text[place].isalpha())
 
 
 @cache

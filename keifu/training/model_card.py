@@ -35,8 +35,13 @@ def model_card(path: Path, settings: Settings, selects_by: str) -> str:
     return "\n".join([*lines, "", "```", *commands, "```", ""])
 
 
-_COUNTED = {"question-answering": "a question", "image-classification": "a picture", "classification": "a text"}
-_COUNTED |= {"tagging": "a word", "masked-lm": "a masked token"}
+_COUNTED = {
+    "question-answering": "a question",
+    "image-classification": "a picture",
+    "classification": "a text",
+    "tagging": "a word",
+    "masked-lm": "a token, or a pair, that was told",
+}
 """What a loss is a mean over, where it is not tokens."""
 
 

@@ -190,9 +190,7 @@ class Run:
         write_atomically(self.folder.path / "config.yaml", to_yaml(sections, header=header))
 
     def _create_folder(self) -> None:
-        if self.stem:  # another process may have taken the name meanwhile
-            self.folder = RunFolder(free_name(self.stem))
-        path = RunFolder.create(self.folder.path).path
+        path = self._claim_folder()
         try:
             self.write_settings()
             write_atomically(path / "data.json", json.dumps(self.data_report, ensure_ascii=False, indent=2) + "\n")
@@ -203,6 +201,17 @@ class Run:
             shutil.rmtree(path, ignore_errors=True)
             raise
         self.new = False
+
+    def _claim_folder(self) -> Path:
+        """Makes the folder; with the next number where another process takes the name at the same moment."""
+        while True:
+            if self.stem:
+                self.folder = RunFolder(free_name(self.stem))
+            try:
+                return RunFolder.create(self.folder.path).path
+            except ConfigError:
+                if not self.stem or not self.folder.path.exists():
+                    raise
 
     def _write_down(self, event: Event, metrics: TextIO) -> None:
         if isinstance(event, Step):

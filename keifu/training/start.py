@@ -99,8 +99,7 @@ def prepare(
         given["training"] = dict.fromkeys(_LIMITS) | (overrides or {}).get("training", {}) | given["training"]
     asked = merge(overrides or {}, given)
     settings = resolve_settings(task, model, preset, asked, config)
-    if out:
-        RunFolder.refuse_used(out)  # before data are read for minutes
+    RunFolder.refuse_used(out or free_name(_stem(settings)))  # before data are read for minutes
     begun = None
     if settings.training.init is not None:
         begun = read_beginning(settings.training.init, preset)
@@ -130,7 +129,7 @@ def start(
     """
     began = time.monotonic() if began is None else began
     keep_freed_memory()
-    stem = "" if out else f"runs/{short_name(settings.data.train)}-{settings.model.name}"
+    stem = "" if out else _stem(settings)
     path = Path(out) if out else free_name(stem)
     RunFolder.refuse_used(path)
     data = settings.data
@@ -151,6 +150,10 @@ def start(
     say("measuring how fast training is here")
     _set_limits(run, began)
     return run
+
+
+def _stem(settings: Settings) -> str:
+    return f"runs/{short_name(settings.data.train)}-{settings.model.name}"
 
 
 def _as_written(value: Any) -> Any:

@@ -46,8 +46,8 @@ def path_figure(lengths: PathLengths, path: str | Path) -> Path:
     *_, written = lengths.outputs
     columns = [label for tokens in lengths.tokens.values() for label in tokens]
     rows = lengths.tokens[written]
-    if len(rows) != len(numbers):  # one output for all that is read
-        rows = ["all"] * len(numbers)
+    if len(numbers) == 1 or len(rows) != len(numbers):  # one output for all that is read
+        rows = ["output"] * len(numbers)
 
     def draw(axes: Any) -> Any:
         image = axes.imshow(numbers.where(numbers.isfinite(), torch.nan).numpy(), cmap="cividis", vmin=0)

@@ -65,7 +65,8 @@ def carry(ranges: Sequence[Range], text: str, other: str) -> list[Range]:
         before.append(before[-1] + (not sign.isspace()))
     signs = [at for at, sign in enumerate(other) if not sign.isspace()]
     starts, ends = [*signs, len(other)], [0, *(at + 1 for at in signs)]
-    firsts, lasts = _counterparts([sign for sign in text if not sign.isspace()], [other[at] for at in signs])
+    own = [sign.casefold() for sign in text if not sign.isspace()]
+    firsts, lasts = _counterparts(own, [other[at].casefold() for at in signs])
     carried = []
     for begin, end in ranges:
         first = starts[firsts[before[begin]]]

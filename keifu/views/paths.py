@@ -18,12 +18,15 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from keifu.errors import ConfigError
 from keifu.interface import TokenBatch
+from keifu.tasks.reading import hidden_of
 from keifu.trace import Recorded, Recorder
 
 _EMBEDDING = "embedding"
 _ENTRIES = (f"*{_EMBEDDING}.token",)  # where tokens enter, of models that do not say it in `entries`
 _POSITIONS = "TPMZ"  # letters of axes that run over what is read: tokens, patches, facts, numbers
+_MOST_ENTRIES = 4096  # whose paths are followed
 _ROWS = 32  # outputs whose gradients are computed side by side
 
 Place = tuple[str, int]  # a block, or an embedding, and a position
@@ -58,11 +61,13 @@ class PathLengths:
 
 
 def path_lengths(network: nn.Module, inputs: Any) -> PathLengths:
-    """From every token to every block and every output, of a batch with one row."""
+    """From every token to every block and every output, of a batch with one row. Raises ConfigError for very many."""
     network = deepcopy(network).double().eval()
     inputs = type(inputs)(*(_in_double(part) for part in inputs))
     cuts, hidden = _cut_at_blocks(network, inputs)
     entries = list(dict.fromkeys(place for cut in cuts if cut.enters for place in cut.places))
+    if len(entries) > _MOST_ENTRIES:
+        raise ConfigError(f"paths from {len(entries):,} places; at most {_MOST_ENTRIES:,} are followed: read less")
     start = torch.eye(len(entries)).log().neg()  # 0 from itself, infinite from the others
     known: dict[Place, Tensor] = dict(zip(entries, start, strict=True))
     for number, cut in enumerate(cuts):
@@ -81,8 +86,7 @@ def _in_double(part: Any) -> Any:
 
 def _hidden(network: Any, inputs: Any) -> Tensor:
     """The outputs of a model, or of the encoder that is left of one with two sides, `[B, T, D]`."""
-    alone = network.takes == "pair" and isinstance(inputs, TokenBatch)
-    hidden: Tensor = network.encode(inputs.tokens, inputs.mask) if alone else network(inputs).hidden
+    hidden: Tensor = hidden_of(network, inputs) if isinstance(inputs, TokenBatch) else network(inputs).hidden
     return hidden
 
 

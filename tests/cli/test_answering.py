@@ -2,14 +2,17 @@
 
 import json
 import re
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from keifu.cli.report import answer_report
 from keifu.config import merge, read_yaml
 from keifu.errors import ConfigError
 from keifu.session import TrainedRun, load, train
+from keifu.session.answering import facts_of
 from keifu.views.figures import path_figure
 from tests.cli.conftest import Command
 from tests.cli.test_commands import assert_one_message
@@ -121,7 +124,7 @@ def test_facts_are_counted_from_the_beginning_of_the_story(run: Path, story: Pat
     line = json.loads(keifu("answer", run, "Where is John?", "--story", story, "--json").out)
     assert [one["fact"] for one in line["hops"][0]] == list(range(46, 302))
     told = keifu("answer", run, "Where is John?", "--story", story).out.splitlines()[1:]
-    texts = {int(row.split("%")[1].split()[0]): row.split("%")[1].split(maxsplit=1)[1] for row in told}
+    texts = {int(row.split("%")[1].split()[0]): row.split("%")[1].split(maxsplit=1)[1] for row in told if "%" in row}
     assert all((text == "John went to the office.") == (place == 301) for place, text in texts.items())
 
 
@@ -266,6 +269,12 @@ def test_a_pre_trained_bert_answers_and_reads_no_further_than_it_learned(tmp_pat
     found = model.answer("Where is Mary?", ["Mary went to the garden."] * 50, details=True)
     assert 0 < len(found.facts) < 12
     assert found.left_out == 50 - len(found.facts)
+    told = answer_report(found)
+    assert f"note: {found.left_out} earlier facts are more than the model reads" in told
+    with pytest.raises(ConfigError, match="give a shorter text"):
+        model.answer("Where is Mary now " + "and " * 60, ["Mary went to the garden."])
+    with pytest.raises(ConfigError, match="give a shorter text"):
+        model.embed("Mary " * 90)
     again = tmp_path / "again"
     told = keifu("train", "question-answering", "--data", spec, "--init", out, "--max-steps", 1, "--out", again)
     assert "head.classes" in " ".join(told.out.split()).split("taken: ")[1].split("; new")[0]  # for the same answers
@@ -284,6 +293,8 @@ def test_what_answers_also_embeds_and_has_paths(model: str, tmp_path: Path, keif
     assert told.code == 0, told.err
     vectors = [json.loads(line) for line in keifu("embed", out, "Mary slept.", "").out.splitlines()]
     assert [len(each["vector"]) for each in vectors] == [16, 16]
+    assert all(isfinite(number) for each in vectors for number in each["vector"])
+    assert any(vectors[0]["vector"])
     loaded = load(out, "cpu")
     lengths = loaded.path_lengths("Where is Daniel?", STORY)
     for name, found in lengths.outputs.items():
@@ -308,6 +319,9 @@ def test_a_story_may_have_the_numbers_and_questions_of_babi(run: Path, tmp_path:
     line = json.loads(keifu("answer", run, "Where is Daniel?", "--story", story, "--json").out)
     assert (line["answer"], line["unknown"]) == ("hallway", [])
     assert [one["text"] for one in line["hops"][0]] == ["Mary went to the garden.", "Daniel went to the hallway."]
+    for kept in ("3 apples lie here.\n2 apples lie there.", "12 people went to the hallway."):
+        assert facts_of(kept) == tuple(kept.split("\n"))
+    assert facts_of("1 Mary slept.\n1 John slept.\n2 Mary left.") == ("John slept.", "Mary left.")
 
 
 def test_only_a_memory_network_is_looked_into_while_it_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

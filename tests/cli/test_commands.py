@@ -556,7 +556,7 @@ def test_a_reader_that_leaves_early_causes_no_traceback() -> None:
     writer.wait(30)
 
 
-def test_json_is_json_wherever_it_is_printed(trained: TrainedRun) -> None:
+def test_json_is_json_wherever_it_is_printed() -> None:
     command = [sys.executable, "-m", "keifu", "models", "--json"]
     encoded = [
         subprocess.run(command, capture_output=True, check=True, env=os.environ | {"PYTHONIOENCODING": name}).stdout

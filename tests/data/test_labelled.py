@@ -114,20 +114,23 @@ def test_sst2_loads_by_name() -> None:
     assert set(dev.labels) == {"0", "1"}
 
 
-@pytest.mark.parametrize("header", ["tweet,label", "Category,Message", "id,review_text,label"])
+@pytest.mark.parametrize("header", ["tweet,label", "Category,Message"])
 def test_a_first_row_that_names_the_classes_is_a_header(header: str, tmp_path: Path) -> None:
     names = header.split(",")
     cells = {"tweet": "I love it", "Message": "I love it", "review_text": "I love it", "id": "7"}
     row = ",".join(cells.get(name, "pos") for name in names)
     path = tmp_path / "a.csv"
-    path.write_text(f"{header}\n{row}\n{row.replace('love', 'hate').replace('pos', 'neg')}\n", "utf-8")
+    path.write_text(f"{header}\n{row}\n{row.replace('love', 'hate').replace('pos', 'neg')}\n{row}\n", "utf-8")
     data = load_labelled(str(path))
     assert [(example.texts, example.label) for example in data.examples] == [
         (("I love it",), "pos"),
         (("I hate it",), "neg"),
+        (("I love it",), "pos"),
     ]
 
 
 def test_a_class_may_be_called_label(tmp_path: Path) -> None:
     data = load_labelled(write(tmp_path, "sewn on\tlabel\nsewn in\tpocket\nironed on\tlabel\n"))
     assert data.labels == {"label": 2, "pocket": 1}
+    words = load_labelled(write(tmp_path, "class\tnoun\nrun\tverb\nred\tadj\n"))
+    assert words.labels == {"noun": 1, "verb": 1, "adj": 1}

@@ -50,6 +50,8 @@ def test_two_columns(sign: str, tmp_path: Path) -> None:
 def test_the_first_word_of_two_columns_may_begin_with_the_sign_of_a_comment(tmp_path: Path) -> None:
     data = load_tagged(write(tmp_path, "#nlproc X\nis VERB\n#fun X\n", "a.txt"))
     assert [example.words for example in data.examples] == [("#nlproc", "is", "#fun")]
+    comment = load_tagged(write(tmp_path, "#newdoc x\n" + "\t".join(["1", "Go", "go", "VERB", *"______"]) + "\n"))
+    assert [example.words for example in comment.examples] == [("Go",)]
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,7 @@ from tests.small_stories import write_stories
 
 PAPER = {"d_model": 32, "n_hops": 2, "d_ff": 0, "tying": "adjacent", "linear_start": 0.1}
 SETTINGS: dict[str, Any] = {  # sizes, rate, steps, tokens of a step, and the most facts of a story
-    "memory-network": (
-        {"d_model": 32, "n_hops": 2, "d_ff": 0, "tying": "adjacent", "linear_start": 0.1},
-        0.01,
-        400,
-        500,
-        4,
-    ),
+    "memory-network": (PAPER, 0.01, 400, 500, 4),
     "lstm": ({"d_model": 64, "n_layers": 1}, 0.004, 400, 500, 2),
     "bert": ({"d_model": 64, "n_layers": 2, "n_heads": 2, "d_ff": 128}, 0.001, 2000, 1000, 2),
 }

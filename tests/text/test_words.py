@@ -26,6 +26,10 @@ def test_marks_belong_to_their_letters(word: str) -> None:
     assert words(f"a {word}, {word}") == ["a", word, ",", word]
 
 
+def test_words_behind_an_emoji_are_words() -> None:
+    assert words("I ❤️love it 👍🏽ok") == ["I", "❤️", "love", "it", "👍🏽", "ok"]
+
+
 def test_japanese_with_spaces_is_cut_there() -> None:
     assert words("猫 が 好き です 。") == ["猫", "が", "好き", "です", "。"]
 

@@ -1,12 +1,14 @@
 """Questions on stories."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from keifu.data.batches import Sampler
 from keifu.data.examples import Question
+from keifu.errors import ConfigError
 from keifu.models import model_class
 from keifu.tasks.question_answering import AROUND, QuestionAnswering, form_of, plain
 from keifu.text import Tokenizer
@@ -15,6 +17,8 @@ from keifu.training.evaluation import evaluate_answers
 from keifu.training.loop import Evaluation, Learner
 from keifu.training.report import story_report
 from keifu.training.settings import Settings
+
+_FEWEST_TOKENS = 8  # of a question and its story, read as a pair of texts
 
 
 class AnsweringLesson:
@@ -27,13 +31,17 @@ class AnsweringLesson:
         if takes == "story":
             longest = min(longest, settings.model.max_length)
         most_tokens = settings.model.max_length if takes == "segments" else None
+        if most_tokens is not None and most_tokens < _FEWEST_TOKENS:
+            raise ConfigError(f"model.max_length: {most_tokens} tokens together; expected {_FEWEST_TOKENS} or more")
         self.task = QuestionAnswering(tokenizer, answers, takes, longest, most_tokens)
         self.data = self.task.encode(corpus.train.questions)
+        if most_tokens is not None:  # places behind the longest are not learned
+            self.task = replace(self.task, most_tokens=min(most_tokens, int(self.data.sizes.max()) + AROUND))
         self.valid = self.task.encode(corpus.valid.questions)
         told_of = sorted(always_told_of(corpus.train.questions))
         self.model_facts = {"answers": list(answers), "max_facts": longest, "told_of": told_of}
-        if most_tokens is not None:  # places behind the longest were not learned
-            self.model_facts["max_tokens"] = min(most_tokens, int(self.data.sizes.max()) + AROUND)
+        if self.task.most_tokens is not None:
+            self.model_facts["max_tokens"] = self.task.most_tokens
 
     def sampler(self) -> Sampler:
         training = self.settings.training
