@@ -17,7 +17,7 @@ from keifu.data.stories import load_stories
 from keifu.errors import CheckpointError, ConfigError, DataError
 from keifu.interface import StoryBatch
 from keifu.models import model_class
-from keifu.session.model import Model, pooled, read_sections
+from keifu.session.model import Model, one_by_one, pooled, read_sections
 from keifu.session.reading import read_most_tokens
 from keifu.tasks.answer_metrics import score_answers, supported
 from keifu.tasks.question_answering import AROUND, Batch, QuestionAnswering, form_of, plain
@@ -142,9 +142,7 @@ class Answerer(Model):
         vectors, or "last". normalise: to the length 1. Texts are read one by one, whatever batch_size says. Raises
         ConfigError, also for a text that has more tokens than a BERT learned from.
         """
-        texts = [text] if isinstance(text, str) else list(text)
-        vectors = [pooled(self._vectors(one).float(), pool or "mean", normalise) for one in texts]
-        return vectors[0] if isinstance(text, str) else vectors
+        return one_by_one(text, lambda one: pooled(self._vectors(one).float(), pool or "mean", normalise))
 
     def _vectors(self, text: str) -> Tensor:
         """What the model makes of each token of a text `[T, D]`; a memory network has one vector for all."""

@@ -16,7 +16,7 @@ from keifu.errors import CheckpointError, ConfigError
 from keifu.generation.continuation import Continued, continue_texts
 from keifu.generation.sampling import Sampling
 from keifu.interface import TokenBatch
-from keifu.session.model import Model, pooled, read_sections
+from keifu.session.model import Model, one_by_one, pooled, read_sections
 from keifu.tasks.language_modeling import MOST_TOGETHER, LanguageModeling, refuse_looking_ahead, scores
 from keifu.text import Tokenizer
 from keifu.trace import Edit, Recorded, Recorder, Trace, bound
@@ -124,11 +124,7 @@ class LanguageModel(Model):
         pool: "last", what the model shows after the last token; "mean", the mean of what it shows after each.
         normalise: to the length 1. Texts are read one by one, whatever batch_size says. Raises ConfigError.
         """
-        texts = [text] if isinstance(text, str) else list(text)
-        vectors = []
-        for one in texts:  # one by one, so that none hangs on the others
-            vectors.append(pooled(self.task.hidden(self.network, one), pool or "last", normalise))
-        return vectors[0] if isinstance(text, str) else vectors
+        return one_by_one(text, lambda one: pooled(self.task.hidden(self.network, one), pool or "last", normalise))
 
     @torch.no_grad()
     def trace(self, text: str, names: Sequence[str] = ("*",), edits: Mapping[str, Edit] | None = None) -> Trace:

@@ -2,7 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -152,6 +152,11 @@ def read_sections(path: Path, config: Mapping[str, Any], schemas: Mapping[str, t
         return validate(schemas, {key: config.get(key, {}) for key in schemas}, file=path / "config.json")
     except ConfigError as error:
         raise CheckpointError(str(error)) from None
+
+
+def one_by_one(text: str | Sequence[str], make: Callable[[str], Any]) -> Any:
+    """What `make` makes of a text; of a list of texts, a list. None hangs on the others."""
+    return make(text) if isinstance(text, str) else [make(one) for one in text]
 
 
 def pooled(hidden: Tensor, pool: str, normalise: bool = False) -> Tensor:

@@ -20,7 +20,7 @@ from keifu.errors import CheckpointError, ConfigError, DataError
 from keifu.generation.translation import Decoding, Translated, translate
 from keifu.interface import PairBatch, TokenBatch
 from keifu.models import model_class
-from keifu.session.model import Model, pooled, read_sections
+from keifu.session.model import Model, one_by_one, pooled, read_sections
 from keifu.tasks.alignment import alignment_errors
 from keifu.tasks.translation import Batch, PairSequences, Translation, in_one_stream
 from keifu.tasks.translation_metrics import score_translations
@@ -122,14 +122,15 @@ class Translator(Model):
         tokens. normalise: to the length 1. Of an empty text, a model of one stream reads [BOS]. Texts are read one by
         one, whatever batch_size says. Raises ConfigError.
         """
-        texts = [self.normalisation.source(one) for one in ([text] if isinstance(text, str) else text)]
-        vectors = []
-        for one in texts:  # one by one, so that none hangs on the others
-            ids = self.task.encode_now([Pair(one, "")]).sources.padded(np.arange(1), 0).to(self.device)
+
+        def vector(one: str) -> Tensor:
+            pair = Pair(self.normalisation.source(one), "")
+            ids = self.task.encode_now([pair]).sources.padded(np.arange(1), 0).to(self.device)
             if not ids.numel():  # a model of one stream reads [BOS] behind a source
                 ids = ids.new_full((1, 1), self.tokenizer.bos_id)
-            vectors.append(pooled(self._read(ids)[0], pool or "last", normalise))
-        return vectors[0] if isinstance(text, str) else vectors
+            return pooled(self._read(ids)[0], pool or "last", normalise)
+
+        return one_by_one(text, vector)
 
     def inputs(self, text: str, *target: str) -> PairBatch | TokenBatch:
         if len(target) > 1:
