@@ -71,6 +71,9 @@ class Recurrent(nn.Module):
     direction: all layers read "forward"; "bidirectional" ones read both ways and put the two results side by side;
     "alternating" ones read forward and backward in turn. dropout: between layers. learned_start: the first state is
     trained instead of zero. nonlinearity of "rnn": "tanh" or "relu".
+
+    backward_parts: of the R parts of an output, whether each was read backward, so that its last state stands at the
+    first token.
     """
 
     def __init__(
@@ -93,6 +96,7 @@ class Recurrent(nn.Module):
             width = d_input if layer == 0 else self.d_output
             ways = (False, True) if directions == 2 else (direction == "alternating" and layer % 2 == 1,)
             self.layers.append(nn.ModuleList(block(width, d_hidden, backward) for backward in ways))
+        self.backward_parts = ways
         self.dropout = Dropout(dropout)
         shape = (n_layers, CELLS[cell].parts, directions, d_hidden)
         self.start = nn.Parameter(torch.zeros(shape)) if learned_start else None

@@ -146,7 +146,12 @@ class RecurrentNetwork(nn.Module):
         else:
             token = self.dropout(self.embedding(batch.tokens))
             hidden, state = self.recurrent(token, batch.mask, batch.state)
-        return Output(record(self, "output", self.dropout(hidden), "B T N"), state)
+        hidden = self.dropout(hidden)
+        ways = len(self.backward_parts)
+        if ways == 1:
+            return Output(record(self, "output", hidden, "B T N"), state)
+        beside = record(self, "output", hidden.unflatten(-1, (ways, -1)), "B T R N")
+        return Output(beside.flatten(-2), state)
 
     def start(self, rows: int) -> RecurrentState:
         """The state before the first token of so many sequences."""
@@ -160,6 +165,11 @@ class RecurrentNetwork(nn.Module):
         mask = torch.ones_like(tokens, dtype=torch.bool) if mask is None else mask
         output = self(TokenBatch(tokens, mask, state))
         return output.hidden, output.state
+
+    @property
+    def backward_parts(self) -> tuple[bool, ...]:
+        """Of the parts of a hidden vector, whether each was read backward."""
+        return self.recurrent.backward_parts
 
     @property
     def output_embedding(self) -> nn.Parameter | None:

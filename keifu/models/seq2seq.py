@@ -134,6 +134,11 @@ class Seq2Seq(nn.Module):
         return record(self, "output", self.dropout(hidden), "B T D"), state
 
     @property
+    def backward_parts(self) -> tuple[bool, ...]:
+        """Of the parts of what `encode` gives, whether each was read backward."""
+        return self.encoder.recurrent.backward_parts
+
+    @property
     def output_embedding(self) -> nn.Parameter | None:
         """The matrix that the vocabulary head shares; None where embeddings are not tied."""
         return self.target_embedding.tokens if self.config.tie_embeddings else None

@@ -191,6 +191,11 @@ class Seq2SeqAttention(nn.Module):
         return output, replace(state, recurrent=recurrent)
 
     @property
+    def backward_parts(self) -> tuple[bool, ...]:
+        """Of the parts of what `encode` gives, whether each was read backward."""
+        return self.encoder.recurrent.backward_parts
+
+    @property
     def output_embedding(self) -> nn.Parameter | None:
         """The matrix that the vocabulary head shares; None where embeddings are not tied."""
         return self.target_embedding.tokens if self.config.tie_embeddings else None

@@ -21,6 +21,7 @@ from keifu.session.model import Model, one_by_one, pooled, read_sections
 from keifu.session.reading import read_most_tokens
 from keifu.tasks.answer_metrics import score_answers, supported
 from keifu.tasks.question_answering import AROUND, Batch, QuestionAnswering, form_of, plain
+from keifu.tasks.reading import backward_parts_of
 from keifu.text import Tokenizer
 from keifu.text.sentences import sentence_ends
 from keifu.trace import Edit, Recorded, Recorder, Trace, bound
@@ -142,7 +143,8 @@ class Answerer(Model):
         vectors, or "last". normalise: to the length 1. Texts are read one by one, whatever batch_size says. Raises
         ConfigError, also for a text that has more tokens than a BERT learned from.
         """
-        return one_by_one(text, lambda one: pooled(self._vectors(one).float(), pool or "mean", normalise))
+        parts = backward_parts_of(self.network)
+        return one_by_one(text, lambda one: pooled(self._vectors(one).float(), pool or "mean", normalise, parts))
 
     def _vectors(self, text: str) -> Tensor:
         """What the model makes of each token of a text `[T, D]`; a memory network has one vector for all."""

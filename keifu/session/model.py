@@ -17,6 +17,7 @@ from keifu.interface import PairBatch
 from keifu.layers.heads import VocabularyHead
 from keifu.layers.quantised import QuantisedHead, multiplies_int8, quantise
 from keifu.models import LINEAGE, architecture
+from keifu.tasks.reading import last_of
 from keifu.text import Tokenizer
 from keifu.training.memory import parameter_count
 from keifu.training.network import fill, make_model, named_parameters
@@ -159,9 +160,12 @@ def one_by_one(text: str | Sequence[str], make: Callable[[str], Any]) -> Any:
     return make(text) if isinstance(text, str) else [make(one) for one in text]
 
 
-def pooled(hidden: Tensor, pool: str, normalise: bool = False) -> Tensor:
-    """One vector `[N]` of those of each token `[T, N]`: "last" or "mean". Raises ConfigError."""
+def pooled(hidden: Tensor, pool: str, normalise: bool = False, backward_parts: Sequence[bool] = (False,)) -> Tensor:
+    """One vector `[N]` of those of each token `[T, N]`: their "mean", or the "last", with which reading ends (see
+    `last_of`). Raises ConfigError.
+    """
     if pool not in ("last", "mean"):
         raise ConfigError(f"pool {pool!r} is not known; expected last or mean")
-    vector = hidden[-1] if pool == "last" else hidden.mean(0)
+    length = torch.tensor([len(hidden)], device=hidden.device)
+    vector = last_of(hidden[None], length, backward_parts)[0] if pool == "last" else hidden.mean(0)
     return F.normalize(vector, dim=-1) if normalise else vector

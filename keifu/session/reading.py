@@ -15,7 +15,19 @@ from keifu.data.batches import Sequences
 from keifu.errors import CheckpointError, ConfigError, DataError
 from keifu.interface import TokenBatch
 from keifu.session.model import Model, read_sections
-from keifu.tasks.reading import Encoded, Reading, by_length, decide, hidden_of, join, mean_of, moved, pad
+from keifu.tasks.reading import (
+    Encoded,
+    Reading,
+    backward_parts_of,
+    by_length,
+    decide,
+    hidden_of,
+    join,
+    last_of,
+    mean_of,
+    moved,
+    pad,
+)
 from keifu.text import Tokenizer
 from keifu.trace import Edit, Recorded, Recorder, Trace, bound
 from keifu.training.evaluation import decision_scores
@@ -98,9 +110,10 @@ class ReadingModel(Model):
             hidden = hidden_of(self.network, inputs).float()
             if pool == "mean":
                 found = mean_of(hidden, inputs.mask)
+            elif pool == "last":
+                found = last_of(hidden, inputs.mask.sum(1), backward_parts_of(self.network))
             else:
-                last = inputs.mask.sum(1) - 1 if pool == "last" else torch.zeros(len(some), dtype=torch.long)
-                found = hidden[torch.arange(len(some)), last]
+                found = hidden[:, 0]
             for row, vector in zip(some.tolist(), found, strict=True):
                 vectors[row] = vector
         ends = np.cumsum([len(each) for each in parts]).tolist()

@@ -22,6 +22,7 @@ from keifu.interface import PairBatch, TokenBatch
 from keifu.models import model_class
 from keifu.session.model import Model, one_by_one, pooled, read_sections
 from keifu.tasks.alignment import alignment_errors
+from keifu.tasks.reading import backward_parts_of
 from keifu.tasks.translation import Batch, PairSequences, Translation, in_one_stream
 from keifu.tasks.translation_metrics import score_translations
 from keifu.text import Tokenizer
@@ -118,9 +119,10 @@ class Translator(Model):
         """A vector `[D]` for a text, of what the encoder makes of it, or a model of one stream; of a list of texts, a
         list.
 
-        pool: "last", the vector of the last token, which an encoder has at [EOS]; "mean", the mean of those of all
-        tokens. normalise: to the length 1. Of an empty text, a model of one stream reads [BOS]. Texts are read one by
-        one, whatever batch_size says. Raises ConfigError.
+        pool: "last", what the model shows when it has read the text: at the last token, [EOS] in an encoder, and of
+        what reads backward at the first; "mean", the mean of the vectors of all tokens. normalise: to the length 1. Of
+        an empty text, a model of one stream reads [BOS]. Texts are read one by one, whatever batch_size says. Raises
+        ConfigError.
         """
 
         def vector(one: str) -> Tensor:
@@ -128,7 +130,7 @@ class Translator(Model):
             ids = self.task.encode_now([pair]).sources.padded(np.arange(1), 0).to(self.device)
             if not ids.numel():  # a model of one stream reads [BOS] behind a source
                 ids = ids.new_full((1, 1), self.tokenizer.bos_id)
-            return pooled(self._read(ids)[0], pool or "last", normalise)
+            return pooled(self._read(ids)[0], pool or "last", normalise, backward_parts_of(self.network))
 
         return one_by_one(text, vector)
 

@@ -26,7 +26,7 @@ from keifu.data.batches import Indices, Sequences, length_mask
 from keifu.data.examples import Question
 from keifu.interface import Loss, PairBatch, StoryBatch, TokenBatch
 from keifu.layers.heads import ClassHead
-from keifu.tasks.reading import pad
+from keifu.tasks.reading import backward_parts_of, last_of, pad
 from keifu.text import Tokenizer
 
 MOST_TOGETHER = 256
@@ -148,12 +148,16 @@ class QuestionAnswering:
         return Batch(inputs, torch.from_numpy(data.answers[rows]))
 
     def logits(self, model: nn.Module, head: nn.Module, inputs: Any) -> Tensor:
-        """A score for every answer `[B, C]`: by the vector after the last token, that of [CLS], or the only one."""
+        """A score for every answer `[B, C]`: by the vector with which reading ends, that of [CLS], or the only one."""
         hidden = model(inputs).hidden
-        if self.takes in ("pair", "tokens"):
-            mask = inputs.target_mask if isinstance(inputs, PairBatch) else inputs.mask
-            hidden = hidden[torch.arange(len(hidden), device=hidden.device)[:, None], mask.sum(1)[:, None] - 1]
-        scores: Tensor = head(hidden[:, 0])
+        match self.takes:
+            case "pair":
+                vector = last_of(hidden, inputs.target_mask.sum(1))
+            case "tokens":
+                vector = last_of(hidden, inputs.mask.sum(1), backward_parts_of(model))
+            case _:
+                vector = hidden[:, 0]
+        scores: Tensor = head(vector)
         return scores
 
     def loss(self, model: nn.Module, head: nn.Module, batch: Batch) -> Loss:

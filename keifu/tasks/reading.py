@@ -131,6 +131,23 @@ def hidden_of(model: Any, inputs: TokenBatch) -> Tensor:
     return hidden
 
 
+def last_of(hidden: Tensor, lengths: Tensor, backward_parts: Sequence[bool] = (False,)) -> Tensor:
+    """The vectors `[B, N]` with which a reading of so many tokens `[B]` ends, of those of each token `[B, T, N]`.
+
+    backward_parts: of the parts of a vector, side by side and of one width, whether each was read backward. Such a part
+    ends at the first token.
+    """
+    ends = hidden[torch.arange(len(hidden), device=hidden.device), lengths - 1]
+    both = (vectors.chunk(len(backward_parts), dim=-1) for vectors in (hidden[:, 0], ends))
+    return torch.cat([(ends, firsts)[turned] for turned, firsts, ends in zip(backward_parts, *both, strict=True)], -1)
+
+
+def backward_parts_of(model: Any) -> tuple[bool, ...]:
+    """What `last_of` asks, of the vectors that `hidden_of` gives."""
+    parts: tuple[bool, ...] = getattr(model, "backward_parts", (False,))
+    return parts
+
+
 def summary_of(model: Any, hidden: Tensor, mask: Tensor) -> Tensor:
     """The vector `[B, D]` of each text as a whole: that of [CLS] where the model has one, else the mean of all."""
     if getattr(model, "summary", "mean") == "first":

@@ -225,6 +225,8 @@ class Run:
             text = "\n\n".join("\n".join(sample) for sample in event.samples)
             write_atomically(self.folder.path / "samples" / f"step-{event.step}.txt", text + "\n")
         elif isinstance(event, Finished):
+            if self.probes and event.step and event.reason in ("patience", "time"):  # before the last of the steps
+                self.probes.keep(self.learner, self.folder.path)
             card = model_card(self.folder.path, self.settings, self.task.selects_by)
             write_atomically(self.folder.path / "README.md", card)
 

@@ -9,6 +9,7 @@ import torch
 from keifu.errors import CheckpointError, ConfigError
 from keifu.session import load
 from keifu.tasks.alignment import alignment_errors
+from keifu.training.loop import Finished
 from keifu.training.probes import FOLDER, MOST_STEPS, steps_to_keep
 from keifu.training.start import prepare
 from keifu.views.learning import errors_along, read_moments
@@ -47,6 +48,14 @@ def test_a_run_keeps_what_its_model_attends_to(tmp_path: Path) -> None:
         model.network, model.task, run.corpus.probes
     )
     assert [*errors] == ["decoder.0.cross_attention.weights"]
+
+
+def test_the_last_look_is_at_what_was_learned_also_where_a_run_ends_early(tmp_path: Path) -> None:
+    training = {"max_steps": 1000, "evaluate_every": 90, "patience": 1, "learning_rate": 1e-12}
+    run = tiny_run("builtin:enja:train[:60]", tmp_path / "run", training, data={"probes": ALIGNED})
+    assert [event.reason for event in run.events() if isinstance(event, Finished)] == ["patience"]
+    assert run.learner.step not in steps_to_keep(1000)
+    assert read_moments(tmp_path / "run")[-1].step == run.learner.step
 
 
 def test_looking_changes_nothing_that_is_learned(corpus: str, tmp_path: Path) -> None:
