@@ -12,8 +12,8 @@ so that what is far away is one step away, whatever the block itself still holds
 
 Departures: projections of their own make the query, the key and the value (Vaswani et al. 2017, section 3.2.2), with
 several heads by choice, and the weighted sum is added, as in a residual connection, where Daniluk et al. concatenate.
-The token itself may be attended to. Attention looks back over `max_length` tokens; what lies further back lives on in
-the recurrent state alone.
+The token itself may be attended to. Dropout acts on the weighted sum and not on h beside it. Attention looks back over
+`max_length` tokens; what lies further back lives on in the recurrent state alone.
 
 It writes on from a text, and it translates in a single stream: source, [BOS], target.
 

@@ -9,10 +9,12 @@ The name says which block both networks are made of; layers/recurrence.py has th
 knows of the source passes through one state, a vector a layer (two with an LSTM): layer l of the encoder starts layer l
 of the decoder, as in Sutskever et al. (section 3.4 has four such layers).
 
-Departures: Cho et al. show the encoder's vector to every step of the decoder, here it only starts it. Sutskever et al.
-turn the source round; here the encoder may read both ways instead, half of its width each, so that the two last states
-side by side start the decoder. Token vectors are multiplied by sqrt(D), so that their values are about 1, and source,
-target and output scores may share them.
+Departures: Cho et al. have gated blocks alone, show the encoder's vector to every step of the decoder, and put a tanh
+layer between the two networks and a maxout layer before the scores; here the state passes as it is and only starts the
+decoder, and the scores are made of what its last layer shows. Sutskever et al. turn the source round; here the encoder
+may read both ways instead, half of its width each, so that the two last states side by side start the decoder. Token
+vectors are multiplied by sqrt(D), so that their values are about 1, and source, target and output scores may share
+them.
 
 The walk of shapes
 

@@ -11,8 +11,9 @@ encoder's outputs, as Luong et al. put it (equations 5 and 7):
     weights = softmax(likeness(h, m))        c = weights m        output = tanh(W c + U h)
 
 Departures: dot products are divided by sqrt(D), as attention did later. Bahdanau et al. attend before the decoder's
-step; with every likeness it is done after it here, so that without input feeding all steps of the decoder are computed
-together. With input feeding the output is also part of the next step's input (section 3.3).
+step, start the decoder with tanh(W m) of the backward reading, and score by a maxout layer; here attention comes after
+the step with every likeness, so that without input feeding all steps of the decoder are computed together, and the
+state passes as it is. With input feeding the output is also part of the next step's input (section 3.3).
 
 The walk of shapes
 

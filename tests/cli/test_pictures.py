@@ -7,8 +7,10 @@ import pytest
 from PIL import Image
 
 from keifu.config import read_yaml
+from keifu.errors import ConfigError
 from keifu.layers.quantised import multiplies_int8
 from keifu.session import TrainedRun, load, train
+from keifu.views.figures import path_figure
 from tests.cli.conftest import Command
 from tests.cli.test_commands import assert_one_message
 from tests.small_pictures import CLASSES, SMALL_PICTURES, write_pictures
@@ -109,6 +111,18 @@ def test_it_computes_in_other_formats(model: str, shapes: str, tmp_path: Path) -
         assert other.classify(f"{shapes}/bar/0.png", details=True).probabilities == pytest.approx(exact, abs=0.05)
         assert other.evaluate(shapes)["examples"] == 200
         assert other.trace(f"{shapes}/bar/0.png")["classes"].value.shape == (1, 5)
+
+
+@pytest.mark.parametrize(("model", "parts"), [("flat", 144), ("gru", 12), ("vit", 16)])
+def test_the_ways_from_a_picture_to_its_class_are_drawn(model: str, parts: int, shapes: str, tmp_path: Path) -> None:
+    options = {"out": tmp_path / "run", "max_steps": 1, "overrides": {**SMALL_PICTURES, "model": {"d_model": 16}}}
+    seen = load(train("image-classification", shapes, model, **options).path, "cpu")  # type: ignore[arg-type]
+    lengths = seen.path_lengths(f"{shapes}/bar/0.png")
+    [(name, found)] = lengths.outputs.items()
+    assert found.shape[1] == len(lengths.tokens[name]) == parts
+    path_figure(lengths, tmp_path / "paths.svg")
+    with pytest.raises(ConfigError, match="a picture has no distance"):
+        seen.influence(f"{shapes}/bar/0.png")
 
 
 def test_a_dry_run_and_a_check_say_what_would_be_learned(shapes: str, keifu: Command) -> None:

@@ -12,7 +12,15 @@ from torch.func import functional_call
 
 from keifu.layers import attention as attention_layer
 from keifu.layers import losses
-from keifu.layers.attention import MultiHeadAttention, attend, attention, causal_mask, padding_mask, scaled_dot_product
+from keifu.layers.attention import (
+    MultiHeadAttention,
+    SingleAttention,
+    attend,
+    attention,
+    causal_mask,
+    padding_mask,
+    scaled_dot_product,
+)
 from keifu.layers.embeddings import Embedding, LearnedPosition, SinusoidalPosition, sinusoidal
 from keifu.layers.feedforward import FeedForward, GatedFeedForward
 from keifu.layers.heads import ClassHead, VocabularyHead
@@ -85,6 +93,14 @@ def test_several_heads(form: None) -> None:
         return layer(x, *layer.keys_values(memory), padding_mask(REAL))
 
     check(MultiHeadAttention(4, 2, 3), run, normal(2, 3, 4), normal(2, 4, 4))
+
+
+@pytest.mark.parametrize("likeness", ["dot", "general", "additive"])
+def test_one_attention_to_a_memory(likeness: Any) -> None:
+    def run(layer: Any, x: Tensor, memory: Tensor) -> Any:
+        return layer(x, *layer.keys_values(memory), padding_mask(REAL))
+
+    check(SingleAttention(likeness, 3), run, normal(2, 3, 3), normal(2, 4, 3))
 
 
 @pytest.mark.parametrize("n_kv_heads", [1, 2])
