@@ -15,5 +15,6 @@ class RMSNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        """x and the result `[..., D]`."""
-        return x * (x.square().mean(-1, keepdim=True) + self.eps).rsqrt() * self.weight
+        """x and the result `[..., D]`. It is computed in float32 at least, as Llama does."""
+        exact = x.to(torch.promote_types(x.dtype, torch.float32))
+        return (exact * (exact.square().mean(-1, keepdim=True) + self.eps).rsqrt()).to(x.dtype) * self.weight

@@ -83,7 +83,7 @@ class Config(Schema):
 
     balance_step: float = Field(0.0, ge=0, le=1)
     """Loss-free balancing: by this much an expert is chosen more easily after a step in which it had too little (0.001
-    in Wang et al. 2024). 0: none.
+    in Wang et al. 2024, who leave the balance penalty away). 0: none.
     """
 
     rotary_base: float = Field(10_000.0, gt=1)

@@ -64,7 +64,7 @@ def test_a_dry_run_and_a_check_say_what_would_be_learned(book: str, keifu: Comma
     assert report["estimate"]["steps"] > 0
 
 
-@pytest.mark.parametrize("model", ["rnn", "lstm", "gru", "gpt", "llama"])
+@pytest.mark.parametrize("model", ["rnn", "lstm", "gru", "gpt", "llama", "moe"])
 def test_a_configuration_is_printed_whole_and_taken_again(
     model: str, book: str, tmp_path: Path, keifu: Command
 ) -> None:
@@ -242,7 +242,7 @@ def test_a_damaged_config_is_named(
     assert_one_message(keifu("generate", tmp_path, "a"), 3, message)
 
 
-@pytest.fixture(scope="module", params=["gpt", "llama"])
+@pytest.fixture(scope="module", params=["gpt", "llama", "moe"])
 def windowed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that reads 12 tokens together, of one long text."""
     folder = tmp_path_factory.mktemp(request.param)

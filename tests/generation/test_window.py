@@ -11,7 +11,7 @@ from torch import Tensor
 from keifu.generation.continuation import continue_texts
 from keifu.generation.sampling import Sampling
 from keifu.generation.window import Windowed, steps_for
-from keifu.models import gpt, llama
+from keifu.models import gpt, llama, moe
 from keifu.tasks.language_modeling import LanguageModeling
 from keifu.training.network import make_model
 from tests.properties.cases import letters, scatter
@@ -19,7 +19,7 @@ from tests.properties.cases import letters, scatter
 LONGEST = 8
 
 
-@pytest.fixture(params=[gpt, llama], ids=["gpt", "llama"])
+@pytest.fixture(params=[gpt, llama, moe], ids=["gpt", "llama", "moe"])
 def model(request: pytest.FixtureRequest) -> Any:
     torch.manual_seed(0)
     config = request.param.Config(vocab_size=30, max_length=LONGEST, d_model=16, n_layers=2, n_heads=2)

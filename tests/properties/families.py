@@ -444,12 +444,19 @@ def _decoder_wiring(model: Any, values: Mapping[str, Recorded]) -> Iterator[tupl
 def _experts_wiring(layer: Any, at: str, read: Tensor, values: Mapping[str, Recorded]) -> Iterator[tuple[str, Tensor]]:
     """Every expert on every token, weighted by the gates."""
     shares, gates, router = values[f"{at}.shares"].value, values[f"{at}.gates"].value, layer.router
-    yield f"{at}.shares", (read @ router.weight.T).softmax(-1)
+    yield f"{at}.scores", read @ router.weight.T
+    yield f"{at}.shares", values[f"{at}.scores"].value.softmax(-1)
     wanted = shares if router.bias is None else shares + router.bias
     least = wanted.topk(router.experts_per_token).values[..., -1:]
     chosen = shares * (wanted >= least)
     yield f"{at}.gates", chosen / chosen.sum(-1, keepdim=True) if router.renormalise else chosen
-    yield f"{at}.output", sum(gates[..., place, None] * expert(read) for place, expert in enumerate(layer.experts))
+    results = [expert(read) for expert in layer.experts]
+    for place, result in enumerate(results):
+        taken = gates[..., place, None] != 0
+        assert bool(taken.any()) == (f"{at}.experts.{place}.output" in values)
+        if taken.any():
+            yield f"{at}.experts.{place}.output", result * taken
+    yield f"{at}.output", sum(gates[..., place, None] * result for place, result in enumerate(results))
 
 
 def _decoder(config: Callable[[random.Random], Any], sizes: Callable[[Any], dict[str, int]]) -> Family:

@@ -20,9 +20,11 @@ from transformers import (
     MixtralConfig,
     MixtralForCausalLM,
 )
+from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from keifu.data.windows import whole
 from keifu.generation.sampling import Sampling, sample
+from keifu.layers.norms import RMSNorm
 from keifu.models import gpt, llama, moe
 from keifu.tasks.language_modeling import Batch, LanguageModeling
 from keifu.training.network import make_model
@@ -266,3 +268,16 @@ def test_greedy_generation_writes_what_the_reference_writes(twins: Twins) -> Non
         assert [eos if drawn is None else drawn.token for drawn in ours] == theirs
         written.update(theirs)
     assert len(written) > 1
+
+
+@torch.no_grad()
+def test_rms_norm_of_bfloat16_is_llamas() -> None:
+    torch.manual_seed(0)
+    ours, theirs = RMSNorm(48, 1e-5), LlamaRMSNorm(48, 1e-5)
+    nn.init.normal_(ours.weight)
+    theirs.weight.copy_(ours.weight)
+    x = 30 * torch.randn(5, 48)
+    for dtype in (torch.float32, torch.bfloat16):
+        found, expected = ours.to(dtype)(x.to(dtype)), theirs.to(dtype)(x.to(dtype))
+        assert found.dtype == dtype
+        torch.testing.assert_close(found, expected, rtol=1e-6, atol=0)
