@@ -5,8 +5,9 @@ where it is called BERT2BERT. The encoder is a `Bert`. The decoder's blocks are 
 sees no later token, and a second attention, to the source, stands behind it. `--init` begins both sides with a
 pre-trained BERT: of a decoder only the second attention is then new.
 
-Departures from the paper: one matrix holds the tokens of both sides and the output scores where embeddings are tied;
-the target stands in the first segment; dropout does not act on the attention's weights.
+Departures from the paper: [BOS] and [EOS] are tokens of their own, which begin as [CLS] and [SEP] were learned, and no
+[CLS] stands before the source; one matrix holds the tokens of both sides and the output scores where embeddings are
+tied; the target stands in the first segment; dropout does not act on the attention's weights.
 
 The walk of shapes
 
@@ -81,6 +82,8 @@ class Config(Schema):
 
 PRESETS: dict[str, dict[str, Any]] = bert.PRESETS
 
+_BEGIN_AND_END, _CLS_AND_SEP = [2, 3], [4, 5]  # ids of READING_TOKENS
+
 
 class BertSeq2Seq(nn.Module):
     """Encoder and decoder. `forward` reads whole sequences; `start` and `step` write one token after another."""
@@ -122,6 +125,9 @@ class BertSeq2Seq(nn.Module):
         """The weights of a BERT, by the names that they have here: both sides begin with them."""
         found = {}
         for name, tensor in tensors.items():
+            if name == "embedding.tokens":
+                tensor = tensor.clone()
+                tensor[_BEGIN_AND_END] = tensor[_CLS_AND_SEP]
             found[f"encoder.{name}"] = tensor
             beside = re.sub(r"^blocks\.(\d+)\.attention", r"decoder.\1.self_attention", name)
             beside = re.sub(r"^blocks\.", "decoder.", beside)

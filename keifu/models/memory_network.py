@@ -157,11 +157,13 @@ class MemoryNetwork(nn.Module):
         """What a question `[B, 1, D]` reads of keys and values `[B, M, D]`, of which `mask` `[B, 1, M]` are real."""
         key = record(self, "key", key, "B M D", along="I")
         value = record(self, "value", value, "B M D", along="I")
-        scores = u @ key.transpose(1, 2)
-        if self.training and self.linear:
-            return scores.masked_fill(~mask, 0.0) @ value
-        _, read = attend(scores, value, mask, self, "B T M", "I")
-        return record(self, "read", read, "B T D", along="I")
+        exact = torch.promote_types(u.dtype, torch.float32)
+        with torch.autocast(u.device.type, enabled=False):  # facts differ by less than bfloat16 tells
+            scores = u.to(exact) @ key.to(exact).transpose(1, 2)
+            if self.training and self.linear:
+                return (scores.masked_fill(~mask, 0.0) @ value.to(exact)).to(value.dtype)
+            _, read = attend(scores, value.to(exact), mask, self, "B T M", "I")
+        return record(self, "read", read.to(value.dtype), "B T D", along="I")
 
     def _ages(self, real: Tensor) -> Tensor:
         """How many facts ago each one was told `[B, M]`, 0 for the latest; with gaps while training."""

@@ -18,7 +18,10 @@ from keifu.models import model_class
 from keifu.text import Tokenizer
 from keifu.training.network import fill
 
-_FREE = ("dropout", "balance_penalty", "z_penalty")  # settings of a model that its weights do not depend on
+_FREE = ("dropout", "balance_penalty", "z_penalty", "time_noise", "linear_start")
+"""Settings of a model that its weights do not depend on."""
+_ONCE = {"linear_start": 0.0}
+"""Settings for a first training alone, and what they are where another one has gone before."""
 _OF_CLASSES = "head.classes."  # before the names of weights that mean something only for the same classes
 
 
@@ -51,7 +54,7 @@ def read_beginning(path: str | Path, preset: str | None = None) -> Beginning:
     sees = config.get("task") == "image-classification"
     if (tokenizer is None and not sees) or not isinstance(model, dict) or not isinstance(model.get("name"), str):
         raise CheckpointError(f"{folder}: not a model that keifu trained on text or pictures; begin with another")
-    sizes = {key: value for key, value in model.items() if key != "name"}
+    sizes = {key: _ONCE.get(key, value) for key, value in model.items() if key != "name"}
     known = Tokenizer.load(tokenizer) if tokenizer else None
     return Beginning(folder, model["name"], sizes, tensors, known, classes_of(config))
 

@@ -225,8 +225,10 @@ class StoryData(Schema):
     encoding: str = "utf-8"
     """How text files are encoded, such as cp932, shift_jis, euc_jp, cp1252 or latin-1."""
 
-    tokenizer: Literal["bpe", "byte-bpe", "word", "character"] = "word"
-    """How text is cut: pieces of words with bytes as a last resort, pieces of bytes, words, or characters."""
+    tokenizer: Kind = "word"
+    """How text is cut: pieces of words with bytes as a last resort (bpe, unigram), pieces of bytes (byte-bpe), the
+    pieces of BERT (wordpiece), words, or characters.
+    """
 
     vocab_size: int = Field(8000, ge=5, le=2_000_000)
     """Most tokens the tokenizer may learn."""

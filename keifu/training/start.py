@@ -139,7 +139,7 @@ def start(
         special = special_tokens(settings.training.task, settings.model.name)
         tokenizer = Tokenizer.train(corpus.texts, data.tokenizer, data.vocab_size, special)
     if tokenizer is not None:
-        settings = settings.with_model(vocab_size=tokenizer.vocab_size)
+        settings = settings.with_model(vocab_size=tokenizer.vocab_size).with_data(tokenizer=tokenizer.kind)
     run = _assemble(RunFolder(path), settings, corpus, tokenizer)
     run.stem = stem
     if begun:

@@ -76,6 +76,10 @@ def test_both_sides_of_a_translator_begin_with_bert(pretrained: Path, tmp_path: 
             assert torch.equal(ours[f"model.decoder.{layer}.{ours_is_called}"], expected)
     for name in ("position.weight", "segments", "norm.weight"):
         assert torch.equal(ours[f"model.target_embedding.{name}"], theirs[f"model.embedding.{name}"])
+    words, learned = ours["model.encoder.embedding.tokens"], theirs["model.embedding.tokens"]
+    assert torch.equal(words[[2, 3]], learned[[4, 5]])  # a text begins and ends
+    assert torch.equal(words[4:], learned[4:])
+    assert run.settings.data.tokenizer == "wordpiece"
     assert run.beginning.endswith("; new: model.decoder")
     list(run.events())
     assert isinstance(load(tmp_path / "run", "cpu").translate("I see cats.", beam=2), str)

@@ -12,7 +12,7 @@ from keifu.checkpoint import MODEL, OPTIMIZER
 from keifu.errors import ConfigError
 from keifu.training.loop import Step
 from keifu.training.run import Run
-from keifu.training.start import resume
+from keifu.training.start import prepare, resume
 from tests.small_stories import story_run, write_stories
 from tests.tiny import digest, metric_lines, optimiser_state, weights
 
@@ -82,6 +82,18 @@ def test_a_run_that_is_made_longer_does_not_begin_anew(tmp_path: Path) -> None:
     list(story_run(spec, tmp_path / "run", {"max_steps": 4}, model={"linear_start": 0.5}).events())
     run = resume(tmp_path / "run", {"max_steps": "+16"})  # step 5 of 20 is within half of the steps
     assert not any(run.learner.model.linear for event in run.events() if isinstance(event, Step))
+
+
+def test_a_run_that_begins_with_a_trained_network_has_its_softmax_from_the_start(tmp_path: Path) -> None:
+    spec = write_stories(tmp_path, 60)
+    first = story_run(spec, tmp_path / "first", {"max_steps": 2}, model={"linear_start": 0.5})
+    list(first.events())
+    for out, model, expected in (("run", {}, 0.0), ("again", {"linear_start": 0.2, "time_noise": 0.0}, 0.2)):
+        overrides = {"training": {"max_steps": 4}, "model": model}
+        run = prepare("question-answering", spec, out=tmp_path / out, init=str(tmp_path / "first"), overrides=overrides)
+        assert run.settings.model.linear_start == expected
+        linear = [run.learner.model.linear for event in run.events() if isinstance(event, Step)]
+        assert any(linear) == bool(expected)
 
 
 def test_a_run_goes_on_with_the_batches_that_it_began_with(tmp_path: Path) -> None:
