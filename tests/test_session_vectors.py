@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from keifu.errors import ConfigError
 from keifu.session import Model, load
 from keifu.training.start import prepare
 from tests.small_reading import TEXTS, reading_run
@@ -55,6 +56,11 @@ def test_both_halves_know_the_whole_text(make: Any, texts: tuple[str, str, str],
     for changed in (other_end, other_beginning):
         for half, another in zip(whole, changed, strict=True):
             assert (half - another).abs().max() > 1e-4
+
+
+def test_a_model_that_learned_nothing_of_cls_has_no_vector_of_it(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="pool 'cls' is not known of lstm; expected mean or last"):
+        classifier(tmp_path).embed("the boat", pool="cls")  # type: ignore[attr-defined]
 
 
 def test_a_translators_vector_is_the_state_that_starts_its_writing(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ fed patterns); an LSTM has one block a cell and no peepholes; the GRU's reset ga
 The walk of shapes
 
     tokens [B, T], or the rows of pictures [B, Y, Z] -> embedding [B, T, D] -> layers, whose state is [B, R, N] each
-    (R is 1) -> hidden [B, T, N]
+    -> hidden [B, T, R N]; R is 2 where layers read both ways, else 1
 """
 
 import math

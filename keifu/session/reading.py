@@ -94,13 +94,15 @@ class ReadingModel(Model):
     ) -> Any:
         """A vector `[D]` for a text; of a list of texts, a list.
 
-        pool: "mean" of all tokens' vectors, "cls", the vector of [CLS], or "last", that of the last token. normalise:
-        to the length 1, so that inner products are cosines. A text that is too long is read in parts, of which the mean
-        is that of all tokens, "cls" that of the first part and "last" that of the last. Raises ConfigError.
+        pool: "mean" of all tokens' vectors, "last", that with which reading ends, or of a model that sums a text up
+        there "cls", the vector of [CLS]. normalise: to the length 1, so that inner products are cosines. A text that is
+        too long is read in parts, of which the mean is that of all tokens, "cls" that of the first part and "last" that
+        of the last. Raises ConfigError.
         """
-        pool = pool or "mean"
-        if pool not in POOLS:
-            raise ConfigError(f"pool {pool!r} is not known; expected {', '.join(POOLS[:-1])} or {POOLS[-1]}")
+        pool, name = pool or "mean", self.model_config.name
+        pools = POOLS if hasattr(self.network, "summary") else POOLS[1:]
+        if pool not in pools:
+            raise ConfigError(f"pool {pool!r} is not known of {name}; expected {', '.join(pools[:-1])} or {pools[-1]}")
         texts = [text] if isinstance(text, str) else list(text)
         parts = [self._parts(ids) for ids in self.tokenizer.encode_batch(texts)]
         tokens = Sequences(part for each in parts for part in each)

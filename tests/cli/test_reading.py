@@ -293,7 +293,7 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
     (("classify", "{classification}", "a", "--top", "0"), "top 0: expected at least 1"),
     (("classify", "{classification}", "a", "--batch-size", "0"), "batch_size: expected at least 1"),
     (("tag", "{masked-lm}", "a"), "a model for masked-lm cannot tag; use one of: fill, classify"),
-    (("embed", "{tagging}", "a", "--pool", "max"), "pool 'max' is not known; expected cls, mean or last"),
+    (("embed", "{tagging}", "a", "--pool", "max"), "pool 'max' is not known of bert; expected cls, mean or last"),
     (("evaluate", "{tagging}", "--data", "t.txt", "--beam", "3"), "beam does not go with a tagger"),
     (("train", "masked-lm", "--data", "x.txt", "--model", "lstm"), "model lstm cannot do masked-lm"),
     (("train", "tagging", "--data", "t.txt", "--columns", "a,b"), "--columns does not go with tagging"),

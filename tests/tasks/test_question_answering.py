@@ -103,9 +103,9 @@ def test_the_size_of_a_question_counts_the_facts_that_are_read() -> None:
 class Fixed(nn.Module):
     """Hidden vectors that are given."""
 
-    def __init__(self, hidden: Tensor) -> None:
+    def __init__(self, hidden: Tensor, backward_parts: tuple[bool, ...] = (False,)) -> None:
         super().__init__()
-        self.hidden = hidden
+        self.hidden, self.backward_parts = hidden, backward_parts
 
     def forward(self, inputs: Any) -> Output:
         return Output(self.hidden)
@@ -133,6 +133,16 @@ def test_the_loss_is_of_the_vector_that_has_read_everything(takes: str) -> None:
     known = F.cross_entropy(head(last[:2]), torch.tensor([1, 0]), reduction="sum")
     torch.testing.assert_close(loss.total, known + np.log(2))
     assert (loss.tokens, one.scored(batch)) == (3, 3)
+
+
+def test_what_was_read_backward_has_read_everything_at_the_first_token() -> None:
+    one = task("tokens")
+    head = one.head(SimpleNamespace(d_output=6))
+    batch = one.batch(one.encode(QUESTIONS), np.arange(3))
+    hidden = torch.randn(3, 16, 6)
+    rows = zip(hidden, (16, 7, 10), strict=True)
+    ends = torch.stack([torch.cat([row[length - 1, :3], row[0, 3:]]) for row, length in rows])
+    torch.testing.assert_close(one.logits(Fixed(hidden, (False, True)), head, batch.inputs), head(ends))
 
 
 def test_scores_of_answers() -> None:
