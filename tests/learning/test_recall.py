@@ -10,7 +10,8 @@ from torch import Tensor
 from keifu.session import train
 from tests.small_text import write_text
 
-DISTANCE = 20
+DIGITS = 20
+DISTANCE = DIGITS + 1  # from "=" back to the letter
 OVERRIDES: dict[str, Any] = {
     "model": {"d_model": 64, "n_layers": 1, "dropout": 0.0},
     "data": {"tokenizer": "character"},
@@ -21,7 +22,7 @@ OVERRIDES: dict[str, Any] = {
 def _line(rng: random.Random) -> str:
     """A letter, digits that do not matter, and the letter again."""
     letter = rng.choice("abcdefgh")
-    return f"{letter}{''.join(rng.choice('0123') for _ in range(DISTANCE))}={letter}"
+    return f"{letter}{''.join(rng.choice('0123') for _ in range(DIGITS))}={letter}"
 
 
 def _recalled_and_influence(model: str, lines: list[str], held_out: list[str], folder: Path) -> tuple[float, Tensor]:
@@ -30,7 +31,7 @@ def _recalled_and_influence(model: str, lines: list[str], held_out: list[str], f
     trained = train("language-modeling", spec, model, out=folder / model, max_steps=1000, overrides=OVERRIDES).model
     found = trained.generate([line[:-1] for line in held_out], temperature=0, max_tokens=2)
     right = sum(text.startswith(line) for text, line in zip(found, held_out, strict=True)) / len(held_out)
-    influence = trained.influence(held_out[:30], DISTANCE + 1)
+    influence = trained.influence(held_out[:30], DISTANCE)
     return right, influence / influence[0]
 
 

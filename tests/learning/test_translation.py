@@ -40,9 +40,11 @@ def looked_up(word: str) -> str:
     return "".join(DIGITS[LETTERS.index(letter)] for letter in word)
 
 
-def _words(rng: random.Random, longest: int) -> list[str]:
+def _words(rng: random.Random, longest: int, draws: int) -> list[str]:
     """Different words of 1 to `longest` letters."""
-    return list({"".join(rng.choices(LETTERS, k=rng.randint(1, longest))): None for _ in range(5000)})
+    words = list({"".join(rng.choices(LETTERS, k=rng.randint(1, longest))): None for _ in range(draws)})
+    rng.shuffle(words)  # short ones come up first
+    return words
 
 
 TASKS = ((copied, 500), (reversed_, 800), (looked_up, 600))
@@ -57,8 +59,9 @@ CASES = [
 @pytest.mark.parametrize(("model", "task", "steps"), CASES)
 def test_a_small_model_learns(model: str, task: Callable[[str], str], steps: int) -> None:
     # Through a single vector pass shorter words, and it takes more of them to learn what all have in common.
-    single = model.endswith("-seq2seq")
-    pairs = [Pair(word, task(word)) for word in _words(random.Random(0), longest=4 if single else 7)]
+    single = model.endswith("-seq2seq") and model != "bert-seq2seq"
+    longest, draws = (4, 40_000) if single else (7, 5_000)
+    pairs = [Pair(word, task(word)) for word in _words(random.Random(0), longest, draws)]
     held_out, pairs = pairs[:200], pairs[200:]
     tokenizer = Tokenizer.train([LETTERS + DIGITS], "character", 100)
     fields = architecture(model).Config.model_fields
@@ -76,7 +79,7 @@ def test_a_small_model_learns(model: str, task: Callable[[str], str], steps: int
         learner.model, learner.head, tokenizer, [pair.source for pair in held_out], Decoding(beam=1, max_ratio=1.0)
     )
     right = sum(best.text == pair.target for [best], pair in zip(found, held_out, strict=True))
-    lowest = 0.7 if single else 0.98 if model == "transformer" else 0.9
+    lowest = 0.95 if single else 0.98 if model == "transformer" else 0.9
     assert right >= lowest * len(held_out), f"{right} of {len(held_out)} right"
 
 
