@@ -1,14 +1,14 @@
 """What the last tenth of a text costs the models that learned the nine before it, character by character.
 
-    python benchmarks/characters.py [--data shakespeare] [--models rnn gru lstm gpt llama] [--minutes 20]
-                                    [--folder DIR]
+    python benchmarks/characters.py [--data shakespeare] [--models rnn gru lstm lstm-attention gpt llama]
+                                    [--minutes 20] [--folder DIR]
 
 One after another they train with `keifu train`: the recurrent ones two layers 512 wide, `gpt` six and `llama` four
 layers 256 wide. Then `keifu evaluate` measures all of the last tenth, with the state carried over the whole of it or in
 windows that overlap by half, and `keifu generate` writes. Nothing was chosen on the last tenth: settings come from
 trainings on the first 85 %, measured on the twentieth after them, but for the rates of the GRU and the RNN, which are
-lower ones that were not tuned. That twentieth is learned from here, and the checkpoint is the last one, since what is
-learned from can choose no other.
+lower ones that were not tuned, and that of `lstm-attention`, which is the LSTM's. That twentieth is learned from here,
+and the checkpoint is the last one, since what is learned from can choose no other.
 
 A model whose run stands in the folder already is not trained again. The rows are written to
 benchmarks/results/characters-DATA.json.
@@ -27,6 +27,7 @@ SETTINGS = {
     "rnn": (*ADAMW, "training.learning_rate=0.001"),
     "gru": (*ADAMW, "training.learning_rate=0.003"),
     "lstm": (*ADAMW, "training.learning_rate=0.004"),
+    "lstm-attention": (*ADAMW, "training.learning_rate=0.004"),
     "gpt": (*WIDTH, "model.n_layers=6"),
     "llama": (*WIDTH, "model.n_layers=4"),
 }
@@ -48,7 +49,7 @@ def main() -> None:
         if not run.exists():
             train(model, options.data, options.minutes, run)
         rows[f"{model}, {options.minutes:g} minutes"] = row = about(run, f"{options.data}:test")
-        print(f"{model:6}{row['loss']:8.3f} nats{row['bits']:8.3f} bits a character{row['steps']:8,} steps")
+        print(f"{model:16}{row['loss']:8.3f} nats{row['bits']:8.3f} bits a character{row['steps']:8,} steps")
         print(row["sample"], end="\n\n", flush=True)
         RESULTS.mkdir(exist_ok=True)
         content = json.dumps({"rows": rows, "machine": machine()}, indent=2, ensure_ascii=False)

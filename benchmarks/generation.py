@@ -3,23 +3,25 @@ run.
 
     pip install --group peers          (and llama-cpp-python with gguf, where it installs)
     python benchmarks/generation.py [--device cpu] [--threads 2] [--batches 1 8] [--contexts 32] [--new 128]
-                                    [--rounds 3]
+                                    [--rounds 3] [--after-prompt]
 
 12 layers, 768 wide, 50,257 tokens, random weights. Every engine reads a prompt of so many random tokens a text, and
 writes 128 more, the likeliest each time; [EOS] is suppressed, so that all do equal work. "int8": products in eight-bit
 integers (keifu: weights and vectors; CTranslate2: the same; llama.cpp: q8_0). Beside the speed keifu's rows say what
 rounding costs: the mean surprise (nats a token) of 256 tokens that the exact model wrote at temperature 1.
 
---contexts 32 512 2048 8192 measures what a token costs with so many before it; only keifu's rows go beyond 1,024, with
-`llama`, whose rotary positions have no end.
+--contexts 32 512 2048 8192 --after-prompt measures what a token costs with so many before it: the time of reading the
+prompt, that is of a run that writes a single token, is taken off. Only keifu's rows go beyond 1,024, with `llama`,
+whose rotary positions have no end.
 
 Every row is a process of its own; rows take turns, several times round; the figure is the median of all its timed runs,
 in new tokens a second, with its ratio to the best row of a peer. The figures are written to
-benchmarks/results/generation-BATCH-CONTEXT.json (with --device cuda, where keifu and transformers write:
-generation-BATCH-CONTEXT-cuda.json). A peer that is not installed is left out.
+benchmarks/results/generation-BATCH-CONTEXT.json (with --after-prompt generation-BATCH-after-CONTEXT.json; with --device
+cuda, where keifu and transformers write, -cuda behind it). A peer that is not installed is left out.
 """
 
 import argparse
+import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -44,7 +46,8 @@ EOS = 3
 SECONDS, FEWEST = 2.0, 3  # that a process times for, and runs at least
 WRITTEN = 256  # tokens by which rounding is judged
 
-Run = Callable[[], None]
+Run = Callable[[int], None]
+"""Writes so many tokens after the prompt."""
 
 
 def main() -> None:
@@ -55,12 +58,14 @@ def main() -> None:
     arguments.add_argument("--contexts", nargs="+", type=int, default=[32])
     arguments.add_argument("--new", type=int, default=128, help="tokens written in a run")
     arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument("--after-prompt", action="store_true", help="without the time of reading the prompt")
     arguments.add_argument("--only", default="", metavar="TEXT", help="rows whose name contains it; writes no file")
     arguments.add_argument("--row", help=argparse.SUPPRESS)
     options = arguments.parse_args()
     if options.row:
         batch, context = options.batches[0], options.contexts[0]
-        tell(run_row(ROWS[options.row], options.device, batch, context, options.new, options.threads))
+        run = made(ROWS[options.row], options.device, batch, context, options.new, options.threads)
+        tell(timed(run, batch, options.new, options.after_prompt))
         return
     for batch in options.batches:
         for context in options.contexts:
@@ -73,26 +78,39 @@ def main() -> None:
             }
             handed = ["--batches", str(batch), "--contexts", str(context), "--new", str(options.new)]
             handed += ["--device", options.device, "--threads", str(options.threads)]
+            handed += ["--after-prompt"] * options.after_prompt
             figures = compare(__file__, rows, handed, options.rounds)
             print_table(f"batch {batch}, {context} tokens before, new tokens/s", figures, rows)
             if not options.only:
-                write_results(f"generation-{batch}-{context}", figures, rows, options.threads, options.device)
+                name = f"generation-{batch}-{'after-' * options.after_prompt}{context}"
+                write_results(name, figures, rows, options.threads, options.device)
     if options.device == "cpu" and ("keifu" in options.only or not options.only):
         print_losses(options.threads)
 
 
-def run_row(row: Row, on: str, batch: int, context: int, new: int, threads: int) -> list[float]:
-    """New tokens a second of each run, after a warm-up."""
+def made(row: Row, on: str, batch: int, context: int, new: int, threads: int) -> Run:
+    """What writes up to `new` tokens."""
     make = {"keifu": keifu_run, "transformers": gpt2_run, "ctranslate2": ctranslate_run, "llama.cpp": llama_run}
-    run = make[row.engine](row.choices["precision"], on, batch, context, new, threads)
-    run()
+    run: Run = make[row.engine](row.choices["precision"], on, batch, context, new, threads)
+    return run
+
+
+def timed(run: Run, batch: int, new: int, after_prompt: bool) -> list[float]:
+    """New tokens a second of each run, after a warm-up; of those behind the first, or of all and the prompt."""
+    run(new)
+    prompt = statistics.median(seconds(run, 1) for _ in range(FEWEST)) if after_prompt else 0.0
+    count = batch * (new - after_prompt)
     found: list[float] = []
     began = time.perf_counter()
     while len(found) < FEWEST or time.perf_counter() - began < SECONDS:
-        at = time.perf_counter()
-        run()
-        found.append(batch * new / (time.perf_counter() - at))
+        found.append(count / (seconds(run, new) - prompt))
     return found
+
+
+def seconds(run: Run, new: int) -> float:
+    began = time.perf_counter()
+    run(new)
+    return time.perf_counter() - began
 
 
 def keifu_model(precision: str, context: int, on: str = "cpu") -> Any:
@@ -147,7 +165,7 @@ def keifu_run(precision: str, on: str, batch: int, context: int, new: int, threa
     model = keifu_model(precision, context + new, on)
     prompt = torch.randint(4, VOCABULARY, (batch, context), device=on)
 
-    def run() -> None:
+    def run(new: int) -> None:
         assert all(len(row) == new for row in written(model, prompt, new))
 
     return run
@@ -188,7 +206,7 @@ def gpt2_run(precision: str, on: str, batch: int, context: int, new: int, thread
     prompt = torch.randint(4, VOCABULARY, (batch, context), device=on)
 
     @torch.inference_mode()
-    def run() -> None:
+    def run(new: int) -> None:
         found = model.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=new, do_sample=False)
         assert found.shape == (batch, context + new)
 
@@ -216,7 +234,7 @@ def ctranslate_run(precision: str, on: str, batch: int, context: int, new: int, 
     draw = random.Random(0)
     prompts = [[f"t{draw.randrange(4, VOCABULARY)}" for _ in range(context)] for _ in range(batch)]
 
-    def run() -> None:
+    def run(new: int) -> None:
         options = {"sampling_topk": 1, "beam_size": 1, "include_prompt_in_result": False, "end_token": [f"t{EOS}"]}
         found = generator.generate_batch(prompts, max_length=new, min_length=new, **options)
         assert all(len(one.sequences[0]) == new for one in found)
@@ -302,7 +320,7 @@ def llama_run(precision: str, on: str, batch: int, context: int, new: int, threa
         scores = api.llama_get_logits_ith(room, place)
         return int(np.ctypeslib.as_array(scores, shape=(VOCABULARY,)).argmax())
 
-    def run(kept: Any = silent) -> None:
+    def run(new: int, kept: Any = silent) -> None:
         api.llama_memory_clear(api.llama_get_memory(room), True)
         ends = [(text + 1) * context - 1 for text in range(batch)]
         put([(prompts[text, at], at, text, at == context - 1) for text in range(batch) for at in range(context)])

@@ -4,9 +4,9 @@
 
 A line is a letter, 20 digits that do not matter, "=" and the letter again. Each model, one layer 64 wide, learns from
 2,900 such lines for 1,000 steps. Printed are the share of 100 other lines whose last letter it writes, and its
-influence (views/paths.py): the norm of the derivative of an output by the vector of a token 20 back, relative to that
-of the token itself. The rows are written to benchmarks/results/recall.json; with --figures DIR the curves are drawn
-there, as influence.svg.
+influence (views/paths.py): the norm of the derivative of an output by the vector of a token 21 back, which "=" asks
+for, relative to that of the token itself. The rows are written to benchmarks/results/recall.json; with --figures DIR
+the curves are drawn there, as influence.svg.
 """
 
 import argparse
@@ -23,7 +23,8 @@ import keifu
 from keifu.views.figures import influence_figure
 
 MODELS = ["rnn", "gru", "lstm", "rnn-attention", "lstm-attention", "gpt"]
-DISTANCE, LINES, HELD_OUT, STEPS = 20, 3000, 100, 1000
+DIGITS, LINES, HELD_OUT, STEPS = 20, 3000, 100, 1000
+DISTANCE = DIGITS + 1  # from "=" back to the letter
 OVERRIDES: dict[str, Any] = {
     "model": {"d_model": 64, "n_layers": 1, "dropout": 0.0},
     "data": {"tokenizer": "character"},
@@ -36,6 +37,8 @@ def main() -> None:
     arguments.add_argument("--models", nargs="+", default=MODELS)
     arguments.add_argument("--figures", type=Path)
     options = arguments.parse_args()
+    if options.figures:
+        options.figures.mkdir(parents=True, exist_ok=True)
     draw = random.Random(0)
     lines = list(dict.fromkeys(line(draw) for _ in range(LINES)))
     held_out, learned = lines[:HELD_OUT], lines[HELD_OUT:]
@@ -57,7 +60,7 @@ def main() -> None:
 
 def line(draw: random.Random) -> str:
     letter = draw.choice("abcdefgh")
-    return f"{letter}{''.join(draw.choice('0123') for _ in range(DISTANCE))}={letter}"
+    return f"{letter}{''.join(draw.choice('0123') for _ in range(DIGITS))}={letter}"
 
 
 def reached(model: str, learned: list[str], held_out: list[str]) -> tuple[float, Tensor]:
@@ -70,7 +73,7 @@ def reached(model: str, learned: list[str], held_out: list[str]) -> tuple[float,
         ).model
         found = trained.generate([line[:-1] for line in held_out], temperature=0, max_tokens=2)
         right = sum(text.startswith(line) for text, line in zip(found, held_out, strict=True)) / len(held_out)
-        return right, trained.influence(held_out[:30], DISTANCE + 1)
+        return right, trained.influence(held_out[:30], DISTANCE)
 
 
 if __name__ == "__main__":
