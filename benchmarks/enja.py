@@ -1,6 +1,6 @@
 """How well keifu translates enja after 20 minutes, beside Hugging Face's Marian after 45, in one run on one machine.
 
-    python benchmarks/enja.py [--minutes 20] [--peer-minutes 45] [--folder runs/enja]
+    python benchmarks/enja.py [--minutes 20] [--peer-minutes 45] [--folder runs/enja] [--reach 27.1 30.9]
 
 The peer is as large as keifu's `small` and learns all of enja's training part in a plain loop: AdamW, a warm-up of 5 %,
 a straight way down, label smoothing, clipping, glibc's allocator tuned; its last weights translate. keifu is the
@@ -8,7 +8,8 @@ command `keifu train` with that preset; the last 1,000 training pairs choose its
 (their loss after 20 minutes was 1.354 nats a token at 0.0007, 1.364 at the 0.001 that comes with the size). Both
 translate the 500 dev lines with a beam of 5. Printed are BLEU over what stands between the spaces of the references and
 over characters, on all lines and without those whose English side occurs in the training part, and a paired bootstrap
-(Koehn 2004; 1,000 samples) of the difference.
+(Koehn 2004; 1,000 samples) of the difference. Then every checkpoint of keifu's run translates, which says after how
+many minutes it had both scores of --reach, as given and by characters (those of the peer after 20 minutes, elsewhere).
 
 What stands in the folder already is not made again. The figures and what they were taken on are written to
 benchmarks/results/enja.json. The peer: pip install --group peers.
@@ -39,6 +40,7 @@ def main() -> None:
     arguments.add_argument("--minutes", type=float, default=20)
     arguments.add_argument("--peer-minutes", type=float, default=45)
     arguments.add_argument("--folder", type=Path, default=Path("runs/enja"))
+    arguments.add_argument("--reach", nargs=2, type=float, default=[27.1, 30.9])
     arguments.add_argument("--peer", type=Path, help=argparse.SUPPRESS)
     options = arguments.parse_args()
     if options.peer:
@@ -49,15 +51,24 @@ def main() -> None:
     if not theirs.exists():
         command = [sys.executable, __file__, "--peer", str(theirs), "--peer-minutes", str(options.peer_minutes)]
         subprocess.run(command, env=os.environ | TUNED, check=True)
+    began = options.folder / f"{ours.name}.began"
     if not ours.exists():
+        began.write_text(str(time.time()), "utf-8")
         command = [sys.executable, "-m", "keifu", "train", "translation", "--data", LEARNED, "--valid", CHOSEN_ON]
-        command += ["--preset", "small", "--max-time", f"{60 * options.minutes:.0f}s"]
+        command += ["--preset", "small", "--max-time", f"{60 * options.minutes:.0f}s", "--set", "training.keep=20"]
         subprocess.run([*command, "--set", f"training.learning_rate={OUR_PEAK}", "--out", str(ours)], check=True)
     found = json.loads(theirs.read_text("utf-8"))
     outputs = {PEER: found.pop("outputs"), OURS: translated(ours)}
     table = {where: scores(outputs, rows) for where, rows in lines().items()}
     print_table(table)
     content = {"scores": table, "minutes": {PEER: options.peer_minutes, OURS: options.minutes}, PEER: found}
+    if began.exists():
+        content["along"] = steps = along(ours, float(began.read_text("utf-8")))
+        there = [
+            row for row in steps if all(row[name] >= score for name, score in zip(COUNTED, options.reach, strict=True))
+        ]
+        first = f"step {there[0]['step']:,}, {there[0]['minutes']:.1f} minutes" if there else "no checkpoint"
+        print(f"{options.reach[0]} as given and {options.reach[1]} by characters: reached at {first}")
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "enja.json").write_text(json.dumps(content | {"machine": machine()}, indent=2) + "\n", "utf-8")
 
@@ -103,6 +114,23 @@ def translated(run: Path) -> list[str]:
 
     outputs: list[str] = keifu.load(run).translate(dev("source"), beam=5, raw=True)
     return outputs
+
+
+def along(run: Path, began: float) -> list[dict[str, Any]]:
+    """Of every checkpoint the minutes since the command was given, and both scores on the dev lines."""
+    from sacrebleu.metrics.bleu import BLEU
+
+    found = []
+    for path in sorted((run / "checkpoints").glob("step-*"), key=lambda path: int(path.name[5:])):
+        minutes = ((path / "model.safetensors").stat().st_mtime - began) / 60
+        row: dict[str, Any] = {"step": int(path.name[5:]), "minutes": round(minutes, 2)}
+        outputs, references = translated(path), dev("target")
+        for name, kind in COUNTED.items():
+            space = "" if kind == "char" else " "
+            texts, wanted = ([text.replace(" ", space) for text in side] for side in (outputs, references))
+            row[name] = round(BLEU(tokenize=kind, force=True).corpus_score(texts, [wanted]).score, 2)
+        found.append(row)
+    return found
 
 
 def dev(side: str) -> list[str]:
