@@ -128,43 +128,43 @@ class Experts(nn.Module):
     def forward(self, x: Tensor, real: Tensor | None) -> Routed:
         """x `[B, T, D]`; real `[B, T]`, True at real tokens; None: all are. Padding comes out as zeros."""
         given = x.flatten(0, -2) if real is None else x[real]
-        scores = self._recorded("scores", self.router(given), real, x)
-        shares = self._recorded("shares", scores.softmax(-1), real, x)
-        gates = self._recorded("gates", self.router.gates(shares), real, x)
+        scores = _recorded(self, "scores", self.router(given), "B T E", real, x)
+        shares = _recorded(self, "shares", scores.softmax(-1), "B T E", real, x)
+        gates = _recorded(self, "gates", self.router.gates(shares), "B T E", real, x)
         # Pairs of an expert and a token that it takes, expert by expert.
         expert, token = gates.T.nonzero(as_tuple=True)
         counts = torch.bincount(expert, minlength=len(self.experts)).tolist()
         parts = given.index_select(0, token).split(counts)
         results = [self.experts[place](part) for place, part in enumerate(parts) if len(part)]
         if recording():
-            results = self._shown(results, token.split(counts), real, x)
+            results = _shown(self.experts, results, token.split(counts), real, x)
         found = torch.cat([given[:0], *results])
         weighted = found * gates[token, expert, None].to(found.dtype)
         mixed = weighted.new_zeros(given.shape).index_add(0, token, weighted)
         output = mixed.view(x.shape) if real is None else _spread(mixed, real)
         return Routed(record(self, "output", output, "B T D"), gates, shares, scores)
 
-    def _shown(
-        self, results: Sequence[Tensor], tokens: Sequence[Tensor], real: Tensor | None, x: Tensor
-    ) -> list[Tensor]:
-        """Records what each called expert made `[n, D]` of these of the real tokens, in their places `[B, T, D]`, with
-        zeros elsewhere.
-        """
-        places = torch.arange(x[..., 0].numel(), device=x.device) if real is None else real.flatten().nonzero()[:, 0]
-        called = [(expert, own) for expert, own in zip(self.experts, tokens, strict=True) if len(own)]
-        shown = []
-        for result, (expert, own) in zip(results, called, strict=True):
-            whole = result.new_zeros(x[..., 0].numel(), x.shape[-1]).index_copy(0, places[own], result)
-            shown.append(record(expert, "output", whole.view(x.shape), "B T D").flatten(0, -2)[places[own]])
-        return shown
 
-    def _recorded(self, name: str, value: Tensor, real: Tensor | None, x: Tensor) -> Tensor:
-        """Records `[N, E]` of the real tokens of x as `[B, T, E]`, with zeros at padding."""
-        if not recording():
-            return value
-        if real is None:
-            return record(self, name, value.view(*x.shape[:-1], -1), "B T E").flatten(0, -2)
-        return record(self, name, _spread(value, real), "B T E")[real]
+def _shown(
+    experts: Sequence[Expert], results: Sequence[Tensor], tokens: Sequence[Tensor], real: Tensor | None, x: Tensor
+) -> list[Tensor]:
+    """Records what each called expert made `[n, D]` of these of the real tokens, with zeros at the others."""
+    count = x[..., 0].numel() if real is None else int(real.sum())
+    called = [(expert, own) for expert, own in zip(experts, tokens, strict=True) if len(own)]
+    shown = []
+    for result, (expert, own) in zip(results, called, strict=True):
+        whole = result.new_zeros(count, x.shape[-1]).index_copy(0, own, result)
+        shown.append(_recorded(expert, "output", whole, "B T D", real, x)[own])
+    return shown
+
+
+def _recorded(at: nn.Module, name: str, value: Tensor, axes: str, real: Tensor | None, x: Tensor) -> Tensor:
+    """Records `[N, K]` of the real tokens of x as `[B, T, K]`, with zeros at padding."""
+    if not recording():
+        return value
+    if real is None:
+        return record(at, name, value.view(*x.shape[:-1], -1), axes).flatten(0, -2)
+    return record(at, name, _spread(value, real), axes)[real]
 
 
 def _spread(values: Tensor, real: Tensor) -> Tensor:
