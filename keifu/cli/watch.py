@@ -37,7 +37,7 @@ def watch(run: Run, quiet: bool, as_json: bool) -> int:
                 estimated = estimate(run)
             say(expectation(estimated))
     terminal = sys.stdout.isatty()
-    journal = Journal(run.settings.training.max_steps, _TERMINAL_INTERVAL if terminal else _PLAIN_INTERVAL)
+    journal = Journal(run.settings.training, _TERMINAL_INTERVAL if terminal else _PLAIN_INTERVAL)
     reason = ""
     with stop_requests() as requests:
         for event in run.events(should_stop=lambda: bool(requests) or say.closed):

@@ -105,13 +105,20 @@ class Sampler:
 
     def __init__(self, sizes: NDArray[np.integer[Any]], budget: int, seed: int) -> None:
         self._sizes, self._budget, self._seed = sizes, budget, seed
+        self._made: tuple[int, list[Indices]] = (-1, [])
         self.go_to(0, 0)
 
     def go_to(self, epoch: int, batch: int) -> None:
         """Makes batch number `batch` (from 0) of an epoch the next one."""
         self.epoch, self.batch = epoch, batch
-        self._batches: list[Indices] = []  # an old epoch's need not stay while the new one's are made
-        self._batches = self._batches_of(epoch)
+
+    @property
+    def _batches(self) -> list[Indices]:
+        """Those of the epoch, made when they are first asked for."""
+        if self._made[0] != self.epoch:
+            self._made = (-1, [])  # an old epoch's need not stay while the new one's are made
+            self._made = (self.epoch, self._batches_of(self.epoch))
+        return self._made[1]
 
     @property
     def batches_per_epoch(self) -> int:
@@ -137,10 +144,6 @@ class Sampler:
             self.go_to(self.epoch + 1, 0)
         self.batch += 1
         return self._batches[self.batch - 1]
-
-    def take_back(self) -> None:
-        """Makes the batch that was given last the next one again."""
-        self.batch -= 1
 
     def _batches_of(self, epoch: int) -> list[Indices]:
         random = np.random.default_rng([self._seed, epoch])

@@ -95,7 +95,7 @@ class TextData(Schema):
     """Most tokens the tokenizer may learn."""
 
     window: int | None = Field(None, ge=1, le=1_000_000)
-    """Tokens of a stream that are read together, training.batch_tokens / window such windows in a step. A recurrent
+    """Tokens of a stream that are read together, training.batch_tokens / window such windows in a batch. A recurrent
     network remembers what was before (128 where this is empty; gradients go no further back); to a model with a
     model.max_length, which is then the window's, each stands for itself.
     """

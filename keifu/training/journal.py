@@ -3,16 +3,19 @@
 import time
 from typing import Any
 
+from keifu.training.growth import batches_after
 from keifu.training.loop import Checkpoint, Evaluation, Event, Planned, Step
+from keifu.training.settings import Training
 
 
 class Journal:
     """Turns events into lines; a line for steps only every `interval` seconds, with the rate since the line before."""
 
-    def __init__(self, max_steps: int | None = None, interval: float = 5.0) -> None:
-        self._max_steps, self._interval = max_steps, interval
+    def __init__(self, settings: Training, interval: float = 5.0) -> None:
+        assert settings.max_steps is not None
+        self._max_steps, self._growth, self._interval = settings.max_steps, settings.batch_growth, interval
         self._last = time.monotonic()
-        self._tokens, self._steps, self._seconds = 0, 0, 0.0
+        self._tokens, self._batches, self._seconds = 0, 0, 0.0
         self._loss = 0.0
 
     def line(self, event: Event) -> str | None:
@@ -33,20 +36,17 @@ class Journal:
     def _step(self, event: Step) -> str | None:
         self._tokens += event.tokens
         self._seconds += event.seconds
-        self._steps += 1
+        self._batches += event.batches
         self._loss += event.loss * event.tokens
         now = time.monotonic()
         if now - self._last < self._interval and event.step > 1:
             return None
-        of = left = ""
-        if self._max_steps is not None:
-            of = f"/{self._max_steps:,}"
-            left = f"  left {clock((self._max_steps - event.step) * self._seconds / self._steps)}"
+        left = batches_after(event.step, self._max_steps, self._growth) * self._seconds / self._batches
         line = (
-            f"step {event.step:,}{of}  epoch {event.epoch + 1}  loss {self._loss / self._tokens:.3f}  "
-            f"{self._tokens / self._seconds:,.0f} tokens/s{left}"
+            f"step {event.step:,}/{self._max_steps:,}  epoch {event.epoch + 1}  loss {self._loss / self._tokens:.3f}  "
+            f"{self._tokens / self._seconds:,.0f} tokens/s  left {clock(left)}"
         )
-        self._last, self._tokens, self._steps, self._seconds, self._loss = now, 0, 0, 0.0, 0.0
+        self._last, self._tokens, self._batches, self._seconds, self._loss = now, 0, 0, 0.0, 0.0
         return line
 
 

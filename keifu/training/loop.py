@@ -18,10 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from keifu.data.batches import Sampler
+from keifu.data.batches import Indices, Sampler
 from keifu.errors import DivergenceError
 from keifu.interface import CarriedState
 from keifu.training.average import Average
+from keifu.training.growth import batches_in_step
 from keifu.training.optimiser import learning_rate, restore_state, set_learning_rate, state_tensors
 from keifu.training.precision import autocast
 from keifu.training.settings import Training
@@ -29,7 +30,9 @@ from keifu.training.settings import Training
 
 @dataclass(frozen=True)
 class Step:
-    """One update. loss: nats a token before smoothing; tokens: scored ones; norm: of the gradient before clipping."""
+    """One update. loss: nats a token before smoothing; tokens: scored ones; norm: of the gradient before clipping;
+    batches: those that it was made from.
+    """
 
     step: int
     epoch: int
@@ -38,6 +41,7 @@ class Step:
     learning_rate: float
     norm: float
     seconds: float
+    batches: int = 1
 
 
 @dataclass(frozen=True)
@@ -96,8 +100,8 @@ class Learner:
 
     average: the running mean of the weights, where one is kept: it is evaluated and saved in their place. evaluated:
     the step of the latest evaluation; waited: evaluations since the one with the best score. progress: the share of the
-    steps that is done, which stays where it is when a run is made longer. carried: of each part of the latest step the
-    state that the next one goes on from, where there are any.
+    steps that is done, which stays where it is when a run is made longer. drawn: batches so far. carried: of each part
+    of the latest batch the state that the next one goes on from, where there are any.
     """
 
     task: Any
@@ -115,6 +119,7 @@ class Learner:
     evaluated: int = 0
     waited: int = 0
     progress: float = 0.0
+    drawn: int = 0
     carried: list[CarriedState] = field(default_factory=list)
     network: nn.ModuleDict = field(init=False)
 
@@ -135,6 +140,7 @@ class Learner:
             "evaluated": self.evaluated,
             "waited": self.waited,
             "progress": self.progress,
+            "drawn": self.drawn,
         }
 
     def memory(self) -> dict[str, Tensor]:
@@ -170,7 +176,7 @@ class Learner:
         """Goes to a place that `position` gave."""
         self.step, self.best = position["step"], position["best"]
         self.evaluated, self.waited = position.get("evaluated", self.step), position.get("waited", 0)
-        self.progress = position.get("progress", 0.0)
+        self.progress, self.drawn = position.get("progress", 0.0), position.get("drawn", self.step)
         self.sampler.go_to(position["epoch"], position["batch"])
 
 
@@ -189,13 +195,14 @@ def train(
     should_stop: asked before each step and within it; when true, the run saves what the steps before came to and ends.
     evaluate may ask too, and raise Stopped; the evaluation is then made first when the run goes on. deadline: on the
     clock of time.monotonic, by which the last evaluation and checkpoint are done too, judged by how long the latest
-    took; ending: how long the first may take. plan_again: told after each checkpoint how long evaluation and saving
-    took; the settings to go on with, where others fit better. Raises DivergenceError before an update with a loss or
-    gradient that is not a finite number.
+    took; ending: how long the first may take. A step of several batches is not begun where it would end later than one
+    of a single batch might. plan_again: told after each checkpoint how long evaluation and saving took; the settings to
+    go on with, where others fit better. Raises DivergenceError before an update with a loss or gradient that is not a
+    finite number.
     """
     assert settings.max_steps is not None
     saved = learner.step or -1  # a run that is stopped before its first step can be resumed too
-    reason = ""
+    reason, longer = "", 0.0
     try:
         while not reason:
             if _is_due(learner, settings):
@@ -205,9 +212,11 @@ def train(
                 if (planned := plan_again(ending)) is not None and planned.max_steps is not None:
                     settings = planned
                     yield Planned(learner.step, planned.max_steps)
-            reason = _why_to_end(learner, settings, should_stop, deadline - ENDING * ending)
+            reason = _why_to_end(learner, settings, should_stop, deadline - ENDING * ending - longer)
             if not reason:
-                yield take_step(learner, settings, should_stop)
+                step = take_step(learner, settings, should_stop)
+                longer = step.seconds * (1 - 1 / step.batches)
+                yield step
         if reason == "time" and saved != learner.step:
             yield from _evaluate_and_save(learner, evaluate, save)
             saved = learner.step
@@ -263,23 +272,27 @@ def score_of(metrics: Mapping[str, Any], selects_by: str) -> float:
 
 
 def take_step(learner: Learner, settings: Training, should_stop: Callable[[], bool] = lambda: False) -> Step:
-    """One update from the sampler's next batch. Raises Stopped, with the learner as it was, when asked to stop before
-    the update.
+    """One update from the sampler's next batches, as many as a step has by now. Raises Stopped, with the learner as it
+    was, when asked to stop before the update.
     """
+    assert settings.max_steps is not None
     began = time.perf_counter()
     step = learner.step + 1
     torch.manual_seed((settings.seed << 32) + step)
     rate = learning_rate(step, settings, learner.peak)
     set_learning_rate(learner.optimizers, rate)
     learner.network.train()
-    learner.progress = max(learner.progress, (step - 1) / (settings.max_steps or 1))
+    before = (learner.sampler.epoch, learner.sampler.batch), learner.carried, learner.progress
+    learner.progress = max(learner.progress, (step - 1) / settings.max_steps)
     if hasattr(learner.model, "before_step"):  # a model may change on the way
         learner.model.before_step(learner.progress)
+    drawn = [next(learner.sampler) for _ in range(batches_in_step(step, settings.max_steps, settings.batch_growth))]
     try:
-        loss, tokens = accumulate_gradients(learner, next(learner.sampler), settings.accumulate, should_stop)
+        loss, tokens = accumulate_gradients(learner, drawn, settings.accumulate, should_stop)
     except Stopped:
         learner.network.zero_grad(set_to_none=True)
-        learner.sampler.take_back()
+        place, learner.carried, learner.progress = before
+        learner.sampler.go_to(*place)
         if forget_step := getattr(learner.model, "forget_step", None):
             forget_step()
         raise
@@ -290,6 +303,14 @@ def take_step(learner: Learner, settings: Training, should_stop: Callable[[], bo
             "Checkpoints written before, if any, are good: try a lower training.learning_rate, or "
             "training.precision=fp32"
         )
+    update(learner, step)
+    learner.step, learner.drawn = step, learner.drawn + len(drawn)
+    seconds = time.perf_counter() - began
+    return Step(step, learner.sampler.epoch, loss, tokens, rate, norm, seconds, len(drawn))
+
+
+def update(learner: Learner, step: int) -> None:
+    """Moves the weights by their gradients, which are then forgotten."""
     for optimizer in learner.optimizers:
         optimizer.step()
     learner.network.zero_grad(set_to_none=True)
@@ -297,34 +318,37 @@ def take_step(learner: Learner, settings: Training, should_stop: Callable[[], bo
         after_step()
     if learner.average:
         learner.average.update(step)
-    learner.step = step
-    seconds = time.perf_counter() - began
-    return Step(step, learner.sampler.epoch, loss, tokens, rate, norm, seconds)
 
 
 def accumulate_gradients(
-    learner: Learner, rows: Any, parts: int, should_stop: Callable[[], bool] = lambda: False
+    learner: Learner, drawn: Sequence[Indices], parts: int, should_stop: Callable[[], bool] = lambda: False
 ) -> tuple[float, int]:
     """Adds the gradient of the mean loss over the tokens of all rows; returns that mean (nats) and the count. Carried
     states are then those after these rows.
 
-    should_stop: asked before each backward pass. Raises Stopped when it says so.
+    drawn: the rows of each batch, each computed in so many parts. should_stop: asked before each backward pass. Raises
+    Stopped when it says so.
     """
-    batches = [learner.task.batch(learner.data, part) for part in np.array_split(rows, min(parts, len(rows)))]
-    tokens = sum(learner.task.scored(batch) for batch in batches)
+    batches = [[learner.task.batch(learner.data, part) for part in _split(rows, parts)] for rows in drawn]
+    tokens = sum(learner.task.scored(part) for batch in batches for part in batch)
     surprise = 0.0
-    carried: list[CarriedState] = []
-    for place, batch in enumerate(batches):
-        batch = batch.to(learner.device)
-        if place < len(learner.carried):
-            batch = batch.after(learner.carried[place])
-        with autocast(learner.device, learner.dtype):
-            loss = learner.task.loss(learner.model, learner.head, batch)
-        if should_stop():
-            raise Stopped
-        (loss.total / tokens).backward()
-        surprise += float(loss.surprise)
-        if loss.state is not None:
-            carried.append(loss.state.detach())
-    learner.carried = carried
+    for batch in batches:
+        carried: list[CarriedState] = []
+        for place, part in enumerate(batch):
+            part = part.to(learner.device)
+            if place < len(learner.carried):
+                part = part.after(learner.carried[place])
+            with autocast(learner.device, learner.dtype):
+                loss = learner.task.loss(learner.model, learner.head, part)
+            if should_stop():
+                raise Stopped
+            (loss.total / tokens).backward()
+            surprise += float(loss.surprise)
+            if loss.state is not None:
+                carried.append(loss.state.detach())
+        learner.carried = carried
     return surprise / tokens, tokens
+
+
+def _split(rows: Indices, parts: int) -> list[Indices]:
+    return np.array_split(rows, min(parts, len(rows)))

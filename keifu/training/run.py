@@ -70,7 +70,7 @@ class Run:
         if self.new:
             self._create_folder()
         path = self.folder.path
-        journal = Journal(self.settings.training.max_steps)
+        journal = Journal(self.settings.training)
         with (
             self.folder.lock(),
             explained("training", f"{LESS_A_STEP}. Checkpoints written before, if any, are good"),
@@ -130,20 +130,23 @@ class Run:
 
     def _planner(self) -> Callable[[float], Training | None]:
         """Told after a checkpoint how long evaluation and saving took, plans anew by the steps since the one before."""
-        before = (time.monotonic(), self.learner.step)
+        before = (time.monotonic(), self.learner.step, self.learner.drawn)
 
         def plan_again(ending: float) -> Training | None:
             nonlocal before
-            now, step, training = time.monotonic(), self.learner.step, self.settings.training
-            (began, first), before = before, (now, step)
+            now, step, drawn = time.monotonic(), self.learner.step, self.learner.drawn
+            (began, first, drawn_first), before = before, (now, step, drawn)
+            training = self.settings.training
             assert training.max_steps is not None
             assert training.evaluate_every is not None
             left = training.max_steps - step
             if not self.planned or left <= 0 or step == first:
                 return None
-            speed = Speed((now - ending - began) / (step - first), ending, 0)
+            update = self.speed.update if self.speed else 0.0
+            a_batch = max(0.0, (now - ending - began - (step - first) * update) / (drawn - drawn_first))
+            speed = Speed(a_batch + update, ending, 0, update)
             evaluations = None if self.evaluated_as_asked else math.ceil(left / training.evaluate_every)
-            within = plan(self.deadline - now, speed, training, evaluations)
+            within = plan(self.deadline - now, speed, training, evaluations, done=step)
             if within.steps == 0 or abs(within.steps - left) <= _TOLERATED * left:
                 return None
             more: dict[str, Any] = {"max_steps": step + within.steps, "evaluate_every": within.evaluate_every}

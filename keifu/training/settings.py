@@ -51,16 +51,21 @@ class Training(Schema):
     """Time to train for (20m, 1.5h), evaluation included. Turned into max_steps at the start."""
 
     epochs: float | None = Field(None, gt=0, le=1e6)
-    """Passes over the training data. With no limit given at all: 20, or 1,000 steps if these are more."""
+    """Passes over the training data. With no limit given at all: 20, or 1,000 batches if these are more."""
 
     init: str | None = None
     """A run, or one of its checkpoints, whose weights and tokenizer training begins with. Empty: fresh ones."""
 
     batch_tokens: int = Field(4096, ge=1)
-    """Tokens in a step, padding included, on the longer side."""
+    """Tokens in a batch, padding included, on the longer side. A step is one batch, or more with batch_growth."""
+
+    batch_growth: int = Field(1, ge=1, le=64)
+    """Batches in the last steps. The first have one, and one more comes after each equal share of the steps. 1: all
+    have one.
+    """
 
     accumulate: int = Field(1, ge=1)
-    """Parts in which a step is computed: more need less memory and give the same result, but for what is drawn by
+    """Parts in which each batch is computed: more need less memory and give the same result, but for what is drawn by
     chance (dropout) and for the balance penalty of `moe`, which each part has for itself.
     """
 
@@ -166,7 +171,7 @@ class MaskedTraining(Training):
     """What is learned."""
 
     batch_tokens: int = Field(1024, ge=1)
-    """Tokens in a step, padding included. Before attention has found the places beside a gap, steps count, not tokens;
+    """Tokens in a batch, padding included. Before attention has found the places beside a gap, steps count, not tokens;
     a large corpus may take 4096 or more.
     """
 
@@ -223,7 +228,7 @@ class StoryTraining(Training):
     """What is learned."""
 
     batch_size: int = Field(32, ge=1)
-    """Questions in a step of a memory network. Other models, which read word by word, take batch_tokens."""
+    """Questions in a batch of a memory network. Other models, which read word by word, take batch_tokens."""
 
     optimizer: Literal["muon", "adamw"] = "adamw"
     """What turns gradients into steps: Muon for the matrices of hidden layers and AdamW for the rest, or AdamW for all.
@@ -240,7 +245,7 @@ class ImageTraining(Training):
     """What is learned."""
 
     batch_size: int = Field(64, ge=1)
-    """Pictures in a step (batch_tokens does not count here)."""
+    """Pictures in a batch (batch_tokens does not count here)."""
 
     augment: bool = True
     """Whether pictures are turned, stretched and moved a little by chance, each time anew."""

@@ -31,6 +31,7 @@ from keifu.training.budget import (
     plan,
 )
 from keifu.training.corpus import load_corpus
+from keifu.training.growth import batches_after, steps_for
 from keifu.training.lessons import LESSONS, Lesson
 from keifu.training.loop import Learner
 from keifu.training.memory import available, explained, refuse_too_large_a_batch, refuse_too_large_a_model
@@ -52,7 +53,7 @@ from keifu.training.settings import (
     special_tokens,
 )
 
-_DEFAULT_EPOCHS, _FEWEST_STEPS = 20, 1_000  # without a limit: whichever is more
+_DEFAULT_EPOCHS, _FEWEST_BATCHES = 20, 1_000  # without a limit: whichever is more
 _SPARE = 0.5  # seconds of a time limit for the end of the process itself
 _LIMITS = ("max_time", "max_steps", "epochs")
 _DATA_OPTIONS = ("valid", "source", "target", "columns", "encoding")
@@ -276,8 +277,9 @@ def _set_limits(run: Run, began: float) -> None:
         else:  # time is kept for the last evaluation
             run.speed = _measure(run, ENOUGH)
     if steps is None:
-        fewest = 1 if training.epochs else _FEWEST_STEPS
-        steps = max(fewest, round((training.epochs or _DEFAULT_EPOCHS) * run.learner.sampler.batches_per_epoch))
+        fewest = 1 if training.epochs else _FEWEST_BATCHES
+        batches = round((training.epochs or _DEFAULT_EPOCHS) * run.learner.sampler.batches_per_epoch)
+        steps = steps_for(max(fewest, batches), training.batch_growth)
     every = every or max(1, math.ceil(steps / EVALUATIONS))
     run.settings = run.settings.with_training(max_steps=steps, evaluate_every=every)
 
@@ -292,12 +294,11 @@ def _extend(run: Run, more: dict[str, str], began: float) -> None:
         _extend_by_time(run)
         return
     option = f"--{limit.replace('_', '-')} {text}"
-    batches = run.learner.sampler.batches_per_epoch
     try:
-        steps = int(amount) if limit == "max_steps" else round(float(amount) * batches)
+        steps = int(amount) if limit == "max_steps" else _steps_for(run, float(amount), text.startswith("+"))
     except (ValueError, OverflowError):
         raise ConfigError(f"{option}: expected a number such as +1000") from None
-    if text.startswith("+"):
+    if text.startswith("+") and limit == "max_steps":
         steps += run.settings.training.max_steps or 0
     if steps > MOST_STEPS:
         raise ConfigError(f"{option}: comes to over {MOST_STEPS:,} steps; give less")
@@ -308,6 +309,17 @@ def _extend(run: Run, more: dict[str, str], began: float) -> None:
     # A longer run is not evaluated more often than a new one would be.
     every = max(run.settings.training.evaluate_every or 1, math.ceil((steps - run.learner.step) / EVALUATIONS))
     run.settings = run.settings.with_training(max_steps=steps, evaluate_every=every)
+
+
+def _steps_for(run: Run, epochs: float, more: bool) -> int:
+    """The steps of a resumed run that come to so many epochs, or to so many more than it was to have."""
+    learner, training = run.learner, run.settings.training
+    batches = min(round(epochs * learner.sampler.batches_per_epoch), MOST_STEPS + 1)
+    if more:
+        batches += batches_after(learner.step, training.max_steps or 0, training.batch_growth)
+    else:
+        batches -= learner.drawn
+    return steps_for(batches, training.batch_growth, learner.step) if batches > 0 else learner.step + batches
 
 
 def _extend_by_time(run: Run) -> None:
@@ -327,7 +339,7 @@ def _plan(run: Run, training: Training) -> Plan:
     """What fits between now and the deadline. Raises ConfigError where there is no time for one step."""
     if run.speed is None:
         run.speed = _measure(run, min(MOST_MEASURED, MEASURED_SHARE * (run.deadline - time.monotonic())))
-    within = plan(run.deadline - time.monotonic(), run.speed, training)
+    within = plan(run.deadline - time.monotonic(), run.speed, training, done=run.learner.step)
     if within.steps == 0:
         raise ConfigError(
             f"the time is too short for one step and one evaluation, which takes {run.speed.evaluation:.1f} s here; "
@@ -348,10 +360,11 @@ def estimate(run: Run) -> dict[str, Any]:
     run.speed = run.speed or _measure(run, ENOUGH)
     training = run.settings.training
     assert training.max_steps is not None
+    batches = batches_after(0, training.max_steps, training.batch_growth)
     return {
         "steps": training.max_steps,
-        "epochs": training.max_steps / run.learner.sampler.batches_per_epoch,
-        "seconds_a_step": run.speed.step,
+        "epochs": batches / run.learner.sampler.batches_per_epoch,
+        "seconds_a_step": run.speed.seconds(training.max_steps, batches) / training.max_steps,
         "seconds_an_evaluation": run.speed.evaluation,
         "seconds": duration_of(training.max_steps, run.speed, training),
         "memory": run.speed.memory,

@@ -12,6 +12,7 @@ import torch
 from keifu.checkpoint import MODEL, OPTIMIZER, load_training_state
 from keifu.config import merge
 from keifu.errors import ConfigError
+from keifu.training.growth import batches_in_step
 from keifu.training.loop import Checkpoint, Finished, Step, Stopped
 from keifu.training.run import Run
 from keifu.training.start import resume
@@ -52,12 +53,13 @@ def fingerprints(run: Run, stop: int | None = None) -> Iterator[tuple[int, dict[
 
 
 CASES = [
-    ("stream", "lstm"),
-    ("stream", "gru-attention"),
-    ("documents", "rnn"),
-    ("stream", "gpt"),
-    ("documents", "llama"),
-    ("stream", "moe"),
+    ("stream", "lstm", 1),
+    ("stream", "lstm", 3),
+    ("stream", "gru-attention", 1),
+    ("documents", "rnn", 1),
+    ("stream", "gpt", 1),
+    ("documents", "llama", 2),
+    ("stream", "moe", 1),
 ]
 Whole = tuple[Run, dict[int, dict[str, str]], str]
 
@@ -65,17 +67,17 @@ Whole = tuple[Run, dict[int, dict[str, str]], str]
 @pytest.fixture(scope="module", params=CASES, ids=str)
 def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Whole:
     """A run that never stopped, its fingerprints and its data."""
-    reading, model = request.param
+    reading, model, growth = request.param
     folder = tmp_path_factory.mktemp("whole")
     spec = write_text(folder / "a.txt", READINGS[reading])
-    run = language_run(spec, folder / "run", TRAINING, model, **settings(model))
+    run = language_run(spec, folder / "run", {**TRAINING, "batch_growth": growth}, model, **settings(model))
     assert run.settings.data.reading == reading
     return run, dict(fingerprints(run)), spec
 
 
 def begun(whole: Whole, out: Path) -> Run:
-    name = whole[0].settings.model.name
-    return language_run(whole[2], out, TRAINING, name, **settings(name))
+    model, growth = whole[0].settings.model.name, whole[0].settings.training.batch_growth
+    return language_run(whole[2], out, {**TRAINING, "batch_growth": growth}, model, **settings(model))
 
 
 def assert_ends_equal(path: Path, unbroken: Run) -> None:
@@ -102,12 +104,13 @@ def test_a_run_may_be_stopped_at_every_step(whole: Whole, tmp_path: Path) -> Non
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a_run_that_was_stopped_within_a_step_takes_it_anew(part: int, whole: Whole, tmp_path: Path) -> None:
     run = begun(whole, tmp_path / "run")
-    asked = 0
+    asked, batches = 0, batches_in_step(7, STEPS, run.settings.training.batch_growth)
+    earlier = (batches - 1) * PARTS  # parts of the batches before its last one
 
     def should_stop() -> bool:  # once before the step, then in each of its parts
         nonlocal asked
         asked += run.learner.step == 6
-        return asked > part + 1
+        return asked > earlier + part + 1
 
     before = [event.step for event in run.events(should_stop) if isinstance(event, Step)]
     assert before == list(range(1, 7))

@@ -74,12 +74,12 @@ def test_a_step_has_one_gradient_however_many_parts_it_is_computed_in(
     rows = np.random.default_rng(draw).permutation(len(learner.data))[:16]
     lengths = learner.data.sizes[rows]
     assert len(np.unique(lengths[:, 1])) > 3
-    loss, tokens = accumulate_gradients(learner, rows, 1)
+    loss, tokens = accumulate_gradients(learner, [rows], 1)
     whole = gradients(learner)
     assert tokens == lengths[:, 1].sum()
     differences = []
     for parts in (4, 16, 5, 40):  # 5: the last window is smaller; 40: more parts than rows
-        assert accumulate_gradients(learner, rows, parts) == (pytest.approx(loss, abs=1e-12), tokens)
+        assert accumulate_gradients(learner, [rows], parts) == (pytest.approx(loss, abs=1e-12), tokens)
         differences.append(largest_difference(gradients(learner), whole))
     assert max(differences) < 1e-12
     record_property("divisions of a step", len(differences))
@@ -89,7 +89,7 @@ def test_a_step_has_one_gradient_however_many_parts_it_is_computed_in(
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.4])
 def test_the_loss_is_torchs_cross_entropy_averaged_over_the_tokens_of_the_step(smoothing: float, spec: str) -> None:
     learner = exact_learner(spec, smoothing)
-    loss, _ = accumulate_gradients(learner, ROWS, 4)
+    loss, _ = accumulate_gradients(learner, [ROWS], 4)
     ours = gradients(learner)
 
     batch = learner.task.batch(learner.data, ROWS)
@@ -105,25 +105,25 @@ def test_the_mean_is_not_one_of_means_of_parts(spec: str) -> None:
     learner = exact_learner(spec, 0.0)
     by_length = np.argsort(learner.data.sizes[:, 1])
     short, long = by_length[:8], by_length[-8:]
-    loss, _ = accumulate_gradients(learner, np.concatenate([short, long]), 2)
-    mean_of_means = (accumulate_gradients(learner, short, 1)[0] + accumulate_gradients(learner, long, 1)[0]) / 2
+    loss, _ = accumulate_gradients(learner, [np.concatenate([short, long])], 2)
+    mean_of_means = (accumulate_gradients(learner, [short], 1)[0] + accumulate_gradients(learner, [long], 1)[0]) / 2
     assert abs(loss - mean_of_means) > 1e-4
 
 
 def test_the_reported_loss_is_without_smoothing(spec: str) -> None:
-    plain, smoothed = (accumulate_gradients(exact_learner(spec, smoothing), ROWS, 2)[0] for smoothing in (0.0, 0.3))
+    plain, smoothed = (accumulate_gradients(exact_learner(spec, smoothing), [ROWS], 2)[0] for smoothing in (0.0, 0.3))
     assert plain == pytest.approx(smoothed, abs=1e-12)
 
 
 def test_a_penalty_of_the_model_weighs_as_much_as_a_token_each(spec: str) -> None:
     learner = exact_learner(spec, 0.0)
-    accumulate_gradients(learner, ROWS, 1)
+    accumulate_gradients(learner, [ROWS], 1)
     without = gradients(learner)
     weight = learner.model.source_embedding.tokens
     forward = learner.model.forward
     learner.model.forward = lambda batch: forward(batch)._replace(penalties=(weight.sum(),))
     for parts in (1, 4):
-        accumulate_gradients(learner, ROWS, parts)
+        accumulate_gradients(learner, [ROWS], parts)
         difference = gradients(learner)["model.source_embedding.tokens"] - without["model.source_embedding.tokens"]
         assert torch.allclose(difference, torch.ones_like(difference), atol=1e-12)
 

@@ -26,7 +26,7 @@ _STREAMS, _SHORTEST_STREAM = 32, 4096  # most streams that an evaluation reads s
 
 class LanguageLesson:
     """Windows of text: of documents, in random batches; of one long text, or of packed documents, whose streams go on
-    from step to step; or each by itself, where a model reads no more than its max_length together.
+    from batch to batch; or each by itself, where a model reads no more than its max_length together.
     """
 
     def __init__(self, settings: Settings, corpus: TextCorpus, tokenizer: Tokenizer) -> None:
