@@ -118,19 +118,28 @@ def translated(run: Path) -> list[str]:
 
 def along(run: Path, began: float) -> list[dict[str, Any]]:
     """Of every checkpoint the minutes since the command was given, and both scores on the dev lines."""
-    from sacrebleu.metrics.bleu import BLEU
-
     found = []
     for path in sorted((run / "checkpoints").glob("step-*"), key=lambda path: int(path.name[5:])):
         minutes = ((path / "model.safetensors").stat().st_mtime - began) / 60
         row: dict[str, Any] = {"step": int(path.name[5:]), "minutes": round(minutes, 2)}
-        outputs, references = translated(path), dev("target")
-        for name, kind in COUNTED.items():
-            space = "" if kind == "char" else " "
-            texts, wanted = ([text.replace(" ", space) for text in side] for side in (outputs, references))
-            row[name] = round(BLEU(tokenize=kind, force=True).corpus_score(texts, [wanted]).score, 2)
-        found.append(row)
+        found.append(row | bleu(translated(path), dev("target")))
     return found
+
+
+def bleu(outputs: list[str], references: list[str]) -> dict[str, float]:
+    """BLEU in each way of counting."""
+    from sacrebleu.metrics.bleu import BLEU
+
+    found = {}
+    for name in COUNTED:
+        texts, wanted = counted(name, outputs), counted(name, references)
+        found[name] = round(BLEU(tokenize=COUNTED[name], force=True).corpus_score(texts, [wanted]).score, 2)
+    return found
+
+
+def counted(name: str, texts: list[str]) -> list[str]:
+    """The texts as a way of counting reads them."""
+    return [text.replace(" ", "") for text in texts] if COUNTED[name] == "char" else texts
 
 
 def dev(side: str) -> list[str]:
@@ -159,9 +168,8 @@ def scores(outputs: dict[str, list[str]], rows: list[int]) -> dict[str, Any]:
     references = dev("target")
     found: dict[str, Any] = {"lines": len(rows)}
     for name, kind in COUNTED.items():
-        space = "" if kind == "char" else " "
-        texts = {who: [each[row].replace(" ", space) for row in rows] for who, each in outputs.items()}
-        wanted = [references[row].replace(" ", space) for row in rows]
+        texts = {who: counted(name, [each[row] for row in rows]) for who, each in outputs.items()}
+        wanted = counted(name, [references[row] for row in rows])
         metric = BLEU(tokenize=kind, force=True)
         result = PairedTest(list(texts.items()), {"BLEU": metric}, [wanted], "bs", SAMPLES)()[1]["BLEU"]
         both = {who: round(each.score, 2) for who, each in zip(texts, result, strict=True)}
