@@ -10,8 +10,8 @@ trainings on the first 85 %, measured on the twentieth after them, but for the r
 lower ones that were not tuned; `lstm-attention` has what it comes with. That twentieth is learned from here, and the
 checkpoint is the last one, since what is learned from can choose no other.
 
-A model whose run stands in the folder already is not trained again. The rows are written to
-benchmarks/results/characters-DATA.json.
+A model whose run stands in the folder already is not trained again. The rows, each with what it was taken on, are
+written to benchmarks/results/characters-DATA.json.
 """
 
 import argparse
@@ -48,12 +48,12 @@ def main() -> None:
         run = options.folder / f"{options.data}-{model}-{options.minutes:g}"
         if not run.exists():
             train(model, options.data, options.minutes, run)
-        rows[f"{model}, {options.minutes:g} minutes"] = row = about(run, f"{options.data}:test")
+        row = about(run, f"{options.data}:test")
+        rows[f"{model}, {options.minutes:g} minutes"] = row | {"machine": machine()}
         print(f"{model:16}{row['loss']:8.3f} nats{row['bits']:8.3f} bits a character{row['steps']:8,} steps")
         print(row["sample"], end="\n\n", flush=True)
         RESULTS.mkdir(exist_ok=True)
-        content = json.dumps({"rows": rows, "machine": machine()}, indent=2, ensure_ascii=False)
-        results.write_text(content + "\n", "utf-8")
+        results.write_text(json.dumps({"rows": rows}, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
 def train(model: str, data: str, minutes: float, run: Path) -> None:

@@ -1,15 +1,16 @@
 """Three generations of translators on equal terms: the same data, the same time, about as many weights.
 
-    python benchmarks/generations.py [--data multi30k-en-de] [--minutes 15] [--folder runs/generations]
+    python benchmarks/generations.py [--data multi30k-en-de] [--models NAME ...] [--minutes 15] [--folder DIR]
 
-Trains lstm-seq2seq, lstm-seq2seq-attention and transformer, one after another, with `keifu train` and the settings that
-come with it; then each translates the test part with a beam of 5. Printed are BLEU (13a, cased; by characters where the
-target is Japanese) on all sentences and on the quarters by length of the source, each with what the generation adds to
-the one before it and a paired bootstrap (Koehn 2004; 1,000 samples) of the difference. Where the words' alignment is
-known (builtin:enja), the alignment error along training is kept too, and drawn.
+Trains lstm-seq2seq, lstm-seq2seq-attention and transformer, or the models that are named, one after another, with
+`keifu train` and the settings that come with it; then each translates the test part with a beam of 5. Printed are BLEU
+(13a, cased; by characters where the target is Japanese) on all sentences and on the quarters by length of the source,
+each with what the generation adds to the one before it and a paired bootstrap (Koehn 2004; 1,000 samples) of the
+difference. Where the words' alignment is known (builtin:enja), the alignment error along training is kept too, and
+drawn.
 
 A model whose run stands in the folder already is not trained again. The figures and what they were taken on are written
-to benchmarks/results/generations-DATA.json.
+to benchmarks/results/generations-DATA.json; of models that were named, under their names too.
 """
 
 import argparse
@@ -30,11 +31,12 @@ QUARTERS, SAMPLES = 4, 1000
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--data", default="multi30k-en-de")
+    arguments.add_argument("--models", nargs="+", default=[*MODELS])
     arguments.add_argument("--minutes", type=float, default=15)
     arguments.add_argument("--folder", type=Path, default=Path("runs/generations"))
     options = arguments.parse_args()
     name = options.data.replace("builtin:", "")
-    runs = {model: options.folder / f"{name}-{model}" for model in MODELS}
+    runs = {model: options.folder / f"{name}-{model}" for model in options.models}
     for model, run in runs.items():
         if not run.exists():
             train(model, options.data, options.minutes, run)
@@ -48,7 +50,8 @@ def main() -> None:
     print_table(table)
     content = {"scores": table, "runs": {model: about(run) for model, run in runs.items()}, "machine": machine()}
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"generations-{name}.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+    named = "" if tuple(options.models) == MODELS else f"-{'-'.join(options.models)}"
+    (RESULTS / f"generations-{name}{named}.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
     draw_alignment(runs, options.folder)
 
 
@@ -107,10 +110,11 @@ def scores(outputs: dict[str, list[str]], references: list[str], rows: Any) -> d
 
 
 def print_table(table: dict[str, dict[str, Any]]) -> None:
-    print(f"{'':18}{'sentences':>10}" + "".join(f"{model:>28}" for model in MODELS))
+    models = [name for name in table["all"] if name != "sentences"]
+    print(f"{'':18}{'sentences':>10}" + "".join(f"{model:>28}" for model in models))
     for where, found in table.items():
         cells = []
-        for model in MODELS:
+        for model in models:
             score = found[model]
             more = f"  ({score['more']:+.2f}, p {score['p']:.3f})" if "more" in score else ""
             cells.append(f"{score['bleu']:6.2f}{more}".rjust(28))

@@ -11,6 +11,9 @@ def main() -> None:
     """Runs the command that the arguments name and ends with the exit code of the contract."""
     from keifu.cli.commands import app
 
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed from the start
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a character shows its code instead
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -34,8 +37,6 @@ def main() -> None:
 
 def _flush() -> None:
     """Writes out what is left for standard output, while an error can still be told of."""
-    if sys.stdout is None:  # closed from the start
-        return
     try:
         sys.stdout.flush()
     except OSError as error:

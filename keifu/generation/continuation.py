@@ -55,16 +55,21 @@ def continue_texts(
         dice = [np.random.default_rng([seed, begin + place]) for place in range(len(some))]
         writers = [_Writer(tokenizer, prompt) for prompt in some]
         device = next(model.parameters()).device
-        read = Sequences([tokenizer.bos_id, *writer.ids] for writer in writers)
-        prompt = read.padded(np.arange(len(some)), tokenizer.pad_id).to(device)
+        different = {text: place for place, text in enumerate(dict.fromkeys(some))}  # each is read once
+        read = Sequences([tokenizer.bos_id, *tokenizer.encode(text)] for text in different)
+        prompt = read.padded(np.arange(len(read)), tokenizer.pad_id).to(device)
         mask = length_mask(read.lengths).to(device)
         steps = steps_for(model, int(read.lengths.max()) + settings.max_tokens - 1, task.lead)
-        state = steps.start(len(some))
-        for step in sample(steps.step, head, state, prompt, mask, settings, dice, tokenizer.eos_id, task.never_written):
+        state, goes_on = steps.start(len(read)), [different[text] for text in some]
+        options = (settings, dice, tokenizer.eos_id, task.never_written, goes_on)
+        for step in sample(steps.step, head, state, prompt, mask, *options):
             for place, (writer, drawn) in enumerate(zip(writers, step, strict=True)):
                 if piece := writer.take(drawn):
                     on_text(begin + place, piece)
-        found += [writer.result() for writer in writers]
+        for place, writer in enumerate(writers):
+            if rest := writer.rest():
+                on_text(begin + place, rest)
+            found.append(writer.result())
     return found
 
 
@@ -87,7 +92,7 @@ class _Writer:
             return ""
         self.ids.append(drawn.token)
         self._logprobs.append(drawn.logprob)
-        piece = self._new()
+        piece = self.rest()
         if not piece or piece.endswith(_UNDECIDED):
             return ""
         self._from, self._said = self._said, len(self.ids)
@@ -95,13 +100,15 @@ class _Writer:
         return piece
 
     def result(self) -> Continued:
-        """The text so far; bytes that make no character are shown as U+FFFD."""
+        """The whole text."""
         tokens = self.ids[self._before :]
-        return Continued(self._prompt, self._text + self._new(), tokens, self._complete, self._logprobs)
+        return Continued(self._prompt, self._text + self.rest(), tokens, self._complete, self._logprobs)
 
-    def _new(self) -> str:
-        """The text of the tokens that have not been given."""
+    def rest(self) -> str:
+        """The text of the tokens that have not been given. Bytes that make no character are shown as U+FFFD."""
         before, new = self.ids[self._from : self._said], self.ids[self._said :]
         if before and not self._tokenizer.decode(before):  # unknown words; a text would begin without its space
             before = [self._tokenizer.vocab_size - 1]
-        return self._tokenizer.decode(before + new)[len(self._tokenizer.decode(before)) :]
+        known, whole = self._tokenizer.decode(before), self._tokenizer.decode(before + new)
+        # Bytes that make no character take the characters before them with them where these are spelt by bytes too.
+        return whole[len(known) :] if whole.startswith(known) else self._tokenizer.decode(new)

@@ -94,11 +94,13 @@ def sample(
     dice: Sequence[np.random.Generator],
     eos_id: int,
     never: Sequence[int] = (),
+    goes_on: Sequence[int] | None = None,
 ) -> Iterator[list[Drawn | None]]:
     """Goes on with prompts `[B, n]` of one or more tokens each; yields every text's next token, None once it has ended.
 
     mask: `[B, n]`, True at real tokens, padding on the right. dice: what each text draws with, so that it does not hang
     on the others. A text ends before [EOS], all do after `settings.max_tokens`. never: tokens that are not written.
+    goes_on: of each text the number of its prompt, which several may share; None: one text a prompt.
     """
     rows = torch.arange(len(prompt), device=prompt.device)
     hidden, state = step(prompt, state, mask)
@@ -106,6 +108,10 @@ def sample(
     occurred = torch.zeros(scores.shape[0], scores.shape[1] + 1, dtype=torch.bool)
     padded = prompt.masked_fill(~mask, scores.shape[1]).cpu()  # padding has occurred in a column of its own
     occurred = occurred.scatter_(1, padded, True)[:, :-1]
+    if goes_on is not None and list(goes_on) != rows.tolist():
+        shared = torch.tensor(goes_on, device=prompt.device)
+        scores, occurred, state = scores[shared], occurred[shared.cpu()], state.select(shared)
+        rows = torch.arange(len(shared), device=prompt.device)
     excluded = list(never)
     for length in range(1, settings.max_tokens + 1):
         scores = scores.float()
@@ -118,7 +124,7 @@ def sample(
             shares = distribution(scores.cpu(), settings, occurred)
             tokens = _draw(shares, [dice[row] for row in places]).to(prompt.device)
         logprobs = scores.gather(1, tokens[:, None])[:, 0] - everything
-        found: list[Drawn | None] = [None] * len(prompt)
+        found: list[Drawn | None] = [None] * len(dice)
         for row, token, logprob in zip(places, tokens.tolist(), logprobs.tolist(), strict=True):
             found[row] = None if token == eos_id else Drawn(token, logprob)
         yield found

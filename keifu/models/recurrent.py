@@ -18,7 +18,9 @@ Several layers stand on top of each other: the h of one is the x of the next. As
 may share the embedding (Press and Wolf 2017, arXiv:1608.05859).
 
 Departures from the papers: token vectors are trained and multiplied by sqrt(D), so that their values are about 1 (Elman
-fed patterns); an LSTM has one block a cell and no peepholes; the GRU's reset gate is that of layers/recurrence.py.
+fed patterns); Elman's units were logistic and his context began at 0.5, here they are tanh (or ReLU) and begin at 0; an
+LSTM has one block a cell and no peepholes, squashes by tanh where Hochreiter and Schmidhuber scaled logistic functions,
+and its gradient is that of all its paths, which theirs cut short; the GRU's reset gate is that of layers/recurrence.py.
 
 The walk of shapes
 

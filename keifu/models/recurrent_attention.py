@@ -38,7 +38,7 @@ from keifu.layers.dropout import Dropout
 from keifu.layers.embeddings import TokenEmbedding
 from keifu.layers.past import Past
 from keifu.layers.recurrence import Recurrent, RecurrentState, refuse_nonlinearity
-from keifu.trace import record
+from keifu.trace import record, recording
 
 
 class Config(Schema):
@@ -94,6 +94,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "small": {"d_model": 512, "n_layers": 2},
     "base": {"d_model": 1024, "n_layers": 2},
 }
+
+_TOGETHER = 1024  # tokens whose attention is computed in one piece
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,8 @@ class RecurrentAttention(nn.Module):
 
         mask: `[B, n]`, False at the padding of shorter rows, which stands on the right.
         """
+        if tokens.shape[1] > _TOGETHER and not recording():
+            return self._in_parts(tokens, state, mask)
         x = self.dropout(self.embedding(tokens))
         seen = state.past.mask(tokens.shape[1], self.config.max_length)
         recurrent, keys, values = [], [], []
@@ -172,6 +176,15 @@ class RecurrentAttention(nn.Module):
         past = state.past.after(keys, values, mask, self.config.max_length)
         x = record(self, "output", self.dropout(x), "B T D")
         return x, ChainState(RecurrentState(tuple(recurrent)), past)
+
+    def _in_parts(self, tokens: Tensor, state: ChainState, mask: Tensor | None) -> tuple[Tensor, ChainState]:
+        """The same part by part, since a token may attend to few of those before it where there are very many."""
+        hidden = []
+        for begin in range(0, tokens.shape[1], _TOGETHER):
+            part = slice(begin, begin + _TOGETHER)
+            shown, state = self.step(tokens[:, part], state, None if mask is None else mask[:, part])
+            hidden.append(shown)
+        return torch.cat(hidden, dim=1), state
 
     @property
     def output_embedding(self) -> nn.Parameter | None:

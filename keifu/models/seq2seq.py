@@ -113,8 +113,7 @@ class Seq2Seq(nn.Module):
 
     def forward(self, batch: PairBatch) -> Output:
         """Hidden vectors `[B, T, D]`: the one at t has read target tokens up to t and, as one state, the source."""
-        hidden, state = self.step(batch.target, self.start(batch.source, batch.source_mask))
-        return Output(hidden, state)
+        return Output(self.step(batch.target, self.start(batch.source, batch.source_mask))[0])
 
     def encode(self, source: Tensor, source_mask: Tensor) -> Tensor:
         """What the encoder's last layer shows `[B, S, D]` of source tokens `[B, S]`."""

@@ -60,6 +60,14 @@ class Probes:
         content = json.dumps({"sequences": self.sequences, "values": axes}, ensure_ascii=False, indent=1)
         write_atomically(folder / PROBES, content + "\n")
 
+    def go_on(self, learner: Learner, run: Path) -> None:
+        """Forgets what was looked at after the step that the run goes on from."""
+        if not (run / FOLDER / PROBES).exists():  # asked for only now
+            self.begin(learner, run)
+        for path in (run / FOLDER).glob("step-*.safetensors"):
+            if int(path.stem.removeprefix("step-")) > learner.step:
+                path.unlink()
+
     def keep(self, learner: Learner, run: Path) -> None:
         """Writes down what the model attends to now."""
         with learner.used_weights():

@@ -336,7 +336,16 @@ def resolve_settings(
     settings = Settings(**validate(section_schemas(task, name), merge(base, data), lines, config or "", overrides))
     if task == "language-modeling":
         refuse_looking_ahead(settings.model)
+    if task != "image-classification":
+        _refuse_picture_sizes(settings.model)
     return settings
+
+
+def _refuse_picture_sizes(model: Schema) -> None:
+    """Raises ConfigError for a model of texts that was told how large pictures are."""
+    for name in ("channels", "height", "width"):
+        if getattr(model, name, None) is not None:
+            raise ConfigError(f"model.{name}: says how large pictures are, and here texts are read; leave it away")
 
 
 def read_settings(path: Path) -> Settings:

@@ -206,6 +206,8 @@ def resume(path: str | Path, more: dict[str, str] | None = None, began: float | 
         if more:
             run.write_settings()
         _forget_after(folder.path / "metrics.jsonl", learner)
+        if run.probes:
+            run.probes.go_on(learner, folder.path)
     return run
 
 

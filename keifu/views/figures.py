@@ -65,8 +65,11 @@ def path_figure(lengths: PathLengths, path: str | Path) -> Path:
 
 def influence_figure(curves: Mapping[str, Tensor], path: str | Path) -> Path:
     """Draws how influence falls with distance, a line for each named model, relative to that of distance 0. Raises
-    ConfigError where matplotlib is missing.
+    ConfigError where nothing is known of a model, and where matplotlib is missing.
     """
+    for name, curve in curves.items():
+        if not curve.isfinite().any():
+            raise ConfigError(f"{name}: no influence is known at any distance; measure it on texts of several tokens")
 
     def draw(axes: Any) -> None:
         for name, curve in curves.items():

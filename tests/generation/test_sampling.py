@@ -164,14 +164,31 @@ def test_a_text_hangs_on_its_dice_alone_and_streams_to_the_same(model: Any) -> N
 
     together = continue_texts(network, head, task, prompts, settings, 7, on_text)
     for one, piece in zip(together, pieces, strict=True):
-        assert one.text.startswith(piece)
-        assert set(one.text[len(piece) :]) <= {"\ufffd"}  # a character that was cut in its middle
+        assert one.text == piece
         assert len(one.tokens) == 40 or one.complete
     apart = continue_texts(network, head, task, prompts, settings.model_copy(update={"batch_size": 2}), 7)
     assert [one.tokens for one in apart] == [one.tokens for one in together]
     assert [one.tokens for one in continue_texts(network, head, task, prompts, settings, 8)] != [
         one.tokens for one in together
     ]
+
+
+def test_texts_of_one_prompt_are_those_of_the_prompt_given_so_often_and_it_is_read_once(model: Any) -> None:
+    network, head, task = model
+    settings, prompts = Sampling(max_tokens=20, temperature=1.5), ["I am", "吾輩は", "I am", "I am"]
+    read: list[int] = []
+    step = network.step
+    network.step = lambda tokens, state, mask=None: read.append(len(tokens)) or step(tokens, state, mask)
+    found = continue_texts(network, head, task, prompts, settings, 7)
+    del network.step
+    assert read[0] == 2
+    for place, one in enumerate(found):
+        dice = [np.random.default_rng([7, place])]
+        ids = torch.tensor([[task.tokenizer.bos_id, *task.tokenizer.encode(prompts[place])]])
+        asked = (torch.ones_like(ids, dtype=torch.bool), settings, dice, task.tokenizer.eos_id, task.never_written)
+        with torch.no_grad():
+            alone = [drawn.token for [drawn] in sample(network.step, head, network.start(1), ids, *asked) if drawn]
+        assert one.tokens == alone
 
 
 def test_greedy_text_is_the_likeliest_token_of_the_whole_text_each_time(model: Any) -> None:
@@ -209,6 +226,20 @@ def test_characters_come_whole_and_together_make_the_text(kind: str) -> None:
         assert not any("\ufffd" in piece for piece in pieces)
         known = tokenizer.decode(ids[:before])
         assert known + "".join(pieces) == known + writer.result().text == tokenizer.decode(ids)
+
+
+@pytest.mark.parametrize("kind", ["bpe", "byte-bpe", "unigram"])
+@pytest.mark.parametrize("before", ["", "I am ", "猫", "I am 猫"])
+def test_a_text_that_is_cut_within_a_character_keeps_those_before(before: str, kind: str) -> None:
+    tokenizer = Tokenizer.train(["I am a dog."], kind, 300)
+    whole, begun = tokenizer.encode(before + "猫"), tokenizer.encode("あ")[-3:]
+    for count in (1, 2):
+        writer = _Writer(tokenizer, before)
+        pieces = [writer.take(Drawn(token, 0.0)) for token in [*whole[len(writer.ids) :], *begun[:count]]]
+        assert "".join(pieces) == "猫"
+        assert set(writer.rest()) == {"\ufffd"}
+        assert len(writer.rest()) <= count
+        assert writer.result().text == "猫" + writer.rest()
 
 
 @pytest.mark.parametrize("kind", ["word", "wordpiece"])

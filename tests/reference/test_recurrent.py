@@ -12,7 +12,7 @@ from keifu.interface import TokenBatch
 from keifu.models.recurrent import Config, RecurrentNetwork
 from keifu.tasks.language_modeling import LanguageModeling
 from tests.properties.cases import CONFIGURATIONS, letters, scatter
-from tests.torch_layers import PEERS, as_torch
+from tests.torch_layers import PEERS, as_torch, candidate_gradients, recurrent_pairs
 
 SEEDS = range(min(CONFIGURATIONS, 20))
 
@@ -65,8 +65,7 @@ def test_scores_loss_and_gradients_are_those_of_torch(name: str, seed: int) -> N
     loss.backward()
     expected.backward()
     pairs = [(model.embedding.tokens, reference.embedding.weight), (head.weight, reference.output.weight)]
-    for number, (block,) in enumerate(model.recurrent.layers):
-        pairs.append((block.input.weight, getattr(reference.recurrent, f"weight_ih_l{number}")))
-        pairs.append((block.recurrent, getattr(reference.recurrent, f"weight_hh_l{number}")))
-    for ours, theirs in pairs:
-        torch.testing.assert_close(ours.grad, theirs.grad, rtol=0, atol=1e-5)
+    pairs += recurrent_pairs(model.recurrent, reference.recurrent)
+    gradients = [(ours.grad, theirs.grad) for ours, theirs in pairs]
+    for ours, theirs in gradients + candidate_gradients(model.recurrent, reference.recurrent):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)

@@ -12,9 +12,10 @@ from keifu.interface import TokenBatch
 from keifu.models.recurrent_attention import Block, Config, RecurrentAttention
 from keifu.tasks.language_modeling import LanguageModeling
 from tests.properties.cases import CONFIGURATIONS, letters, scatter
-from tests.torch_layers import PEERS, as_torch
+from tests.torch_layers import PEERS, as_torch, candidate_gradients, recurrent_pairs
 
 SEEDS = range(min(CONFIGURATIONS, 20))
+_BOTH = ("weight", "bias")
 
 
 def attention_as_torch(block: Block, width: int) -> nn.MultiheadAttention:
@@ -85,10 +86,31 @@ def test_scores_loss_and_gradients_are_those_of_torch(cell: str, seed: int) -> N
     expected.backward()
     pairs = [(model.embedding.tokens, reference.embedding.weight), (head.weight, reference.output.weight)]
     for block, recurrent, attention in zip(model.blocks, reference.recurrent, reference.attention, strict=True):
-        pairs.append((block.recurrent.layers[0][0].input.weight, recurrent.weight_ih_l0))
-        pairs.append((block.attention.output.weight, attention.out_proj.weight))
+        pairs += recurrent_pairs(block.recurrent, recurrent)
+        pairs += [(getattr(block.attention.output, name), getattr(attention.out_proj, name)) for name in _BOTH]
         projections = (block.attention.query, block.attention.key, block.attention.value)
-        for ours, theirs in zip(projections, attention.in_proj_weight.grad.chunk(3), strict=True):
-            torch.testing.assert_close(ours.weight.grad, theirs, rtol=0, atol=1e-5)
-    for ours, theirs in pairs:
-        torch.testing.assert_close(ours.grad, theirs.grad, rtol=0, atol=1e-5)
+        for name in _BOTH:
+            together = getattr(attention, f"in_proj_{name}").grad
+            for ours, theirs in zip(projections, together.chunk(3), strict=True):
+                torch.testing.assert_close(getattr(ours, name).grad, theirs, rtol=0, atol=1e-5)
+    gradients = [(ours.grad, theirs.grad) for ours, theirs in pairs]
+    for block, recurrent in zip(model.blocks, reference.recurrent, strict=True):
+        gradients += candidate_gradients(block.recurrent, recurrent)
+    for ours, theirs in gradients:
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("reach", [5, 64])
+@pytest.mark.parametrize("cell", PEERS)
+def test_a_long_text_is_read_part_by_part_to_the_same(cell: str, reach: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    model = RecurrentAttention(Config(name=f"{cell}-attention", vocab_size=20, max_length=reach, d_model=8)).eval()
+    scatter(model, 0)
+    lengths = torch.tensor([50, 13, 31, 1])
+    tokens, mask = torch.randint(20, (4, 50)), torch.arange(50) < lengths[:, None]
+    whole, after = model.step(tokens, model.start(4), mask)
+    monkeypatch.setattr("keifu.models.recurrent_attention._TOGETHER", 7)
+    parts, later = model.step(tokens, model.start(4), mask)
+    torch.testing.assert_close(parts[mask], whole[mask], rtol=0, atol=1e-6)
+    following = torch.randint(20, (4, 3))
+    torch.testing.assert_close(model.step(following, later)[0], model.step(following, after)[0], rtol=0, atol=1e-6)

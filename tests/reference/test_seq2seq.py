@@ -13,7 +13,7 @@ from keifu.models import seq2seq, seq2seq_attention
 from keifu.tasks.translation import Translation
 from keifu.training.network import make_model
 from tests.properties.cases import CONFIGURATIONS, letters, scatter
-from tests.torch_layers import PEERS, as_torch
+from tests.torch_layers import PEERS, as_torch, candidate_gradients, recurrent_pairs
 
 SEEDS = range(min(CONFIGURATIONS, 20))
 
@@ -31,11 +31,9 @@ class Reference(nn.Module):
         self.target = nn.Parameter(ours.target_embedding.tokens.detach().clone())
         self.head = nn.Parameter(head.detach().clone())
         attention = getattr(ours, "cross_attention", None)
-        self.attention = (
-            {name: weight.detach().clone() for name, weight in attention.named_parameters()} if attention else {}
-        )
+        self.attention = {name: _copy(weight) for name, weight in attention.named_parameters()} if attention else {}
         if attention:
-            self.beside = [weight.detach().clone() for weight in (ours.beside.weight, ours.beside.bias)]
+            self.beside = [_copy(weight) for weight in (ours.beside.weight, ours.beside.bias)]
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
         scale = math.sqrt(self.config.d_model)
@@ -62,6 +60,10 @@ class Reference(nn.Module):
             scores = torch.einsum("bd,bsd->bs", h, keys) / math.sqrt(h.shape[-1])
         context = torch.einsum("bs,bsd->bd", scores.softmax(-1), memory)
         return (context @ w["output.weight"].T + F.linear(h, *self.beside)).tanh()
+
+
+def _copy(weight: Tensor) -> Tensor:
+    return weight.detach().clone().requires_grad_()
 
 
 def _side_by_side(last: Tensor, layers: int) -> Tensor:
@@ -102,11 +104,19 @@ def test_scores_loss_and_gradients_are_those_of_torch(cell: str, attends: bool, 
     torch.testing.assert_close(loss, expected, rtol=0, atol=1e-5)
     loss.backward()
     expected.backward()
-    for ours, theirs in (
+    pairs = [
         (model.source_embedding.tokens, reference.source),
         (model.target_embedding.tokens, reference.target),
         (head.weight, reference.head),
-        (model.encoder.recurrent.layers[0][0].recurrent, reference.encoder.weight_hh_l0),
-        (model.decoder.layers[0][0].input.weight, reference.decoder.weight_ih_l0),
-    ):
-        torch.testing.assert_close(ours.grad, theirs.grad, rtol=0, atol=1e-5)
+    ]
+    sides = [(model.encoder.recurrent, reference.encoder), (model.decoder, reference.decoder)]
+    for ours, theirs in sides:
+        pairs += recurrent_pairs(ours, theirs)
+    if attends:
+        pairs += [(weight, reference.attention[name]) for name, weight in model.cross_attention.named_parameters()]
+        pairs += zip((model.beside.weight, model.beside.bias), reference.beside, strict=True)
+    gradients = [(ours.grad, theirs.grad) for ours, theirs in pairs]
+    for ours, theirs in sides:
+        gradients += candidate_gradients(ours, theirs)
+    for ours, theirs in gradients:
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)

@@ -1,5 +1,6 @@
 """Attention along training: kept at the right steps, as the model computes it, without touching the training."""
 
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,9 +10,9 @@ import torch
 from keifu.errors import CheckpointError, ConfigError
 from keifu.session import load
 from keifu.tasks.alignment import alignment_errors
-from keifu.training.loop import Finished
+from keifu.training.loop import Finished, Step
 from keifu.training.probes import FOLDER, MOST_STEPS, steps_to_keep
-from keifu.training.start import prepare
+from keifu.training.start import prepare, resume
 from keifu.views.learning import errors_along, read_moments
 from tests.tiny import TINY, tiny_run, weights
 
@@ -56,6 +57,29 @@ def test_the_last_look_is_at_what_was_learned_also_where_a_run_ends_early(tmp_pa
     assert [event.reason for event in run.events() if isinstance(event, Finished)] == ["patience"]
     assert run.learner.step not in steps_to_keep(1000)
     assert read_moments(tmp_path / "run")[-1].step == run.learner.step
+
+
+def test_what_was_looked_at_after_the_checkpoint_is_forgotten_when_a_run_goes_on(tmp_path: Path) -> None:
+    training, data = {"max_steps": 8, "evaluate_every": 4}, {"probes": ALIGNED}
+    run = tiny_run("builtin:enja:train[:60]", tmp_path / "run", training, data=data)
+    for event in run.events():
+        if isinstance(event, Step) and event.step == 7:  # as a process that is killed leaves it
+            break
+    assert [moment.step for moment in read_moments(tmp_path / "run")][-1] == 7
+    again = resume(tmp_path / "run")
+    assert again.learner.step == 4
+    assert [moment.step for moment in read_moments(tmp_path / "run")] == [1, 2, 3, 4]
+    list(again.events())
+    assert [moment.step for moment in read_moments(tmp_path / "run")] == list(range(1, 9))
+
+
+def test_probes_may_be_asked_for_when_a_run_goes_on(tmp_path: Path) -> None:
+    run = tiny_run("builtin:enja:train[:60]", tmp_path / "run", {"max_steps": 8, "evaluate_every": 4})
+    list(run.events(lambda: run.learner.step == 4))
+    path = tmp_path / "run" / "config.yaml"
+    path.write_text(re.sub(r"(?m)^  probes:.*$", f"  probes: {ALIGNED}", path.read_text("utf-8")), "utf-8")
+    list(resume(tmp_path / "run").events())
+    assert [moment.step for moment in read_moments(tmp_path / "run")] == list(range(5, 9))
 
 
 def test_looking_changes_nothing_that_is_learned(corpus: str, tmp_path: Path) -> None:

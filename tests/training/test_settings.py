@@ -143,6 +143,13 @@ def test_with_no_limit_at_all_a_run_has_twenty_epochs_or_a_thousand_steps(corpus
     assert run.settings.training.max_steps == 1000
 
 
+@pytest.mark.parametrize("name", ["channels", "height", "width"])
+def test_a_model_of_texts_is_not_told_how_large_pictures_are(name: str, corpus: str) -> None:
+    text = corpus.split(",")[0]
+    with pytest.raises(ConfigError, match=rf"^model\.{name}: says how large pictures are"):
+        prepare("language-modeling", text, "lstm", overrides={"model": {name: 2}})
+
+
 def test_an_unknown_option_is_a_mistake(corpus: str) -> None:
     with pytest.raises(ConfigError, match=r"'max_step' is no option of train; expected .*max_steps"):
         prepare("translation", corpus, overrides=TINY, max_step=3)

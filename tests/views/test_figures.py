@@ -158,6 +158,12 @@ def test_the_figure_of_influence_names_every_model(tmp_path: Path, monkeypatch: 
     assert drawn == [([0, 1], [1.0, 0.25]), ([1, 2], [1.0, 0.5])]
 
 
+def test_a_curve_of_which_nothing_is_known_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^rnn: no influence is known at any distance"):
+        influence_figure({"rnn": torch.full((3,), torch.nan)}, tmp_path / "influence.svg")
+    assert not (tmp_path / "influence.svg").exists()
+
+
 def test_the_figure_of_learning_has_a_line_for_each_layer(tmp_path: Path) -> None:
     path = learning_figure(
         [1, 10, 100], {"decoder.0": [0.9, 0.6, 0.2], "decoder.1": [0.9, 0.8, 0.7]}, tmp_path / "l.svg"
