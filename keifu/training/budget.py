@@ -26,6 +26,7 @@ MOST_MEASURED = 60.0
 """Seconds of real steps at most, however long the limit."""
 
 _FEWEST_STEPS = 3
+_LONGEST = 4  # of the usual time for measuring, where what is carried grows
 _EVALUATED_SHARE = 0.1  # of the time left, at most, given to evaluations, where the settings do not say how often
 _USED_SHARE = 0.98  # of the time left, given to steps and evaluations; the rest absorbs slower moments
 
@@ -60,21 +61,30 @@ def measure(
 ) -> Speed:
     """Takes at least three real steps, for about so many seconds. `trial` is of no use afterwards.
 
-    The batch with the most tokens goes first: it asks the system for all the memory, which is slow only once.
+    The batch with the most tokens goes first: it asks the system for all the memory, which is slow only once. Where
+    what is carried from step to step grows, there are more steps, until it no longer does.
     """
     provisional = settings.model_copy(update={"max_steps": 10**6, "batch_growth": 1})
     began = time.monotonic()
     accumulate_gradients(trial, [trial.sampler.largest()], settings.accumulate)
     take_step(trial, provisional)
     times = [time.monotonic()]
-    while len(times) <= _FEWEST_STEPS or times[-1] - began < seconds:
+    size, grows = _carried(trial), False
+    while len(times) <= _FEWEST_STEPS or times[-1] - began < seconds * (_LONGEST if grows else 1):
         take_step(trial, provisional)
         times.append(time.monotonic())
+        before, size = size, _carried(trial)
+        grows = size > before
     half = min(len(times) // 2, len(times) - 1 - _FEWEST_STEPS)  # steps become faster for a while
     step = (times[-1] - times[half]) / (len(times) - 1 - half)
     updating = min(step, _update(trial, settings)) if settings.batch_growth > 1 else 0.0
     evaluation = evaluate(trial).seconds
     return Speed(step, evaluation, peak(trial.device), updating)
+
+
+def _carried(trial: Learner) -> int:
+    """How many values are carried to the next step."""
+    return sum(tensor.numel() for state in trial.carried for tensor in state.tensors().values())
 
 
 def _update(trial: Learner, settings: Training) -> float:

@@ -19,6 +19,7 @@ from keifu.training.budget import MEASURED_SHARE, Plan, Speed, duration_of, meas
 from keifu.training.loop import Evaluation, Finished, Planned
 from keifu.training.settings import Training
 from keifu.training.start import resume
+from tests.small_text import language_run, running, write_text
 from tests.tiny import tiny_run, weights
 
 
@@ -33,7 +34,8 @@ def planned(seconds: float, per_step: float, per_evaluation: float, every: int |
         clock.now += per_evaluation
         return Evaluation(0, {}, [], per_evaluation)
 
-    trial: Any = SimpleNamespace(sampler=SimpleNamespace(largest=lambda: None), device=torch.device("cpu"))
+    sampler = SimpleNamespace(largest=lambda: None)
+    trial: Any = SimpleNamespace(sampler=sampler, device=torch.device("cpu"), carried=[])
     settings = Training(evaluate_every=every)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(budget, "time", SimpleNamespace(monotonic=lambda: clock.now))
@@ -98,6 +100,25 @@ def test_measuring_takes_three_steps_after_the_largest_batch_and_changes_nothing
     assert found["seconds"] >= 4 * found["seconds_a_step"] > 0
     assert found["memory_free"] > 0
     assert found["memory"] == pytest.approx(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, rel=0.1)
+
+
+def test_a_step_is_measured_with_all_that_it_looks_back_on(tmp_path: Path) -> None:
+    spec = write_text(tmp_path / "a.txt", running(200))
+    sizes = {"model": {"max_length": 20, "d_model": 8}, "data": {"window": 5}}
+    run = language_run(spec, tmp_path / "run", {"max_steps": 50, "batch_tokens": 20}, "rnn-attention", **sizes)
+    taken: list[int] = []
+    real = budget.take_step
+
+    def seen(trial: Any, settings: Training) -> Any:
+        step = real(trial, settings)
+        taken.append(trial.carried[0].past.keys.shape[3])
+        return step
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(budget, "take_step", seen)
+        patch.setattr(budget, "_LONGEST", 10_000)
+        measure(start._fresh_learner(run.settings, run.lesson), run.settings.training, run.rehearse, seconds=0.001)
+    assert taken == [5, 10, 15, 19, 19]
 
 
 def test_no_step_is_planned_where_there_is_time_for_none() -> None:
