@@ -106,5 +106,5 @@ def _result(run: Run) -> str:
         return f"{run.folder.path}: no evaluation yet"
     return (
         f"best at step {best['step']:,}: {scores_in_words(best['valid'])}, on {run.corpus.valid_is}, which it was "
-        f"chosen on\nuse it: {command_to_use(run.folder.path, run.settings.training.task)}"
+        f"chosen on\nuse it: {command_to_use(run.folder.path, run.settings.training)}"
     )

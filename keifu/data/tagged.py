@@ -104,7 +104,7 @@ def _sentences(path: Path, encoding: str) -> Iterator[list[tuple[str, str]]]:
         cells = line.split("\t") if "\t" in line else line.split(" ")
         if line.startswith("#") and "\t" not in line and columns != 2:
             if not columns and len(cells) == 2 and cells[0] != "#":
-                first = [(cells[0], cells[1])]  # a comment, or the first word of two columns
+                first.append((cells[0], cells[1]))  # a comment, or one of the first words of two columns
             continue
         columns = columns or len(cells)
         if columns == 2:

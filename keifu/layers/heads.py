@@ -1,5 +1,7 @@
 """Heads turn hidden vectors into what a task asks for. A task chooses its head; the head is saved with the model."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -119,6 +121,39 @@ class ClassHead(nn.Module):
             vector = self.pooler(vector)
         scores: Tensor = self.classes(self.dropout(vector))
         return scores
+
+
+class AnswerHead(nn.Module):
+    """A score for every answer: the inner product with the sum of its words' vectors, which are the model's own
+    (Sukhbaatar et al. 2015, section 2.2, where an answer is one word). An answer that has none there has a vector of
+    its own.
+
+    table `[V, D]`: the words' vectors. words: the token ids of each answer; nothing where it has a vector of its own.
+    """
+
+    words: Tensor
+    real: Tensor
+    alone: Tensor
+
+    def __init__(self, table: nn.Parameter, words: Sequence[Sequence[int]]) -> None:
+        super().__init__()
+        self.table = table
+        longest = max(1, *map(len, words))
+        padded = torch.tensor([[*row, *[0] * (longest - len(row))] for row in words])
+        lengths = torch.tensor([len(row) for row in words])
+        self.register_buffer("words", padded, persistent=False)
+        self.register_buffer("real", torch.arange(longest) < lengths[:, None], persistent=False)
+        self.register_buffer("alone", (lengths == 0).nonzero().squeeze(1), persistent=False)
+        count = len(self.alone)
+        self.own = nn.Parameter(torch.empty(count, table.shape[1]).normal_(std=0.1)) if count else None
+
+    def forward(self, vector: Tensor) -> Tensor:
+        """`[..., D]` to `[..., C]`."""
+        answers = (F.embedding(self.words, self.table) * self.real[:, :, None]).sum(1)
+        if self.own is not None:
+            answers = answers.index_add(0, self.alone, self.own)
+        with torch.autocast(vector.device.type, enabled=False):
+            return vector.to(answers.dtype) @ answers.T
 
 
 def exact(scores: Tensor) -> Tensor:

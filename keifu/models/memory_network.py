@@ -14,8 +14,9 @@ section 4.1) or plainly ("bag"). To keys and values a trained vector is added th
 while training, these numbers have gaps here and there, as if empty facts stood between ("random noise"). Over the first
 steps the softmax may be left out ("linear start").
 
-Departures from the paper: answers are classes with a matrix of their own (the paper ties it to the last values' word
-vectors, which holds for answers of one word); a small network of one hidden layer (d_ff) may be added to every fact's
+Departures from the paper: answers are classes with a matrix of their own unless `tie_answers` says otherwise (the paper
+ties it to the last values' word vectors, which holds for answers of one word; here the vectors of several are summed);
+a small network of one hidden layer (d_ff) may be added to every fact's
 vector and after every hop, because a plain sum of word vectors cannot say who stands left of whom; linear start ends
 after a share of the steps, not when the loss on held-out data stops falling. What it leaves open: words are in lower
 case, without the sign that ends a sentence. How training departs stands in training/settings.py (StoryTraining).
@@ -65,6 +66,11 @@ class Config(Schema):
     tying: Literal["adjacent", "layer-wise", "none"] = "adjacent"
     """Which encoders the hops share: a hop's values are the next one's keys, all hops have the same, or none."""
 
+    tie_answers: bool = False
+    """Whether an answer is scored by its words' vectors among the last values, as in the paper, and not by one of its
+    own.
+    """
+
     encoding: Literal["position", "bag"] = "position"
     """How word vectors become one: weighted by where they stand, or summed."""
 
@@ -76,6 +82,9 @@ class Config(Schema):
 
     linear_start: float = Field(0.1, ge=0, lt=1)
     """Share of the steps, from the first, that are taken without the softmax."""
+
+    nonlinearity: Literal["none", "relu"] = "none"
+    """What the sum after each hop goes through: nothing, or max(0, .), which the paper adds to its largest models."""
 
     d_ff: int = Field(0, ge=0, le=1_000_000)
     """Width of the hidden layers on facts and after hops, which the paper does not have; 0: none."""
@@ -125,6 +134,11 @@ class MemoryNetwork(nn.Module):
         self.dropout = Dropout(config.dropout)
         self.hidden = nn.ModuleList(FeedForward(config.d_model, config.d_ff) for _ in hops) if config.d_ff else None
 
+    @property
+    def answer_embedding(self) -> nn.Parameter | None:
+        """The word vectors that answers are scored by; None where they have vectors of their own."""
+        return self.embeddings[self.values[-1]].tokens if self.config.tie_answers else None
+
     def before_step(self, progress: float) -> None:
         """Told by training which share of the steps is done."""
         self.linear = progress < self.config.linear_start
@@ -138,6 +152,7 @@ class MemoryNetwork(nn.Module):
         for hop, (key, value) in enumerate(zip(self.keys, self.values, strict=True)):
             read = self._read(u, encoded[key], encoded[value], mask)
             u = (u if self.carry is None else self.carry(u)) + self.dropout(read)
+            u = u.relu() if self.config.nonlinearity == "relu" else u
             u = record(self, "state", u, "B T D", along="I")
             if self.hidden is not None:
                 u = record(self, "after", u + self.hidden[hop](u), "B T D", along="I")

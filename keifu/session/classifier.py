@@ -10,7 +10,7 @@ from torch import Tensor
 from keifu.data.labelled import KINDS, load_labelled
 from keifu.data.pairs import Form
 from keifu.errors import CheckpointError, ConfigError, DataError
-from keifu.session.reading import ReadingModel, read_labels, read_most_tokens, refuse_others
+from keifu.session.reading import FEWEST_TOKENS, ReadingModel, read_labels, read_most_tokens, refuse_others
 from keifu.tasks.classification import Classification
 from keifu.tasks.reading import Encoded, summary_of
 from keifu.text import Tokenizer
@@ -46,7 +46,7 @@ class Classifier(ReadingModel):
         """config: the content of its config.json. Raises CheckpointError."""
         self.classes = read_labels(path, config)
         self.texts = _read_texts(path, config)
-        most = read_most_tokens(path, config)
+        most = read_most_tokens(path, config, least=FEWEST_TOKENS)
         super().__init__(path, config, tensors, tokenizer, lambda: Classification(tokenizer, self.classes), most)
 
     def classify(

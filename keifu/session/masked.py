@@ -106,9 +106,18 @@ class MaskedModel(ReadingModel):
         """The text with one gap filled; others stay."""
         parts = text.split(MASK)
         before, after = MASK.join(parts[: place + 1]), MASK.join(parts[place + 1 :])
-        if self.tokenizer.goes_on(token):
-            before = before.removesuffix(" ")
-        return before + self.tokenizer.decode([token]) + after
+        return before.removesuffix(" ") + self._piece(before, token) + after
+
+    def _piece(self, before: str, token: int) -> str:
+        """A token as it is written behind a text, with the space that stands before it where one was asked for."""
+        alone = self.tokenizer.decode([token])
+        last = self.tokenizer.encode(before[:-1])[-1:]
+        if not last or not before.endswith(" "):
+            return alone
+        known = self.tokenizer.decode(last)
+        if not known:
+            return alone if self.tokenizer.goes_on(token) else f" {alone}"
+        return self.tokenizer.decode([*last, token])[len(known) :]
 
     def classify(
         self,

@@ -33,6 +33,7 @@ from keifu.trace import Edit, Recorded, Recorder, Trace, bound
 from keifu.training.evaluation import decision_scores
 
 POOLS = ("cls", "mean", "last")
+FEWEST_TOKENS = 3  # that a text may be cut to: its own one between [CLS] and [SEP]
 
 
 class ReadingModel(Model):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from keifu.data.pairs import Form
 from keifu.data.tagged import load_tagged
-from keifu.session.reading import ReadingModel, read_labels, read_most_tokens, refuse_others
+from keifu.session.reading import FEWEST_TOKENS, ReadingModel, read_labels, read_most_tokens, refuse_others
 from keifu.tasks.tagging import Tagging
 from keifu.text import Tokenizer
 from keifu.text.words import words
@@ -35,7 +35,7 @@ class Tagger(ReadingModel):
     ) -> None:
         """config: the content of its config.json. Raises CheckpointError."""
         self.classes = read_labels(path, config)
-        most = read_most_tokens(path, config)
+        most = read_most_tokens(path, config, least=FEWEST_TOKENS)
         super().__init__(path, config, tensors, tokenizer, lambda: Tagging(tokenizer, self.classes), most)
 
     def tag(self, text: str | Sequence[str], *, details: bool = False, batch_size: int | None = None) -> Any:

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from keifu.data.batches import Indices, Sequences, length_mask
 from keifu.data.examples import Question
 from keifu.interface import Loss, PairBatch, StoryBatch, TokenBatch
-from keifu.layers.heads import ClassHead
+from keifu.layers.heads import AnswerHead, ClassHead
 from keifu.tasks.reading import backward_parts_of, last_of, pad
 from keifu.text import Tokenizer
 
@@ -121,11 +121,18 @@ class QuestionAnswering:
     longest: int | None = None
     most_tokens: int | None = None
 
-    def head(self, model: Any) -> ClassHead:
-        """A score for every answer."""
+    def head(self, model: Any) -> ClassHead | AnswerHead:
+        """A score for every answer, by the vectors of its words where the model shares them."""
+        if (shared := getattr(model, "answer_embedding", None)) is not None:
+            return AnswerHead(shared, [self._known_words(answer) for answer in self.answers])
         if self.takes == "segments":
             return ClassHead(model.d_output, len(self.answers), model.config.dropout, pooled=True)
         return ClassHead(model.d_output, len(self.answers), 0.0, pooled=False)
+
+    def _known_words(self, answer: str) -> list[int]:
+        """The tokens of an answer, or of a list (apple,milk); none where one of them is not in the vocabulary."""
+        ids = self.tokenizer.encode(plain(answer.replace(",", " ")))
+        return [] if self.tokenizer.unknown_ids & set(ids) else ids
 
     def encode(self, questions: Sequence[Question]) -> StoryQuestions:
         """The questions with their stories, as tokens."""

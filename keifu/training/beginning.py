@@ -22,7 +22,7 @@ _FREE = ("dropout", "balance_penalty", "z_penalty", "time_noise", "linear_start"
 """Settings of a model that its weights do not depend on."""
 _ONCE = {"linear_start": 0.0}
 """Settings for a first training alone, and what they are where another one has gone before."""
-_OF_CLASSES = "head.classes."  # before the names of weights that mean something only for the same classes
+_OF_CLASSES = ("head.classes.", "head.own")  # before the names of weights that mean something only for the same classes
 
 
 @dataclass(frozen=True)

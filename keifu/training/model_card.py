@@ -6,7 +6,7 @@ from typing import Any
 
 from keifu.training.loop import score_of
 from keifu.training.record import read_history
-from keifu.training.settings import Settings
+from keifu.training.settings import MaskedTraining, Settings, Training
 
 
 def model_card(path: Path, settings: Settings, selects_by: str) -> str:
@@ -31,7 +31,7 @@ def model_card(path: Path, settings: Settings, selects_by: str) -> str:
             f"loss {best['valid']['loss']:.3f} nats {_COUNTED.get(task, 'a token')}. These are scores on the data that "
             "it was chosen on; report others.",
         ]
-    commands = [command_to_use(path, task), f"keifu resume {path} --max-time +20m"]
+    commands = [command_to_use(path, settings.training), f"keifu resume {path} --max-time +20m"]
     return "\n".join([*lines, "", "```", *commands, "```", ""])
 
 
@@ -52,8 +52,11 @@ def layers(model: Any) -> str:
     return f"{model.n_layers} layer{'s' if model.n_layers > 1 else ''}"
 
 
-def command_to_use(path: Path, task: str) -> str:
-    """What to type to use a model."""
+def command_to_use(path: Path, training: Training) -> str:
+    """What to type to use a model that was so trained."""
+    task = training.task
+    if isinstance(training, MaskedTraining) and not training.masked:
+        return f"printf 'I like cats.\\tI see cats.\\n' | keifu classify {path} --head next-sentence"
     use = {"translation": "translate", "language-modeling": "generate", "masked-lm": "fill"}
     use |= {"classification": "classify", "tagging": "tag", "question-answering": "answer"}
     if task == "image-classification":

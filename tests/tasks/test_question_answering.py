@@ -56,6 +56,25 @@ def test_of_long_stories_the_latest_facts_are_read() -> None:
     assert [facts[place] for place in inputs.story[0]] == ["john slept", "mary went home"]
 
 
+def test_an_answer_is_scored_by_its_words_or_by_a_vector_of_its_own() -> None:
+    table = nn.Parameter(torch.randn(TOKENIZER.vocab_size, 3))
+    answers = ("home", "John,Mary", "nowhere", "mary,nowhere")
+    one = QuestionAnswering(TOKENIZER, answers, "story")
+    head: Any = one.head(SimpleNamespace(answer_embedding=table))
+    assert [name for name, _ in head.named_parameters()] == ["table", "own"]
+    assert head.own.shape == (2, 3)
+    home, john, mary = (table[TOKENIZER.encode(word)[0]] for word in ("home", "john", "mary"))
+    expected = torch.stack([home, john + mary, head.own[0], head.own[1]])
+    vector = torch.randn(5, 3)
+    torch.testing.assert_close(head(vector), vector @ expected.T)
+    head(vector)[:, 1].sum().backward()
+    assert table.grad is not None
+    assert table.grad.abs().sum(1).count_nonzero() == 2
+    assert head.own.grad.abs().sum() == 0
+    known: Any = QuestionAnswering(TOKENIZER, ("home", "john"), "story").head(SimpleNamespace(answer_embedding=table))
+    assert known.own is None
+
+
 def test_other_models_read_word_by_word() -> None:
     data = task("pair").encode(QUESTIONS)
     pair: Any = task("pair").batch(data, np.array([0, 1])).inputs

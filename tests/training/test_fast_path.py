@@ -1,7 +1,7 @@
 """What makes training fast changes nothing but rounding: after 100 equal steps the losses are those of plain float32.
 
-Plain: attention written out, torch's cross-entropy over all scores at once, one parameter after another in the
-optimiser, everything in float32. Without dropout, so that both see the same network.
+Plain: attention written out with every mask, torch's cross-entropy over all scores at once, one parameter after another
+in the optimisers, everything in float32. Without dropout, so that both see the same network.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from keifu.layers import attention, heads
-from keifu.training import optimiser
+from keifu.training import muon, optimiser
 from keifu.training.loop import Step
 from tests.tiny import tiny_run
 
@@ -50,6 +50,8 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> None:
         return torch.optim.AdamW(groups, lr=peak, betas=settings.betas, eps=1e-9, weight_decay=decay, foreach=False)
 
     monkeypatch.setattr(attention, "_fused_is_faster", lambda query, key: False)
+    monkeypatch.setattr(attention, "_short", lambda query, key: False)
+    monkeypatch.setattr(muon, "_TOGETHER", {"cpu": 1})
     monkeypatch.setattr(heads, "cross_entropy", cross_entropy)
     monkeypatch.setattr(optimiser, "_adamw", adamw)
 

@@ -14,7 +14,8 @@ from keifu.data.download import Progress
 from keifu.errors import ConfigError, DataError
 from keifu.session import TrainedRun
 from keifu.training.loop import Evaluation
-from keifu.training.settings import read_settings
+from keifu.training.model_card import command_to_use
+from keifu.training.settings import MaskedTraining, read_settings
 from keifu.training.start import prepare
 from tests.tiny import TINY, metric_lines, pairs, tiny_run, weights, write
 
@@ -156,3 +157,9 @@ def test_whoever_waits_is_told_what_takes_time(tmp_path: Path, monkeypatch: pyte
     assert said[0] == "reading the data"
     assert "fetching https://example.org/train.en: 5.0 MB of 10.0" in said
     assert said[-1] == "measuring how fast training is here"
+
+
+def test_a_model_of_pairs_alone_is_not_asked_to_fill_gaps() -> None:
+    path = Path("runs/one")
+    assert command_to_use(path, MaskedTraining()) == 'keifu fill runs/one "... [MASK] ..."'
+    assert command_to_use(path, MaskedTraining(masked=False)).endswith("keifu classify runs/one --head next-sentence")

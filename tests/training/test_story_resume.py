@@ -19,7 +19,7 @@ from tests.tiny import digest, metric_lines, optimiser_state, weights
 STEPS, EVERY = 14, 5
 TRAINING = {"max_steps": STEPS, "evaluate_every": EVERY, "accumulate": 3}
 MODELS = {
-    "memory-network": {"linear_start": 0.4, "time_noise": 0.3, "d_ff": 8},
+    "memory-network": {"linear_start": 0.4, "time_noise": 0.3, "d_ff": 8, "tie_answers": True, "nonlinearity": "relu"},
     "lstm": {"n_layers": 1, "direction": "bidirectional"},
     "transformer": {"n_layers": 1, "n_heads": 2, "d_ff": 16},
 }

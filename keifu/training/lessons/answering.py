@@ -37,6 +37,9 @@ class AnsweringLesson:
         self.data = self.task.encode(corpus.train.questions)
         if most_tokens is not None:  # places behind the longest are not learned
             self.task = replace(self.task, most_tokens=min(most_tokens, int(self.data.sizes.max()) + AROUND))
+        if takes == "story":  # nor are times before the longest story
+            longest = min(longest, int(self.data.counts.max()))
+            self.task = replace(self.task, longest=longest)
         self.valid = self.task.encode(corpus.valid.questions)
         told_of = sorted(always_told_of(corpus.train.questions))
         self.model_facts = {"answers": list(answers), "max_facts": longest, "told_of": told_of}

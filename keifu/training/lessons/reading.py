@@ -31,7 +31,7 @@ class MaskedLesson:
         pairs = training.next_sentence
         if pairs is None:  # half of them are strangers, from another document
             several = [sum(len(sentences) > 1 for sentences in part) for part in (passages, held_out)]
-            pairs = 2 * several[0] > len(passages) and several[1] > 1
+            pairs = 2 * several[0] > len(passages) and min(several) > 1
         settings = settings.with_data(reading=corpus.reading).with_training(next_sentence=pairs)
         self.settings, self.corpus = settings, corpus
         self.most = _most_tokens(settings)
