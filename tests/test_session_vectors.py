@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from keifu.errors import ConfigError
+from keifu.interface import TokenBatch
 from keifu.session import Model, load
 from keifu.training.start import prepare
 from tests.small_reading import TEXTS, reading_run
@@ -71,3 +72,16 @@ def test_a_translators_vector_is_the_state_that_starts_its_writing(tmp_path: Pat
     torch.testing.assert_close(
         torch.cat(halves(model, "I see dogs.")), state.layers[-1][0].flatten(), atol=1e-6, rtol=0
     )
+
+
+def test_the_first_vector_of_a_bert_that_answers_sums_a_text_up(tmp_path: Path) -> None:
+    sizes = {"d_model": 12, "n_layers": 1, "n_heads": 2}
+    model: Any = ended(story_run(write_stories(tmp_path, 30), tmp_path / "run", TRAINING, "bert", model=sizes))
+    tokenizer = model.tokenizer
+    tokens = torch.tensor([[tokenizer.cls_id, *tokenizer.encode("where is mary"), tokenizer.sep_id]])
+    with torch.no_grad():
+        hidden = model.network(TokenBatch(tokens, torch.ones_like(tokens, dtype=torch.bool))).hidden[0]
+    for pool, expected in (("cls", hidden[0]), ("mean", hidden.mean(0)), ("last", hidden[-1])):
+        torch.testing.assert_close(model.embed("Where is Mary?", pool=pool), expected)
+    with pytest.raises(ConfigError, match=r"^pool 'first' is not known; expected cls, last or mean"):
+        model.embed("Where is Mary?", pool="first")

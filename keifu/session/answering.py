@@ -140,11 +140,11 @@ class Answerer(Model):
         """A vector `[D]` for a text; of a list of texts, a list.
 
         Of a memory network the vector of a question with these words. Else pool says which: "mean" of all tokens'
-        vectors, or "last". normalise: to the length 1. Texts are read one by one, whatever batch_size says. Raises
-        ConfigError, also for a text that has more tokens than a BERT learned from.
+        vectors, "last", or of a BERT "cls". normalise: to the length 1. Texts are read one by one, whatever batch_size
+        says. Raises ConfigError, also for a text that has more tokens than a BERT learned from.
         """
-        parts = backward_parts_of(self.network)
-        return one_by_one(text, lambda one: pooled(self._vectors(one).float(), pool or "mean", normalise, parts))
+        about = (pool or "mean", normalise, backward_parts_of(self.network), self.task.takes == "segments")
+        return one_by_one(text, lambda one: pooled(self._vectors(one).float(), *about))
 
     def _vectors(self, text: str) -> Tensor:
         """What the model makes of each token of a text `[T, D]`; a memory network has one vector for all."""

@@ -160,12 +160,24 @@ def one_by_one(text: str | Sequence[str], make: Callable[[str], Any]) -> Any:
     return make(text) if isinstance(text, str) else [make(one) for one in text]
 
 
-def pooled(hidden: Tensor, pool: str, normalise: bool = False, backward_parts: Sequence[bool] = (False,)) -> Tensor:
+def pooled(
+    hidden: Tensor,
+    pool: str,
+    normalise: bool = False,
+    backward_parts: Sequence[bool] = (False,),
+    summed_up: bool = False,
+) -> Tensor:
     """One vector `[N]` of those of each token `[T, N]`: their "mean", or the "last", with which reading ends (see
-    `last_of`). Raises ConfigError.
+    `last_of`); where the first sums the text up, also that, "cls". Raises ConfigError.
     """
-    if pool not in ("last", "mean"):
-        raise ConfigError(f"pool {pool!r} is not known; expected last or mean")
+    if pool not in ("last", "mean", *(["cls"] if summed_up else [])):
+        raise ConfigError(f"pool {pool!r} is not known; expected {'cls, ' if summed_up else ''}last or mean")
     length = torch.tensor([len(hidden)], device=hidden.device)
-    vector = last_of(hidden[None], length, backward_parts)[0] if pool == "last" else hidden.mean(0)
+    match pool:
+        case "last":
+            vector = last_of(hidden[None], length, backward_parts)[0]
+        case "mean":
+            vector = hidden.mean(0)
+        case _:
+            vector = hidden[0]
     return F.normalize(vector, dim=-1) if normalise else vector

@@ -114,6 +114,11 @@ def begin_with(beginning: Beginning, named: list[tuple[str, nn.Parameter]], mode
         inherited = model_class(model.name).inherited(theirs).items()
         tensors = {f"model.{name}": tensor for name, tensor in inherited}
         own = [(name, parameter) for name, parameter in own if name in tensors]
+    if missing := [name for name, _ in own if name not in tensors]:  # a reader's decoder, say
+        raise ConfigError(
+            f"{beginning.path}: cannot begin with it: its own training left {_parts(missing)} away; begin with a "
+            "model that was trained for this task"
+        )
     heads = [
         (name, parameter)
         for name, parameter in named

@@ -13,6 +13,7 @@ from keifu.session import Model, TrainedRun
 from keifu.training.network import named_parameters
 from keifu.training.run import Run
 from keifu.training.start import prepare, resume
+from tests.small_reading import TEXTS, reading_run
 from tests.tiny import pairs, weights, write
 
 
@@ -85,3 +86,13 @@ def test_what_is_no_model_of_text_is_refused(trained: TrainedRun, other: str, tm
     (copy / "config.json").write_text(json.dumps({key: value for key, value in config.items() if key != "model"}))
     with pytest.raises(CheckpointError, match="not a model that keifu trained on text"):
         begun(copy, other, tmp_path / "run")
+
+
+def test_a_reader_whose_decoder_was_left_away_is_no_beginning_for_a_translator(other: str, tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text(TEXTS["classification"](40), "utf-8")
+    sizes = {"d_model": 12, "n_layers": 1}
+    training = {"max_steps": 1, "device": "cpu"}
+    spec = str(tmp_path / "a.tsv")
+    list(reading_run("classification", spec, tmp_path / "reader", training, "transformer", model=sizes).events())
+    with pytest.raises(ConfigError, match=r"training left model\.(target_embedding|decoder).* away; begin"):
+        prepare("translation", other, out=tmp_path / "run", init=str(tmp_path / "reader"), max_steps=1)
