@@ -124,6 +124,12 @@ def keifu_model(precision: str, context: int, on: str = "cpu") -> Any:
     from keifu.training.allocator import keep_freed_memory
     from keifu.training.network import make_model, named_parameters
 
+    class Written(Model):
+        """Without a tokenizer, so that it reads ids alone."""
+
+        def inputs(self, text: Any, *more: Any) -> Any:
+            raise NotImplementedError
+
     class Ids:
         pad_id, unk_id, bos_id, eos_id = range(4)
         vocab_size = VOCABULARY
@@ -137,7 +143,7 @@ def keifu_model(precision: str, context: int, on: str = "cpu") -> Any:
     network = make_model(config)
     head = task.head(network)
     tensors = {key: weight.detach() for key, weight in named_parameters(network, head)}
-    model = Model(Path("benchmark"), config, tensors, Ids(), task).to(on, precision)  # type: ignore[arg-type]
+    model = Written(Path("benchmark"), config, tensors, Ids(), task).to(on, precision)  # type: ignore[arg-type]
     model.decoding = Sampling()  # type: ignore[attr-defined]
     return model
 

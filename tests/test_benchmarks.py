@@ -1,5 +1,6 @@
 """How figures of a benchmark are gathered and compared; what they are is no test's business."""
 
+import importlib
 import importlib.util
 import json
 import sys
@@ -8,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
@@ -69,3 +71,14 @@ BENCHMARKS = sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "s
 def test_every_benchmark_says_what_it_measures(name: str) -> None:
     text = (FOLDER / f"{name}.py").read_text("utf-8")
     assert f"python benchmarks/{name}.py" in text.split('"""')[1]
+
+
+def test_the_model_whose_writing_is_timed_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(FOLDER)
+    generation = importlib.import_module("generation")
+    for name, value in {"VOCABULARY": 50, "LAYERS": 1, "WIDTH": 8, "HEADS": 2}.items():
+        monkeypatch.setattr(generation, name, value)
+    for precision in ("fp32", "bf16"):
+        model = generation.keifu_model(precision, 16)
+        rows = generation.written(model, torch.tensor([[5, 6, 7], [8, 9, 4]]), 6)
+        assert [len(row) for row in rows] == [6, 6]

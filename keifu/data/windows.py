@@ -169,6 +169,9 @@ class Shuffled(Sampler):
         self._windows, self._together = windows, together
         super().__init__(windows.sizes, 0, seed)
 
+    def largest(self) -> Indices:
+        return self._batches[0]
+
     def padding(self) -> float:
         return 0.0
 

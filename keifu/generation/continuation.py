@@ -1,18 +1,19 @@
 """From prompts to texts: a language model goes on with them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from torch import nn
 
-from keifu.data.batches import Sequences, length_mask
+from keifu.data.batches import Sequences, cut, length_mask
 from keifu.generation.sampling import Drawn, Sampling, sample
 from keifu.generation.window import steps_for
 from keifu.tasks.language_modeling import LanguageModeling
 from keifu.text import Tokenizer
 
+_MOST_READ = 2**16  # tokens of prompts that are read together, where one prompt alone is not longer
 _UNDECIDED = "\ufffd"  # what stands for a character of which not all bytes are written yet
 
 
@@ -48,29 +49,37 @@ def continue_texts(
     together; it then goes on from the latest part (generation/window.py). on_text: is told which text goes on and with
     what, as soon as characters are whole.
     """
-    found: list[Continued] = []
+    found: dict[int, Continued] = {}
     tokenizer = task.tokenizer
-    for begin in range(0, len(prompts), settings.batch_size):
-        some = prompts[begin : begin + settings.batch_size]
-        dice = [np.random.default_rng([seed, begin + place]) for place in range(len(some))]
+    device = next(model.parameters()).device
+    for places in _together(tokenizer, prompts, settings.batch_size):
+        some = [prompts[place] for place in places]
+        dice = [np.random.default_rng([seed, place]) for place in places]
         writers = [_Writer(tokenizer, prompt) for prompt in some]
-        device = next(model.parameters()).device
         different = {text: place for place, text in enumerate(dict.fromkeys(some))}  # each is read once
         read = Sequences([tokenizer.bos_id, *tokenizer.encode(text)] for text in different)
         prompt = read.padded(np.arange(len(read)), tokenizer.pad_id).to(device)
         mask = length_mask(read.lengths).to(device)
         steps = steps_for(model, int(read.lengths.max()) + settings.max_tokens - 1, task.lead)
-        state, goes_on = steps.start(len(read)), [different[text] for text in some]
-        options = (settings, dice, tokenizer.eos_id, task.never_written, goes_on)
+        state, prompt_of = steps.start(len(read)), [different[text] for text in some]
+        options = (settings, dice, tokenizer.eos_id, task.never_written, prompt_of)
         for step in sample(steps.step, head, state, prompt, mask, *options):
-            for place, (writer, drawn) in enumerate(zip(writers, step, strict=True)):
+            for place, writer, drawn in zip(places, writers, step, strict=True):
                 if piece := writer.take(drawn):
-                    on_text(begin + place, piece)
-        for place, writer in enumerate(writers):
+                    on_text(place, piece)
+        for place, writer in zip(places, writers, strict=True):
             if rest := writer.rest():
-                on_text(begin + place, rest)
-            found.append(writer.result())
-    return found
+                on_text(place, rest)
+            found[place] = writer.result()
+    return [found[place] for place in range(len(prompts))]
+
+
+def _together(tokenizer: Tokenizer, prompts: Sequence[str], most: int) -> Iterator[list[int]]:
+    """The places of prompts that are gone on with together, of like length, so that one long one does not pad many."""
+    lengths = np.array([len(ids) + 1 for ids in tokenizer.encode_batch(prompts)])
+    for rows in cut(np.argsort(lengths, kind="stable"), lengths, _MOST_READ):
+        for begin in range(0, len(rows), most):
+            yield rows[begin : begin + most].tolist()
 
 
 class _Writer:
@@ -107,8 +116,10 @@ class _Writer:
     def rest(self) -> str:
         """The text of the tokens that have not been given. Bytes that make no character are shown as U+FFFD."""
         before, new = self.ids[self._from : self._said], self.ids[self._said :]
-        if before and not self._tokenizer.decode(before):  # unknown words; a text would begin without its space
+        known = self._tokenizer.decode(before)
+        if before and not known:  # unknown words; a text would begin without its space
             before = [self._tokenizer.vocab_size - 1]
-        known, whole = self._tokenizer.decode(before), self._tokenizer.decode(before + new)
+            known = self._tokenizer.decode(before)
+        whole = self._tokenizer.decode(before + new)
         # Bytes that make no character take the characters before them with them where these are spelt by bytes too.
         return whole[len(known) :] if whole.startswith(known) else self._tokenizer.decode(new)

@@ -23,7 +23,7 @@ from pydantic import Field
 from torch import Tensor
 
 from keifu.config import Schema
-from keifu.generation.search import Head
+from keifu.generation.search import Head, should_drop
 
 
 class Drawn(NamedTuple):
@@ -94,13 +94,13 @@ def sample(
     dice: Sequence[np.random.Generator],
     eos_id: int,
     never: Sequence[int] = (),
-    goes_on: Sequence[int] | None = None,
+    prompt_of: Sequence[int] | None = None,
 ) -> Iterator[list[Drawn | None]]:
     """Goes on with prompts `[B, n]` of one or more tokens each; yields every text's next token, None once it has ended.
 
     mask: `[B, n]`, True at real tokens, padding on the right. dice: what each text draws with, so that it does not hang
     on the others. A text ends before [EOS], all do after `settings.max_tokens`. never: tokens that are not written.
-    goes_on: of each text the number of its prompt, which several may share; None: one text a prompt.
+    prompt_of: of each text the number of its prompt, which several may share; None: one text a prompt.
     """
     rows = torch.arange(len(prompt), device=prompt.device)
     hidden, state = step(prompt, state, mask)
@@ -108,15 +108,16 @@ def sample(
     occurred = torch.zeros(scores.shape[0], scores.shape[1] + 1, dtype=torch.bool)
     padded = prompt.masked_fill(~mask, scores.shape[1]).cpu()  # padding has occurred in a column of its own
     occurred = occurred.scatter_(1, padded, True)[:, :-1]
-    if goes_on is not None and list(goes_on) != rows.tolist():
-        shared = torch.tensor(goes_on, device=prompt.device)
+    if prompt_of is not None and list(prompt_of) != rows.tolist():
+        shared = torch.tensor(prompt_of, device=prompt.device)
         scores, occurred, state = scores[shared], occurred[shared.cpu()], state.select(shared)
         rows = torch.arange(len(shared), device=prompt.device)
-    excluded = list(never)
+    excluded, unfinished = list(never), torch.ones_like(rows, dtype=torch.bool)
     for length in range(1, settings.max_tokens + 1):
         scores = scores.float()
         everything = scores.logsumexp(-1)
         scores[:, excluded] = -math.inf
+        scores[~unfinished] = 0.0  # what follows an end is nobody's business, but has to be a number
         places = rows.tolist()
         if settings.temperature == 0 and settings.repetition_penalty == 1:
             tokens = scores.argmax(-1)
@@ -125,14 +126,17 @@ def sample(
             tokens = _draw(shares, [dice[row] for row in places]).to(prompt.device)
         logprobs = scores.gather(1, tokens[:, None])[:, 0] - everything
         found: list[Drawn | None] = [None] * len(dice)
-        for row, token, logprob in zip(places, tokens.tolist(), logprobs.tolist(), strict=True):
-            found[row] = None if token == eos_id else Drawn(token, logprob)
+        unfinished = unfinished & (tokens != eos_id)
+        for row, token, logprob, goes_on in zip(
+            places, tokens.tolist(), logprobs.tolist(), unfinished.tolist(), strict=True
+        ):
+            found[row] = Drawn(token, logprob) if goes_on else None
         yield found
-        kept = (tokens != eos_id).nonzero().squeeze(1)
-        if len(kept) == 0 or length == settings.max_tokens:
+        if not unfinished.any() or length == settings.max_tokens:
             return
-        if len(kept) < len(tokens):
-            tokens, occurred = tokens[kept], occurred[kept.cpu()]
+        if should_drop(unfinished):
+            kept = unfinished.nonzero().squeeze(1)
+            tokens, occurred, unfinished = tokens[kept], occurred[kept.cpu()], unfinished[kept]
             rows, state = rows[kept], state.select(kept)
         if settings.repetition_penalty != 1:
             occurred.scatter_(1, tokens[:, None].cpu(), True)

@@ -64,17 +64,17 @@ def greedy(
                 Hypothesis(row, score / size**length_penalty, done)
                 for row, score, size, done in zip(tokens, scores, lengths, complete, strict=True)
             ]
-        if _should_drop(unfinished, at_limit):
+        if should_drop(unfinished) or bool((at_limit & ~unfinished).any()):  # or one has no room for another token
             kept = unfinished.nonzero().squeeze(1)
             rows, token, unfinished, state = rows[kept], token[kept], unfinished[kept], state.select(kept)
         hidden, state = step(token[:, None], state)
 
 
-def _should_drop(unfinished: Tensor, at_limit: Tensor) -> bool:
+def should_drop(unfinished: Tensor) -> bool:
     """Whether to drop the finished ones `[B]`: when many are, since that copies what the others remember, and a CPU
-    makes new kernels for every number of rows that it has not seen before; or when one has no room for another token.
+    makes new kernels for every number of rows that it has not seen before.
     """
-    return int(unfinished.sum()) <= 0.75 * len(unfinished) or bool((at_limit & ~unfinished).any())
+    return int(unfinished.sum()) <= 0.75 * len(unfinished)
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def beam_search(
             unfinished = unfinished & ~finished
             if not unfinished.any():
                 return results
-        if _should_drop(unfinished, at_limit):
+        if should_drop(unfinished) or bool((at_limit & ~unfinished).any()):  # or one has no room for another token
             kept = unfinished.nonzero().squeeze(1)
             beams, origin, sentences, unfinished = beams.of(kept), origin[kept], sentences[kept], unfinished[kept]
         if not torch.equal(origin.flatten(), torch.arange(len(hidden), device=device)):

@@ -88,6 +88,7 @@ class Stopped(Exception):
 ENDING = 1.2
 """Time kept for the last evaluation and checkpoint, as a multiple of what they are known to take."""
 
+_TINY = 1e-6  # beside the norm of a gradient that is shortened, as in torch.nn.utils.clip_grad_norm_
 _LATEST = "latest."  # before the names of weights that are not those in use
 _CARRIED = "carried."  # before the names of the states that the next step goes on from
 
@@ -296,13 +297,16 @@ def take_step(learner: Learner, settings: Training, should_stop: Callable[[], bo
         if forget_step := getattr(learner.model, "forget_step", None):
             forget_step()
         raise
-    norm = float(nn.utils.clip_grad_norm_(learner.network.parameters(), settings.clip_norm))
+    gradients = [weight.grad for weight in learner.network.parameters() if weight.grad is not None]
+    norm = float(nn.utils.get_total_norm(gradients))
     if not (math.isfinite(norm) and math.isfinite(loss)):
         raise DivergenceError(
             f"step {step}: the loss is {loss}, the gradient's norm {norm}; nothing was updated. "
             "Checkpoints written before, if any, are good: try a lower training.learning_rate, or "
             "training.precision=fp32"
         )
+    if norm > settings.clip_norm:
+        torch._foreach_mul_(gradients, settings.clip_norm / (norm + _TINY))
     update(learner, step)
     learner.step, learner.drawn = step, learner.drawn + len(drawn)
     seconds = time.perf_counter() - began

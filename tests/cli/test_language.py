@@ -165,6 +165,9 @@ def test_an_evaluation_says_what_it_measured(run: Path, tmp_path: Path, keifu: C
     assert not report["trained_on"]
 
 
+PACKED = ("--set", "data.reading=stream", "--set", "data.packed=true")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -183,6 +186,19 @@ def test_an_evaluation_says_what_it_measured(run: Path, tmp_path: Path, keifu: C
         (("train", "language-modeling", "--data", "x.txt", "--set", "model.d_hidden=9"), "cannot be tied"),
         (("train", "language-modeling", "--data", "x.txt", "--set", "decoding.beam=3"), "decoding.beam: unknown key"),
         (("train", "language-modeling", "--data", "x.txt", "--set", "data.reading=pages"), "'documents' or 'stream'"),
+        (
+            (
+                "train",
+                "language-modeling",
+                "--data",
+                "x.txt",
+                "--set",
+                "data.reading=stream",
+                "--set",
+                "data.packed=true",
+            ),
+            "data.packed: packs documents, and this is read as one text; add data.reading=documents",
+        ),
         (("train", "language-modeling"), "no data to train on"),
     ],
 )

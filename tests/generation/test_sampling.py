@@ -133,6 +133,29 @@ def test_a_text_ends_before_eos_and_the_others_go_on() -> None:
     assert drawn(scores, [[5]], Sampling(max_tokens=2)) == [[6, 7]]
 
 
+def test_what_has_ended_is_dropped_when_it_is_a_quarter_of_all() -> None:
+    scores = torch.full((20, 20), -torch.inf)
+    for token in range(5, 20):  # one more step to the end each
+        scores[token, token - 1] = 0.0
+    scores[4, EOS] = 0.0
+    kept: list[int] = []
+
+    class Counted(Table):
+        def select(self, rows: Tensor) -> "Table":
+            kept.append(len(rows))
+            return self
+
+    table = Counted(scores)
+    prompt = torch.arange(4, 20)[:, None]
+    dice = [np.random.default_rng(place) for place in range(16)]
+    given = (prompt, torch.ones_like(prompt, dtype=torch.bool), Sampling(max_tokens=30), dice, EOS)
+    lengths = np.zeros(16, int)
+    for step in sample(table.step, lambda hidden: hidden, table, *given):
+        lengths += [drawn is not None for drawn in step]
+    assert lengths.tolist() == list(range(16))
+    assert kept == [12, 9, 6, 4, 3, 2, 1]
+
+
 def test_some_tokens_are_never_written_and_repetition_is_held_back() -> None:
     scores = torch.zeros(6, 6)
     scores[:, 1] = 9.0
@@ -189,6 +212,28 @@ def test_texts_of_one_prompt_are_those_of_the_prompt_given_so_often_and_it_is_re
         with torch.no_grad():
             alone = [drawn.token for [drawn] in sample(network.step, head, network.start(1), ids, *asked) if drawn]
         assert one.tokens == alone
+
+
+def test_prompts_go_on_with_others_of_like_length(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, head, task = model
+    prompts = ["I am", TEXT, "", "吾輩は", TEXT * 2, "a cat"]
+    settings = Sampling(max_tokens=5, temperature=0.5)
+    shapes: list[tuple[int, int]] = []
+    step = network.step
+
+    def seen(tokens: Tensor, state: Any, mask: Tensor | None = None) -> Any:
+        shapes.append(tuple(tokens.shape))
+        return step(tokens, state, mask)
+
+    together = continue_texts(network, head, task, prompts, settings)
+    monkeypatch.setattr("keifu.generation.continuation._MOST_READ", 60)
+    network.step = seen
+    apart = continue_texts(network, head, task, prompts, settings)
+    del network.step
+    assert [one.tokens for one in apart] == [one.tokens for one in together]
+    assert [one.prompt for one in apart] == prompts
+    assert all(rows * length <= 60 or rows == 1 for rows, length in shapes)
+    assert max(length for _, length in shapes) == len(task.tokenizer.encode(TEXT * 2)) + 1
 
 
 def test_greedy_text_is_the_likeliest_token_of_the_whole_text_each_time(model: Any) -> None:

@@ -35,6 +35,8 @@ class LanguageLesson:
         longest = None if carries else settings.model.max_length
         window = _window(data.window, longest)
         packed = corpus.reading == "documents" and (corpus.train.is_stored if data.packed is None else data.packed)
+        if data.packed and not packed:
+            raise ConfigError("data.packed: packs documents, and this is read as one text; add data.reading=documents")
         self.settings, self.corpus = settings.with_data(reading=corpus.reading, window=window, packed=packed), corpus
         self.task = LanguageModeling(tokenizer, corpus.reading)
         self.model_facts = {"reading": corpus.reading}
