@@ -37,6 +37,19 @@ def test_documents_end_and_streams_do_not() -> None:
     assert len(stream.pieces("in", 5)) == 2  # no piece is empty
 
 
+def test_many_texts_are_encoded_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    task, texts = LanguageModeling(TOKENIZER, "documents"), ["the cat", "", "in", "the", "cat in the"]
+    whole, blocks = task.encode(texts), []
+    monkeypatch.setattr("keifu.tasks.language_modeling._ENCODED_TOGETHER", 9)
+    encode_batch = TOKENIZER.encode_batch
+    monkeypatch.setattr(TOKENIZER, "encode_batch", lambda some: blocks.append(list(some)) or encode_batch(some))
+    found = task.encode(texts)
+    assert blocks == [["the cat", "", "in"], ["the", "cat in the"]]
+    assert found.tokens.tolist() == whole.tokens.tolist()
+    assert found.lengths.tolist() == whole.lengths.tolist()
+    assert task.encode([]).tokens.tolist() == []
+
+
 def test_marks_of_a_reading_tokenizer_are_never_written() -> None:
     reading = Tokenizer.train([running(30)], "character", 100, READING_TOKENS)
     marks = {reading.cls_id, reading.sep_id, reading.mask_id}
