@@ -123,7 +123,7 @@ def _most_steps(seconds: float, speed: Speed, growth: int, done: int, more: floa
         return speed.seconds(steps, batches_after(done, done + steps, growth)) + steps * more
 
     limit = max(0, int(seconds / (speed.step + more)))  # if all had one batch
-    return limit if growth == 1 else bisect.bisect_right(range(limit + 1), seconds, key=taken) - 1
+    return limit if growth == 1 else max(0, bisect.bisect_right(range(limit + 1), seconds, key=taken) - 1)
 
 
 def duration_of(steps: int, speed: Speed, settings: Training) -> float:

@@ -160,6 +160,10 @@ def test_the_time_is_filled_with_steps_of_the_length_that_they_will_have(
         assert taken(found.steps) > 0.8 * seconds - 2 * growth
 
 
+def test_no_step_is_planned_where_there_is_time_for_none() -> None:
+    assert plan(1.0, Speed(1.0, 5.0, 0), Training(batch_growth=4)).steps == 0
+
+
 def test_a_run_that_was_told_a_time_counts_the_batches_to_come(
     spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
