@@ -1,7 +1,7 @@
 """Language modelling: text to windows of tokens, hidden vectors to the surprise of what comes next."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from keifu.data.batches import Indices, cut, length_mask
+from keifu.data.token_file import packs
 from keifu.data.windows import Stretches, Windows, whole
 from keifu.errors import ConfigError
 from keifu.interface import Loss, State, TokenBatch
@@ -20,7 +21,6 @@ MOST_TOGETHER = 64
 """Texts that are read side by side where they are only measured."""
 
 _POSITIONS = 8192  # of these that are computed together
-_ENCODED_TOGETHER = 1_000_000  # characters of texts
 
 
 class Batch(NamedTuple):
@@ -80,8 +80,8 @@ class LanguageModeling:
         begin, end = [self.tokenizer.bos_id], [self.tokenizer.eos_id] if self.reading == "documents" else []
         return whole(
             np.array([*begin, *row, *end], np.int32)
-            for block in _blocks(texts)
-            for row in self.tokenizer.encode_batch(block)
+            for pack in packs(texts)
+            for row in self.tokenizer.encode_batch(pack)
         )
 
     def pieces(self, text: str, count: int) -> Windows:
@@ -201,20 +201,6 @@ class LanguageModeling:
         known = torch.from_numpy(views.known[rows])[:, None]
         scored = length_mask(views.windows.lengths[rows]) & (torch.arange(inputs.shape[1]) >= known)
         return inputs, targets, scored
-
-
-def _blocks(texts: Sequence[str]) -> Iterator[list[str]]:
-    """The texts in lists that are encoded together: lists of Python's integers take nine times the memory of arrays."""
-    block: list[str] = []
-    characters = 0
-    for text in texts:
-        block.append(text)
-        characters += len(text)
-        if characters >= _ENCODED_TOGETHER:
-            yield block
-            block, characters = [], 0
-    if block:
-        yield block
 
 
 class _Views(NamedTuple):

@@ -152,7 +152,7 @@ def test_a_file_whose_making_was_killed_is_gone_on_with(
     made: list[int] = []
     monkeypatch.setattr(token_file, "_encoded", lambda *args: (made.append(1) or ids for ids in encoded(*args)))
     assert tokens_of(data, TOKENIZER, packed).tolist() == whole(TEXT, packed)
-    texts = list(token_file._packs(data) if packed else token_file._stretches(data, TOKENIZER))
+    texts = list(token_file.packs(data.documents) if packed else token_file._stretches(data, TOKENIZER))
     assert len(texts) > 6
     assert len(made) == len(texts) - (4 if moment == "after its note" else 3)
     assert [path.suffix for path in small.iterdir()] == [".uint16"]

@@ -40,7 +40,7 @@ def test_documents_end_and_streams_do_not() -> None:
 def test_many_texts_are_encoded_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
     task, texts = LanguageModeling(TOKENIZER, "documents"), ["the cat", "", "in", "the", "cat in the"]
     whole, blocks = task.encode(texts), []
-    monkeypatch.setattr("keifu.tasks.language_modeling._ENCODED_TOGETHER", 9)
+    monkeypatch.setattr("keifu.data.token_file._DOCUMENTS", 9)
     encode_batch = TOKENIZER.encode_batch
     monkeypatch.setattr(TOKENIZER, "encode_batch", lambda some: blocks.append(list(some)) or encode_batch(some))
     found = task.encode(texts)
