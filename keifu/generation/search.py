@@ -64,7 +64,7 @@ def greedy(
                 Hypothesis(row, score / size**length_penalty, done)
                 for row, score, size, done in zip(tokens, scores, lengths, complete, strict=True)
             ]
-        if should_drop(unfinished) or bool((at_limit & ~unfinished).any()):  # or one has no room for another token
+        if _have_to_go(unfinished, at_limit):
             kept = unfinished.nonzero().squeeze(1)
             rows, token, unfinished, state = rows[kept], token[kept], unfinished[kept], state.select(kept)
         hidden, state = step(token[:, None], state)
@@ -75,6 +75,11 @@ def should_drop(unfinished: Tensor) -> bool:
     makes new kernels for every number of rows that it has not seen before.
     """
     return int(unfinished.sum()) <= 0.75 * len(unfinished)
+
+
+def _have_to_go(unfinished: Tensor, at_limit: Tensor) -> bool:
+    """Whether to drop the finished ones `[B]`: when many are, or when one has no room for another token."""
+    return should_drop(unfinished) or bool((at_limit & ~unfinished).any())
 
 
 @dataclass(frozen=True)
@@ -140,7 +145,7 @@ def beam_search(
             unfinished = unfinished & ~finished
             if not unfinished.any():
                 return results
-        if should_drop(unfinished) or bool((at_limit & ~unfinished).any()):  # or one has no room for another token
+        if _have_to_go(unfinished, at_limit):
             kept = unfinished.nonzero().squeeze(1)
             beams, origin, sentences, unfinished = beams.of(kept), origin[kept], sentences[kept], unfinished[kept]
         if not torch.equal(origin.flatten(), torch.arange(len(hidden), device=device)):
