@@ -44,5 +44,7 @@ def test_an_lstm_reaches_further_back_than_an_rnn(tmp_path: Path) -> None:
     assert gated == 1
     assert plain < 0.3  # one letter of eight is guessed right
     assert gated_influence[DISTANCE] > 10 * plain_influence[DISTANCE]
-    assert bool((gated_influence[DISTANCE // 2 :] > plain_influence[DISTANCE // 2 :]).all())
+    # On the way back the RNN's influence fades, step by step; the LSTM's hardly does.
+    assert gated_influence[DISTANCE // 2] < 10 * gated_influence[DISTANCE]
+    assert plain_influence[DISTANCE // 2] > 100 * plain_influence[DISTANCE]
     assert torch.isfinite(gated_influence).all()
