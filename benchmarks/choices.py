@@ -6,8 +6,8 @@ SETTINGS are those of `keifu train --set`, with spaces between: "model.dropout=0
 what benchmarks/enja.py trains with. Each trains the `small` Transformer on all but the last 1,000 training pairs, in
 turn. Of these 1,000 the ones whose English side is not learned (873) are translated with a beam of 5 by the best
 checkpoint. Printed are BLEU over what stands between the spaces of the references and over characters, nats a token,
-steps and epochs. What stands in the folder already is not trained again; rows are added to
-benchmarks/results/choices.json.
+steps and epochs. What stands in the folder already is not trained again. A row of
+benchmarks/results/choices.json is the latest of its settings, minutes, machine and commit.
 """
 
 import argparse
@@ -17,6 +17,9 @@ from typing import Any
 
 from enja import CHOSEN_ON, COUNTED, LEARNED, OUR_PEAK, bleu
 from side_by_side import RESULTS, asked_keifu, machine
+
+SAME = ("settings", "minutes", "machine")
+"""What two rows share of which the later one stands."""
 
 
 def main() -> None:
@@ -34,7 +37,8 @@ def main() -> None:
         print(f"{settings or 'as it comes':60}", *(f"{row[name]:7.2f}" for name in (*COUNTED, "nats")), row["steps"])
         rows: list[Any] = json.loads(results.read_text("utf-8")) if results.exists() else []
         RESULTS.mkdir(exist_ok=True)
-        results.write_text(json.dumps([*rows, row], indent=2) + "\n", "utf-8")
+        others = [other for other in rows if any(other[name] != row[name] for name in SAME)]
+        results.write_text(json.dumps([*others, row], indent=2) + "\n", "utf-8")
 
 
 def train(settings: list[str], minutes: float, run: Path) -> None:

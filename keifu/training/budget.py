@@ -2,6 +2,7 @@
 
 import bisect
 import math
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,13 +18,13 @@ EVALUATIONS = 20
 """Most evaluations in a run, where the settings do not say how often."""
 
 ENOUGH = 1.0
-"""Seconds of real steps that tell how long training will take."""
+"""Seconds of real steps that tell how long training will take; up to four times as long where carried state grows."""
 
 MEASURED_SHARE = 0.01
 """Of a time limit, spent on real steps to plan with."""
 
 MOST_MEASURED = 60.0
-"""Seconds of real steps at most, however long the limit."""
+"""Seconds of real steps to aim at, at most, however long the limit."""
 
 _FEWEST_STEPS = 3
 _LONGEST = 4  # of the usual time for measuring, where what is carried grows
@@ -88,11 +89,14 @@ def _carried(trial: Learner) -> int:
 
 
 def _update(trial: Learner, settings: Training) -> float:
-    """Seconds that an update takes after its gradients are there."""
-    accumulate_gradients(trial, [next(trial.sampler)], settings.accumulate)
-    began = _now(trial.device)
-    update(trial, trial.step + 1)
-    return _now(trial.device) - began
+    """Seconds that an update takes after its gradients are there; the middle one of three, since one may be slow."""
+    times = []
+    for _ in range(3):
+        accumulate_gradients(trial, [next(trial.sampler)], settings.accumulate)
+        began = _now(trial.device)
+        update(trial, trial.step + 1)
+        times.append(_now(trial.device) - began)
+    return statistics.median(times)
 
 
 def _now(device: torch.device) -> float:
