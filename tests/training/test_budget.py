@@ -155,7 +155,7 @@ def test_a_time_that_is_too_short_for_one_step_is_refused_before_anything_is_wri
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("wrong", [4.0, 0.25])
+@pytest.mark.parametrize("wrong", [8.0, 0.125])  # more than a busy machine is wrong by
 def test_a_run_whose_steps_take_longer_or_shorter_than_measured_is_planned_anew_and_ends_its_schedule(
     wrong: float, corpus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
