@@ -9,11 +9,13 @@ from keifu.training.settings import Training
 
 
 class Journal:
-    """Turns events into lines; a line for steps only every `interval` seconds, with the rate since the line before."""
+    """Turns events into lines; a line for steps only every `interval` seconds, with the rate since the line before.
 
-    def __init__(self, settings: Training, interval: float = 5.0) -> None:
-        assert settings.max_steps is not None
-        self._max_steps, self._growth, self._interval = settings.max_steps, settings.batch_growth, interval
+    settings: of the run, where they are known; what is left of it is told by them.
+    """
+
+    def __init__(self, settings: Training | None = None, interval: float = 5.0) -> None:
+        self._settings, self._interval = settings, interval
         self._last = time.monotonic()
         self._tokens, self._batches, self._seconds = 0, 0, 0.0
         self._loss = 0.0
@@ -27,7 +29,8 @@ class Journal:
             loss = f"valid loss {event.metrics['loss']:.3f}"
             return f"step {event.step:,}  {loss}  {_scores(event.metrics)}  ({event.seconds:.1f} s)"
         if isinstance(event, Planned):
-            self._max_steps = event.max_steps
+            if self._settings:
+                self._settings = self._settings.model_copy(update={"max_steps": event.max_steps})
             return f"step {event.step:,}  planned anew: {event.max_steps:,} steps fit into the time"
         if isinstance(event, Checkpoint):
             return f"step {event.step:,}  saved {event.path}{'  (best so far)' if event.best else ''}"
@@ -41,10 +44,13 @@ class Journal:
         now = time.monotonic()
         if now - self._last < self._interval and event.step > 1:
             return None
-        left = batches_after(event.step, self._max_steps, self._growth) * self._seconds / self._batches
+        of = left = ""
+        if self._settings and (steps := self._settings.max_steps):
+            batches = batches_after(event.step, steps, self._settings.batch_growth)
+            of, left = f"/{steps:,}", f"  left {clock(batches * self._seconds / self._batches)}"
         line = (
-            f"step {event.step:,}/{self._max_steps:,}  epoch {event.epoch + 1}  loss {self._loss / self._tokens:.3f}  "
-            f"{self._tokens / self._seconds:,.0f} tokens/s  left {clock(left)}"
+            f"step {event.step:,}{of}  epoch {event.epoch + 1}  loss {self._loss / self._tokens:.3f}  "
+            f"{self._tokens / self._seconds:,.0f} tokens/s{left}"
         )
         self._last, self._tokens, self._batches, self._seconds, self._loss = now, 0, 0, 0.0, 0.0
         return line

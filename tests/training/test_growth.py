@@ -14,7 +14,7 @@ from keifu.training import start
 from keifu.training.budget import Speed, plan
 from keifu.training.growth import batches_after, batches_in_step, steps_for
 from keifu.training.journal import Journal, clock
-from keifu.training.loop import Step, Stopped, accumulate_gradients, take_step
+from keifu.training.loop import Planned, Step, Stopped, accumulate_gradients, take_step
 from keifu.training.run import Run
 from keifu.training.settings import Training
 from keifu.training.start import estimate, resume
@@ -198,6 +198,8 @@ def test_what_is_left_is_told_by_batches(monkeypatch: pytest.MonkeyPatch) -> Non
     journal = Journal(Training(max_steps=30, batch_growth=3), interval=0.0)
     assert (journal.line(Step(1, 0, 1.0, 10, 1e-3, 1.0, 2.0)) or "").endswith(f"left {clock(2.0 * 59)}")
     assert (journal.line(Step(30, 0, 1.0, 30, 1e-3, 1.0, 6.0, 3)) or "").endswith("left 0s")
+    journal.line(Planned(30, 40))
+    assert "step 30/40 " in (journal.line(Step(30, 0, 1.0, 30, 1e-3, 1.0, 6.0, 3)) or "")
 
 
 def test_an_update_is_timed_apart_only_where_steps_grow(spec: str, tmp_path: Path) -> None:
