@@ -15,7 +15,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from enja import CHOSEN_ON, COUNTED, LEARNED, OUR_PEAK, bleu
+from enja import CHOSEN_ON, COUNTED, LEARNED, SETTINGS, bleu
 from side_by_side import RESULTS, asked_keifu, machine
 
 SAME = ("settings", "minutes", "machine")
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def train(settings: list[str], minutes: float, run: Path) -> None:
-    chosen = [f"training.learning_rate={OUR_PEAK}", *settings]
+    chosen = [*(f"training.{name}={value}" for name, value in SETTINGS.items()), *settings]
     command = ["train", "translation", "--data", LEARNED, "--valid", CHOSEN_ON, "--preset", "small"]
     command += ["--max-time", f"{60 * minutes:.0f}s", "--out", str(run)]
     asked_keifu(*command, *(word for setting in chosen for word in ("--set", setting)))
