@@ -5,10 +5,11 @@
 The peer is as large as keifu's `small` and learns all of enja's training part in a plain loop: AdamW, a warm-up of 5 %,
 a straight way down, label smoothing, clipping, glibc's allocator tuned; its last weights translate. keifu is the
 command `keifu train` with that preset; the last 1,000 training pairs choose its checkpoint, and chose its settings
-(benchmarks/choices.py). Both translate the 500 dev lines with a beam of 5. Printed are BLEU over what stands between the spaces of the references and
-over characters, on all lines and without those whose English side occurs in the training part, and a paired bootstrap
-(Koehn 2004; 1,000 samples) of the difference. Then every checkpoint of keifu's run translates, which says after how
-many minutes it had both scores of --reach, as given and by characters (those of the peer after 20 minutes, elsewhere).
+(benchmarks/choices.py). Both translate the 500 dev lines with a beam of 5. Printed are BLEU over what stands between
+the spaces of the references and over characters, on all lines and without those whose English side occurs in the
+training part, and a paired bootstrap (Koehn 2004; 1,000 samples) of the difference. Then every checkpoint of keifu's
+run translates, which says after how many minutes it had both scores of --reach, as given and by characters (those of
+the peer after 20 minutes, elsewhere).
 
 What stands in the folder already is not made again. The figures and what they were taken on are written to
 benchmarks/results/enja.json. The peer: pip install --group peers.
