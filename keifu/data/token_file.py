@@ -1,13 +1,15 @@
 """The tokens of a text: in memory, or, of a long one, in a file that is made once and then read where it lies.
 
 The file lies in the cache, under a name that follows from the text and the tokenizer. It grows piece by piece beside a
-note of how far it is, so that a process that was killed goes on there; only a whole one has its name.
+note of how far it is, so that a process that was killed goes on there; only a whole one has its name. At its end stands
+how many tokens it has: one that was cut off afterwards is made anew.
 """
 
 import fcntl
 import hashlib
 import json
 import os
+import struct
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -27,7 +29,8 @@ WORTH_A_FILE = 10_000_000
 """Characters from which on a text's tokens are kept in a file."""
 
 _DOCUMENTS = 1 << 20  # characters of documents that are encoded together, about
-_FORM = "1"  # of what is in the files; another one makes them anew
+_FORM = "2"  # of what is in the files; another one makes them anew
+_END = struct.Struct("<q")  # behind the tokens: how many they are
 
 
 def tokens_of(data: TextData, tokenizer: Tokenizer, packed: bool) -> Tokens:
@@ -43,11 +46,23 @@ def tokens_of(data: TextData, tokenizer: Tokenizer, packed: bool) -> Tokens:
     name = hashlib.sha256("\n".join([_FORM, data.sha256, tokenizer.to_json(), str(packed)]).encode()).hexdigest()
     path = cache_folder() / "tokens" / f"{name[:32]}.{np.dtype(dtype).name}"
     try:
-        if not path.exists():
+        if _count(path, dtype) is None:
             _make(path, data, tokenizer, packed, dtype)
+        return np.memmap(path, dtype, "r", shape=_count(path, dtype))
     except OSError as error:
         raise cannot_be_kept(error) from None
-    return np.memmap(path, dtype, "r")
+
+
+def _count(path: Path, dtype: Any) -> int | None:
+    """How many tokens the file has; None where there is none, or not all of it."""
+    try:
+        size = path.stat().st_size - _END.size
+        with path.open("rb") as file:
+            file.seek(max(size, 0))
+            count: int = _END.unpack(file.read())[0]
+    except (FileNotFoundError, struct.error):
+        return None
+    return count if count * np.dtype(dtype).itemsize == size else None
 
 
 def _make(path: Path, data: TextData, tokenizer: Tokenizer, packed: bool, dtype: Any) -> None:
@@ -56,7 +71,7 @@ def _make(path: Path, data: TextData, tokenizer: Tokenizer, packed: bool, dtype:
     partial, note = path.with_suffix(".part"), path.with_suffix(".json")
     with partial.open("a+b") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # another process may be making it: then this one waits
-        if path.exists():
+        if _count(path, dtype) is not None:
             return
         done = _done(note, os.fstat(file.fileno()).st_size)
         file.truncate(done["bytes"])
@@ -67,6 +82,9 @@ def _make(path: Path, data: TextData, tokenizer: Tokenizer, packed: bool, dtype:
             os.fsync(file.fileno())
             done = {"pieces": done["pieces"] + 1, "bytes": done["bytes"] + ids.nbytes}
             _write(note, json.dumps(done))
+        file.write(_END.pack(done["bytes"] // np.dtype(dtype).itemsize))
+        file.flush()
+        os.fsync(file.fileno())
         os.replace(partial, path)
     note.unlink(missing_ok=True)
 

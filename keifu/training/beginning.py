@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from keifu.checkpoint import load_model_files, resolve, verify
 from keifu.errors import CheckpointError, ConfigError
-from keifu.models import model_class
+from keifu.models import LINEAGE, architecture, model_class
 from keifu.text import Tokenizer
 from keifu.training.network import fill
 
@@ -54,9 +54,15 @@ def read_beginning(path: str | Path, preset: str | None = None) -> Beginning:
     sees = config.get("task") == "image-classification"
     if (tokenizer is None and not sees) or not isinstance(model, dict) or not isinstance(model.get("name"), str):
         raise CheckpointError(f"{folder}: not a model that keifu trained on text or pictures; begin with another")
+    model = _defaults(model["name"]) | model  # what came to the settings later was as it is by default
     sizes = {key: _ONCE.get(key, value) for key, value in model.items() if key != "name"}
     known = Tokenizer.load(tokenizer) if tokenizer else None
     return Beginning(folder, model["name"], sizes, tensors, known, classes_of(config))
+
+
+def _defaults(name: str) -> dict[str, Any]:
+    """The settings of an architecture as it comes; of one that is not known, none."""
+    return architecture(name).Config().model_dump(mode="json") if name in LINEAGE else {}
 
 
 def classes_of(config: Mapping[str, Any]) -> Any:

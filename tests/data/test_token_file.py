@@ -99,6 +99,15 @@ def test_tokens_in_a_file_are_those_of_the_whole_text(
     assert tokens_of(data, TOKENIZER, packed).tolist() == found.tolist()
 
 
+@pytest.mark.parametrize("left", [0, 3, 8, 21, -1, -8])
+def test_a_file_that_was_cut_off_is_made_anew(left: int, small: Path) -> None:
+    data = TextData("a", TEXT)
+    expected = tokens_of(data, TOKENIZER, packed=False).tolist()
+    (file,) = small.iterdir()
+    os.truncate(file, left % file.stat().st_size)
+    assert tokens_of(data, TOKENIZER, packed=False).tolist() == expected
+
+
 def test_other_tokens_are_in_another_file(small: Path) -> None:
     other = Tokenizer.train([TEXT], "character", 300)
     for data, tokenizer, packed in (

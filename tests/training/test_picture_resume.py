@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from keifu.checkpoint import MODEL, OPTIMIZER
-from keifu.errors import DataError
+from keifu.errors import ConfigError, DataError
 from keifu.training.loop import Step
 from keifu.training.run import Run
 from keifu.training.start import resume
@@ -71,3 +71,13 @@ def test_a_run_on_other_pictures_is_not_gone_on_with(tmp_path: Path) -> None:
     (Path(spec) / "bar" / "0.png").write_bytes((Path(other) / "bar" / "0.png").read_bytes())
     with pytest.raises(DataError, match="not the text that the run began with"):
         resume(tmp_path / "run", {"max_steps": "+2"})
+
+
+@pytest.mark.parametrize(("name", "asked"), [("height", 24), ("channels", 3)])
+def test_a_model_for_pictures_of_another_shape_is_refused(name: str, asked: int, tmp_path: Path) -> None:
+    spec = write_pictures(tmp_path / "shapes", 12)
+    found = {"height": 12, "channels": 1}[name]
+    with pytest.raises(ConfigError, match=rf"model\.{name}: {asked}, but the pictures have {found}"):
+        picture_run(spec, tmp_path / "run", TRAINING, model={name: asked})
+    assert not (tmp_path / "run").exists()
+    assert picture_run(spec, tmp_path / "run", TRAINING, model={name: found}).settings.model.d_model

@@ -2,8 +2,10 @@
 
 import copy
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -94,6 +96,23 @@ def test_a_run_that_begins_with_a_trained_network_has_its_softmax_from_the_start
         assert run.settings.model.linear_start == expected
         linear = [run.learner.model.linear for event in run.events() if isinstance(event, Step)]
         assert any(linear) == bool(expected)
+
+
+def test_a_setting_that_an_older_model_does_not_know_is_as_it_comes(tmp_path: Path) -> None:
+    spec = write_stories(tmp_path, 60)
+    list(story_run(spec, tmp_path / "first", {"max_steps": 2}).events())
+    older = tmp_path / "older"
+    left_out = shutil.ignore_patterns("checksums.json", "training.json")
+    shutil.copytree(tmp_path / "first" / "best", older, ignore=left_out)
+    config = json.loads((older / "config.json").read_text("utf-8"))
+    del config["model"]["tie_answers"], config["model"]["linear_start"]
+    (older / "config.json").write_text(json.dumps(config), "utf-8")
+    overrides: dict[str, Any] = {"training": {"max_steps": 4}}
+    run = prepare("question-answering", spec, out=tmp_path / "run", init=str(older), overrides=overrides)
+    assert (run.settings.model.tie_answers, run.settings.model.linear_start) == (False, 0.0)
+    overrides["model"] = {"tie_answers": True}
+    with pytest.raises(ConfigError, match=r"model\.tie_answers is True here and False there"):
+        prepare("question-answering", spec, out=tmp_path / "run", init=str(older), overrides=overrides)
 
 
 def test_a_run_goes_on_with_the_batches_that_it_began_with(tmp_path: Path) -> None:
