@@ -1,22 +1,26 @@
 """The twenty tasks of bAbI: error of each, mean error and failed tasks, over several seeds, beside the papers' figures.
 
-    KEIFU_DATA=... python tests/long/babi.py single [--tasks 1,2,16] [--seeds 3] [--epochs 60] [--out results.jsonl]
-    KEIFU_DATA=... python tests/long/babi.py joint [--model memory-network] [--seeds 3] [--epochs 60]
+    KEIFU_DATA=... python tests/long/babi.py single [--tasks 1,2,16] [--seeds 3] [--epochs 60] [--at-once 2]
+                                                    [--out results.jsonl]
+    KEIFU_DATA=... python tests/long/babi.py joint [--model memory-network] [--seeds 3] [--epochs 60] [--at-once 1]
 
 single: one model a task, with each of SETTINGS; which is used is decided, with the best checkpoint, on the last tenth
-of the training part. joint: one model for all tasks, with --set as for keifu train. What stands in the file of --out is
-not computed again, so that there may be several sittings. The exit code judges all twenty tasks, not a part of them.
-Scores are those of the `valid` parts (keifu's dev), on which nothing is chosen. Task 3 stands apart: its training file
-has 900 questions. Sukhbaatar et al. 2015 (10,000 questions a task): 6.6 % mean error a task (PE LS RN), 7.5 % jointly;
-Henaff et al. 2017: 0.5 %.
+of the training part. joint: one model for all tasks, with --set as for keifu train. --at-once: trainings side by side,
+of a thread each where there are several. What stands in the file of --out is not computed again, so that there may be
+several sittings. The exit code judges all twenty tasks, not a part of them. Scores are those of the `valid` parts
+(keifu's dev), on which nothing is chosen. Task 3 stands apart: its training file has 900 questions. Sukhbaatar et al.
+2015 (10,000 questions a task): 6.6 % mean error a task (PE LS RN), 7.5 % jointly; Henaff et al. 2017: 0.5 %.
 """
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -95,25 +99,19 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=float, default=60)
     parser.add_argument("--set", action="append", default=[], help="as for keifu train")
+    parser.add_argument("--at-once", type=int, default=1)
     parser.add_argument("--out", type=Path, help="a file to which every figure is added as a line of JSON")
     given = parser.parse_args()
-    tasks = [int(task) for task in given.tasks.split(",")]
-    asked, means = parse_overrides(given.set), []
+    tasks, means = [int(task) for task in given.tasks.split(",")], []
+    results = computed(given, wanted(given, tasks))
     for seed in range(given.seeds):
         found: dict[int, float] = {}
-        if given.how == "joint":
-            found = noted(given, {"seed": seed, "tasks": tasks}, asked)["errors"]
-        else:
-            for task in tasks:
-                results = {}
-                for name, settings in SETTINGS.items() if given.model == "memory-network" else [(given.model, {})]:
-                    about = {"seed": seed, "tasks": [task], "settings": name}
-                    results[name] = noted(given, about, merge(settings, asked))
-                best = max(results, key=lambda name: results[name]["chosen_by"])
-                found |= results[best]["errors"]
-                print(f"seed {seed}  task {task:2}  {found[task]:6.2f} % wrong  ({best})", flush=True)
-        for task, error in found.items() if given.how == "joint" else ():
-            print(f"seed {seed}  task {task:2}  {error:6.2f} % wrong")
+        for group in groups(given, tasks):
+            of_group = [each for each in results if (each["seed"], each["tasks"]) == (seed, group)]
+            best = max(of_group, key=lambda each: each["chosen_by"])
+            found |= {int(task): error for task, error in best["errors"].items()}
+            for task in group:
+                print(f"seed {seed}  task {task:2}  {found[task]:6.2f} % wrong  ({best['settings']})")
         print(f"seed {seed}  {summary(found)}", flush=True)
         means.append(without_task_3(found))
     if set(tasks) != set(TASKS):
@@ -123,19 +121,45 @@ def main() -> int:
     return int(mean > WANTED[given.how])
 
 
-def noted(given: argparse.Namespace, about: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
-    """What a training came to: as the file of --out has it, or else now."""
-    about = {"how": given.how, "model": given.model, "epochs": given.epochs, "set": given.set, **about}
-    if given.out and given.out.exists():
-        for line in given.out.read_text("utf-8").splitlines():
-            found: dict[str, Any] = json.loads(line)
-            if about.items() <= found.items():
-                return found | {"errors": {int(task): error for task, error in found["errors"].items()}}
-    result = trained(given.model, about["tasks"], about["seed"], given.epochs, overrides)
-    if given.out:
-        with given.out.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({**about, **result}) + "\n")
-    return result
+def groups(given: argparse.Namespace, tasks: list[int]) -> list[list[int]]:
+    """The tasks that a model learns together."""
+    return [tasks] if given.how == "joint" else [[task] for task in tasks]
+
+
+def wanted(given: argparse.Namespace, tasks: list[int]) -> list[dict[str, Any]]:
+    """What tells each training from the others."""
+    several = given.how == "single" and given.model == "memory-network"
+    return [
+        {"how": given.how, "model": given.model, "epochs": given.epochs, "set": given.set}
+        | {"seed": seed, "tasks": group, "settings": name}
+        for seed in range(given.seeds)
+        for group in groups(given, tasks)
+        for name in (SETTINGS if several else ["as asked"])
+    ]
+
+
+def computed(given: argparse.Namespace, every: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the trainings came to: as the file of --out has it, or else now."""
+    lines = given.out.read_text("utf-8").splitlines() if given.out and given.out.exists() else []
+    known = [json.loads(line) for line in lines]
+    results = [each for each in known if any(about.items() <= each.items() for about in every)]
+    missing = [about for about in every if not any(about.items() <= each.items() for each in results)]
+    if given.at_once > 1:
+        os.environ["OMP_NUM_THREADS"] = "1"
+    with ProcessPoolExecutor(given.at_once, get_context("spawn")) as pool:
+        for future in as_completed([pool.submit(about_and_result, about) for about in missing]):
+            results.append(future.result())
+            line = json.dumps(results[-1])
+            print(line, file=sys.stderr, flush=True)
+            if given.out:
+                with given.out.open("a", encoding="utf-8") as file:
+                    file.write(line + "\n")
+    return results
+
+
+def about_and_result(about: dict[str, Any]) -> dict[str, Any]:
+    overrides = merge(SETTINGS.get(about["settings"], {}), parse_overrides(about["set"]))
+    return about | trained(about["model"], about["tasks"], about["seed"], about["epochs"], overrides)
 
 
 if __name__ == "__main__":
