@@ -1,5 +1,6 @@
-"""Fused against written-out attention by shape and number format: forward and backward over whole sentences, then
-forward where a few queries ask, as they do when tokens are written one after another.
+"""Fused against written-out attention by shape and number format: forward and backward over whole sentences, then over
+texts whose tokens see what stands before them, then forward where a few queries ask, as they do when tokens are written
+one after another.
 
     python benchmarks/attention.py
 
@@ -15,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from keifu.layers.attention import attend, padding_mask, scaled_dot_product
+from keifu.layers.attention import _causal, attend, causal_mask, padding_mask, scaled_dot_product
 from keifu.training.allocator import keep_freed_memory
 
 SHAPES = [(256, 16), (128, 32), (64, 64), (32, 128), (16, 256), (8, 512), (4, 1024)]  # batch, length: ~4096 tokens
@@ -30,7 +31,14 @@ def main() -> None:
     print(f"{'format':10}{'batch x length':>16}{'fused':>10}{'written out':>13}{'ratio':>8}")
     for dtype in (torch.float32, torch.bfloat16):
         for batch, length in SHAPES:
-            fused, plain = (median(run, batch, length, dtype) for run in (run_fused, run_written_out))
+            mask = padding_mask(torch.ones(batch, length, dtype=torch.bool))
+            fused, plain = (median(run, batch, length, dtype, mask) for run in (run_fused, run_written_out))
+            print_row(dtype, f"{batch} x {length}", fused, plain)
+    print(f"\n{'causal':10}{'batch x length':>16}{'fused':>10}{'written out':>13}{'ratio':>8}")
+    for dtype in (torch.float32, torch.bfloat16):
+        for batch, length in SHAPES:
+            mask = causal_mask(length, length, torch.device("cpu"))
+            fused, plain = (median(run, batch, length, dtype, mask) for run in (run_fused_causal, run_causal))
             print_row(dtype, f"{batch} x {length}", fused, plain)
     print(f"\n{'forward':10}{'queries x keys':>16}{'fused':>10}{'written out':>13}{'ratio':>8}")
     for dtype in (torch.float32, torch.bfloat16):
@@ -51,10 +59,17 @@ def run_written_out(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> 
     return attend(scaled_dot_product(query, key), value, mask, at=NOBODY)[1]
 
 
-def median(run: Callable[..., Tensor], batch: int, length: int, dtype: torch.dtype) -> float:
+def run_fused_causal(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
+    return F.scaled_dot_product_attention(query, key, value, is_causal=True)
+
+
+def run_causal(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
+    return _causal(query, key, value, mask)
+
+
+def median(run: Callable[..., Tensor], batch: int, length: int, dtype: torch.dtype, mask: Tensor) -> float:
     """Milliseconds of one forward and backward pass, the median of several after a warm-up."""
     inputs = [torch.randn(batch, HEADS, length, WIDTH, dtype=dtype, requires_grad=True) for _ in range(3)]
-    mask = padding_mask(torch.ones(batch, length, dtype=torch.bool))
     times = []
     for _ in range(REPEATS + 1):
         began = time.perf_counter()
