@@ -45,11 +45,14 @@ def main() -> None:
     results = RESULTS / f"characters-{options.data}.json"
     rows = json.loads(results.read_text("utf-8"))["rows"] if results.exists() else {}
     for model in options.models:
-        run = options.folder / f"{options.data}-{model}-{options.minutes:g}"
+        run, name = options.folder / f"{options.data}-{model}-{options.minutes:g}", f"{model}, {options.minutes:g} minutes"
+        here = machine()
         if not run.exists():
             train(model, options.data, options.minutes, run)
+        elif name in rows:  # of an earlier training the row says what it was taken on
+            here = rows[name]["machine"]
         row = about(run, f"{options.data}:test")
-        rows[f"{model}, {options.minutes:g} minutes"] = row | {"machine": machine()}
+        rows[name] = row | {"machine": here}
         print(f"{model:16}{row['loss']:8.3f} nats{row['bits']:8.3f} bits a character{row['steps']:8,} steps")
         print(row["sample"], end="\n\n", flush=True)
         RESULTS.mkdir(exist_ok=True)
