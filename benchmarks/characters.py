@@ -45,8 +45,8 @@ def main() -> None:
     results = RESULTS / f"characters-{options.data}.json"
     rows = json.loads(results.read_text("utf-8"))["rows"] if results.exists() else {}
     for model in options.models:
-        run, name = options.folder / f"{options.data}-{model}-{options.minutes:g}", f"{model}, {options.minutes:g} minutes"
-        here = machine()
+        run = options.folder / f"{options.data}-{model}-{options.minutes:g}"
+        name, here = f"{model}, {options.minutes:g} minutes", machine()
         if not run.exists():
             train(model, options.data, options.minutes, run)
         elif name in rows:  # of an earlier training the row says what it was taken on
