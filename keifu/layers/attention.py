@@ -113,27 +113,16 @@ def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, at
     return attend(scaled_dot_product(query, key), value, mask, at)[1]
 
 
-_STRIPE = 64  # queries
-
-
 def _causal(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
     """The written-out form with a causal mask `[T, S]`, which leaves every query the first key at least: the softmax
-    itself makes the zeros, and no score is copied. Queries are taken in stripes, so that what is hidden from a whole
-    stripe is not computed.
+    itself makes the zeros, and no score is copied.
     """
     rows, heads, length, width = query.shape
-    query = (query / math.sqrt(width)).reshape(rows, key.shape[1], -1, length, width)
-    hidden = torch.zeros_like(mask, dtype=query.dtype).masked_fill_(~mask, -math.inf)
-    found = []
-    for first in range(0, length, _STRIPE):
-        asked = query[:, :, :, first : first + _STRIPE]
-        size = asked.shape[3]
-        until = key.shape[2] - length + first + size  # keys that its last query sees
-        own = slice(until - size, until)  # those before are seen by all of the stripe
-        scores = asked.flatten(2, 3) @ key[:, :, :until].transpose(-1, -2)
-        scores.view(rows, heads, size, until)[..., own].add_(hidden[first : first + size, own])
-        found.append((scores.softmax(-1) @ value[:, :, :until]).view(rows, heads, size, width))
-    return found[0] if len(found) == 1 else torch.cat(found, 2)
+    query = (query / math.sqrt(width)).reshape(rows, key.shape[1], -1, width)  # all that ask a key, in one piece
+    scores = query @ key.transpose(-1, -2)
+    hidden = torch.zeros_like(mask, dtype=scores.dtype).masked_fill_(~mask, -math.inf)
+    scores.view(rows, heads, length, -1).add_(hidden)
+    return (scores.softmax(-1) @ value).view(rows, heads, length, width)
 
 
 def _short(query: Tensor, key: Tensor) -> bool:

@@ -20,7 +20,7 @@ from keifu.layers.attention import (
 from keifu.layers.rotary import RotaryPosition, rotated
 from keifu.trace import Recorder
 
-FORMS = ("fused", "written out", "written out, causal", "written out, causal, in stripes")
+FORMS = ("fused", "written out", "written out, causal")
 TOLERANCES = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 3e-2}
 
 
@@ -49,8 +49,7 @@ MASKS = list(_masks(1, 1))
 @pytest.fixture(params=FORMS)
 def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layer, "_fused_is_faster", lambda query, key: request.param == "fused")
-    monkeypatch.setattr(layer, "_short", lambda query, key: "causal" in request.param)
-    monkeypatch.setattr(layer, "_STRIPE", 2 if "stripes" in request.param else 64)
+    monkeypatch.setattr(layer, "_short", lambda query, key: request.param.endswith("causal"))
 
 
 def _vectors(queries: int, keys: int, dtype: torch.dtype = torch.float64) -> list[Tensor]:
