@@ -16,10 +16,11 @@ written to benchmarks/results/characters-DATA.json.
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from side_by_side import RESULTS, asked_keifu, machine
+from side_by_side import RESULTS, asked_keifu, trained
 
 ADAMW = ("training.optimizer=adamw", "model.dropout=0.3")
 WIDTH = ("model.d_model=256", "model.n_heads=4", "model.dropout=0.2")
@@ -46,13 +47,9 @@ def main() -> None:
     rows = json.loads(results.read_text("utf-8"))["rows"] if results.exists() else {}
     for model in options.models:
         run = options.folder / f"{options.data}-{model}-{options.minutes:g}"
-        name, here = f"{model}, {options.minutes:g} minutes", machine()
-        if not run.exists():
-            train(model, options.data, options.minutes, run)
-        elif name in rows:  # of an earlier training the row says what it was taken on
-            here = rows[name]["machine"]
+        here = trained(run, partial(train, model, options.data, options.minutes, run))
         row = about(run, f"{options.data}:test")
-        rows[name] = row | {"machine": here}
+        rows[f"{model}, {options.minutes:g} minutes"] = row | {"machine": here}
         print(f"{model:16}{row['loss']:8.3f} nats{row['bits']:8.3f} bits a character{row['steps']:8,} steps")
         print(row["sample"], end="\n\n", flush=True)
         RESULTS.mkdir(exist_ok=True)

@@ -9,17 +9,18 @@ minutes, or several at once for so many steps (as many as a slower machine takes
 ones whose English side is not learned (873) are translated with a beam of 5 by the best checkpoint. Printed are BLEU
 over what stands between the spaces of the references and over characters, nats a token, steps and epochs. What stands
 in the folder already is not trained again. A row of benchmarks/results/choices.json is the latest of its settings,
-length and machine.
+length and machine, versions and commit included.
 """
 
 import argparse
 import json
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from enja import CHOSEN_ON, COUNTED, LEARNED, bleu
-from side_by_side import RESULTS, asked_keifu, machine
+from side_by_side import RESULTS, asked_keifu, trained
 
 SAME = ("settings", "length", "machine")
 """What two rows share of which the later one stands."""
@@ -38,10 +39,10 @@ def main() -> None:
     limit = ("--max-steps", str(options.steps)) if options.steps else ("--max-time", f"{60 * options.minutes:.0f}s")
 
     def row_of(settings: str) -> dict[str, Any]:
-        run = options.folder / f"{settings.replace(' ', ',') or 'as it comes'}-{limit[1]}"
-        if not run.exists():
-            train(settings.split(), [*limit, "--set", f"training.device={options.device}"], run)
-        return {"settings": settings, "length": " ".join(limit), **figures(run, options.device), "machine": machine()}
+        run = options.folder / f"{settings.replace(' ', ',') or 'as it comes'}-{limit[1]}-{options.device}"
+        others = [*limit, "--set", f"training.device={options.device}"]
+        here = trained(run, partial(train, settings.split(), others, run))
+        return {"settings": settings, "length": " ".join(limit), **figures(run, options.device), "machine": here}
 
     with ThreadPoolExecutor(options.at_once) as pool:
         for row in pool.map(row_of, options.settings):

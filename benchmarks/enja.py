@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from side_by_side import RESULTS, machine
+from side_by_side import RESULTS, trained
 from training import TUNED, enja_tokenizer, marian
 
 PEER, OURS = "Hugging Face", "keifu"
@@ -47,17 +47,21 @@ def main() -> None:
         options.peer.write_text(json.dumps(peer(60 * options.peer_minutes), ensure_ascii=False), "utf-8")
         return
     options.folder.mkdir(parents=True, exist_ok=True)
-    theirs, ours = options.folder / f"peer-{options.peer_minutes:g}.json", options.folder / f"keifu-{options.minutes:g}"
+    theirs = options.folder / f"peer-{options.peer_minutes:g}.json"
+    ours = options.folder / "-".join(map(str, ("keifu", f"{options.minutes:g}", *SETTINGS.values())))
     if not theirs.exists():
         command = [sys.executable, __file__, "--peer", str(theirs), "--peer-minutes", str(options.peer_minutes)]
         subprocess.run(command, env=os.environ | TUNED, check=True)
     began = options.folder / f"{ours.name}.began"
-    if not ours.exists():
+
+    def train() -> None:
         began.write_text(str(time.time()), "utf-8")
         command = [sys.executable, "-m", "keifu", "train", "translation", "--data", LEARNED, "--valid", CHOSEN_ON]
         command += ["--preset", "small", "--max-time", f"{60 * options.minutes:.0f}s", "--set", "training.keep=20"]
         command += [word for name, value in SETTINGS.items() for word in ("--set", f"training.{name}={value}")]
         subprocess.run([*command, "--out", str(ours)], check=True)
+
+    here = trained(ours, train)
     found = json.loads(theirs.read_text("utf-8"))
     outputs = {PEER: found.pop("outputs"), OURS: translated(ours)}
     table = {where: scores(outputs, rows) for where, rows in lines().items()}
@@ -71,7 +75,7 @@ def main() -> None:
         first = f"step {there[0]['step']:,}, {there[0]['minutes']:.1f} minutes" if there else "no checkpoint"
         print(f"{options.reach[0]} as given and {options.reach[1]} by characters: reached at {first}")
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "enja.json").write_text(json.dumps(content | {"machine": machine()}, indent=2) + "\n", "utf-8")
+    (RESULTS / "enja.json").write_text(json.dumps(content | {"machine": here}, indent=2) + "\n", "utf-8")
 
 
 def peer(seconds: float) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -48,6 +48,16 @@ def asked_keifu(*command: str) -> str:
     """What the command prints."""
     done = subprocess.run([sys.executable, "-m", "keifu", *command], check=True, stdout=subprocess.PIPE, text=True)
     return done.stdout
+
+
+def trained(run: Path, train: Callable[[], None]) -> dict[str, Any]:
+    """Trains, unless that was done before; returns what it was done on."""
+    note = run / "machine.json"
+    if not note.exists():
+        train()
+        note.write_text(json.dumps(machine()), "utf-8")
+    found: dict[str, Any] = json.loads(note.read_text("utf-8"))
+    return found
 
 
 def tell(figures: list[float]) -> None:

@@ -46,9 +46,12 @@ def tokens_of(data: TextData, tokenizer: Tokenizer, packed: bool) -> Tokens:
     name = hashlib.sha256("\n".join([_FORM, data.sha256, tokenizer.to_json(), str(packed)]).encode()).hexdigest()
     path = cache_folder() / "tokens" / f"{name[:32]}.{np.dtype(dtype).name}"
     try:
-        if _count(path, dtype) is None:
+        count = _count(path, dtype)
+        if count is None:
             _make(path, data, tokenizer, packed, dtype)
-        return np.memmap(path, dtype, "r", shape=_count(path, dtype))
+            count = _count(path, dtype)
+            assert count is not None, "it was made whole"
+        return np.memmap(path, dtype, "r", shape=count)
     except OSError as error:
         raise cannot_be_kept(error) from None
 

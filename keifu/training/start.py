@@ -30,9 +30,10 @@ from keifu.training.budget import (
     measure,
     plan,
 )
-from keifu.training.corpus import load_corpus
+from keifu.training.corpus import PictureCorpus, load_corpus
 from keifu.training.growth import batches_after, steps_for
 from keifu.training.lessons import LESSONS, Lesson
+from keifu.training.lessons.pictures import check_shape
 from keifu.training.loop import Learner
 from keifu.training.memory import available, explained, refuse_too_large_a_batch, refuse_too_large_a_model
 from keifu.training.network import fill, make_model, named_parameters
@@ -101,7 +102,7 @@ def prepare(
     asked = merge(overrides or {}, given)
     settings = resolve_settings(task, model, preset, asked, config)
     RunFolder.refuse_used(out or free_name(_stem(settings)))  # before data are read for minutes
-    begun = None
+    begun, asked_for = None, settings.model
     if settings.training.init is not None:
         begun = read_beginning(settings.training.init, preset)
         name = model or heir(begun.name, task)
@@ -109,6 +110,8 @@ def prepare(
         check_begins(begun, name, special_tokens(task, name), asked.get("data", {}))
         settings = resolve_settings(task, name, None, asked, config, begun.sizes)
     corpus = _read(settings.data, say)
+    if isinstance(corpus, PictureCorpus):
+        check_shape(asked_for, corpus.train.shape)
     if preset is None and begun is None:
         preset = preset_for(corpus.pairs)
         settings = resolve_settings(task, model, preset, asked, config)

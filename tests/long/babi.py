@@ -140,21 +140,34 @@ def wanted(given: argparse.Namespace, tasks: list[int]) -> list[dict[str, Any]]:
 
 def computed(given: argparse.Namespace, every: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What the trainings came to: as the file of --out has it, or else now."""
-    lines = given.out.read_text("utf-8").splitlines() if given.out and given.out.exists() else []
-    known = [json.loads(line) for line in lines]
-    results = [each for each in known if any(about.items() <= each.items() for about in every)]
-    missing = [about for about in every if not any(about.items() <= each.items() for each in results)]
+    found = known(given.out)
+    missing = [about for about in every if not any(about.items() <= each.items() for each in found)]
     if given.at_once > 1:
         os.environ["OMP_NUM_THREADS"] = "1"
+    failures = []
     with ProcessPoolExecutor(given.at_once, get_context("spawn")) as pool:
         for future in as_completed([pool.submit(about_and_result, about) for about in missing]):
-            results.append(future.result())
-            line = json.dumps(results[-1])
+            if (failure := future.exception()) is not None:  # the others go on
+                failures.append(failure)
+                continue
+            found.append(future.result())
+            line = json.dumps(found[-1])
             print(line, file=sys.stderr, flush=True)
             if given.out:
                 with given.out.open("a", encoding="utf-8") as file:
                     file.write(line + "\n")
-    return results
+    if failures:
+        raise failures[0]
+    return [next(each for each in found if about.items() <= each.items()) for about in every]
+
+
+def known(out: Path | None) -> list[dict[str, Any]]:
+    """What stands in the file, but for a last line that was cut off."""
+    found = []
+    for line in out.read_text("utf-8").splitlines(keepends=True) if out and out.exists() else []:
+        if line.endswith("\n"):
+            found.append(json.loads(line))
+    return found
 
 
 def about_and_result(about: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from keifu.checkpoint import MODEL, OPTIMIZER
 from keifu.errors import ConfigError, DataError
@@ -71,6 +72,10 @@ def test_a_run_on_other_pictures_is_not_gone_on_with(tmp_path: Path) -> None:
     (Path(spec) / "bar" / "0.png").write_bytes((Path(other) / "bar" / "0.png").read_bytes())
     with pytest.raises(DataError, match="not the text that the run began with"):
         resume(tmp_path / "run", {"max_steps": "+2"})
+    for path in Path(spec).glob("*/*.png"):
+        Image.open(path).resize((6, 6)).save(path)
+    with pytest.raises(DataError, match="not the text that the run began with"):
+        resume(tmp_path / "run", {"max_steps": "+2"})
 
 
 @pytest.mark.parametrize(("name", "asked"), [("height", 24), ("channels", 3)])
@@ -79,5 +84,8 @@ def test_a_model_for_pictures_of_another_shape_is_refused(name: str, asked: int,
     found = {"height": 12, "channels": 1}[name]
     with pytest.raises(ConfigError, match=rf"model\.{name}: {asked}, but the pictures have {found}"):
         picture_run(spec, tmp_path / "run", TRAINING, model={name: asked})
+    list(picture_run(spec, tmp_path / "first", TRAINING).events())
+    with pytest.raises(ConfigError, match=rf"model\.{name}: {asked}, but the pictures have {found}"):
+        picture_run(spec, tmp_path / "run", {"init": str(tmp_path / "first")}, model={name: asked})
     assert not (tmp_path / "run").exists()
     assert picture_run(spec, tmp_path / "run", TRAINING, model={name: found}).settings.model.d_model

@@ -6,6 +6,7 @@ from typing import Any
 
 from keifu.config import validate
 from keifu.data.batches import Sampler
+from keifu.data.pictures import Shape
 from keifu.errors import ConfigError
 from keifu.tasks.image_classification import ImageClassification
 from keifu.training.corpus import PictureCorpus
@@ -20,8 +21,6 @@ class PictureLesson:
 
     def __init__(self, settings: Settings, corpus: PictureCorpus, tokenizer: None) -> None:
         shape, training = corpus.train.shape, settings.training
-        if not training.init:  # what a beginning asks for is compared where its weights are taken
-            _check_shape(settings.model, shape)
         asked = settings.model.model_dump() | shape._asdict()
         model = validate({"model": type(settings.model)}, {"model": asked})["model"]  # a patch may not fit the size
         self.settings, self.corpus = replace(settings, model=model), corpus
@@ -44,8 +43,8 @@ class PictureLesson:
         return picture_report(self.corpus)
 
 
-def _check_shape(model: Any, shape: Any) -> None:
-    """Raises ConfigError where a model is to read pictures of another shape."""
+def check_shape(model: Any, shape: Shape) -> None:
+    """Raises ConfigError where a model is asked for that reads pictures of another shape."""
     for name, found in shape._asdict().items():
         if (asked := getattr(model, name)) not in (None, found):
             advice = "data.colour chooses colours" if name == "channels" else f"data.{name} brings them to another size"
