@@ -97,7 +97,7 @@ def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, at
         key, value = (each.repeat_interleave(shared, dim=1) if shared > 1 else each for each in (key, value))
         return attend(scaled_dot_product(query, key), value, mask, at)[1]
     if mask is not None and mask.dim() == 2 and query.shape[2] <= key.shape[2] and _short(query, key):
-        return _causal(query, key, value, mask)
+        return _written_out(query, key, value, mask)
     if _fused_is_faster(query, key):
         # Told that it is causal, the kernel does not look at the half that is hidden.
         causal = mask is not None and mask.dim() == 2 and query.shape[2] == key.shape[2]
@@ -106,22 +106,22 @@ def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, at
             return F.scaled_dot_product_attention(
                 query, key, value, attn_mask=seen, is_causal=causal, enable_gqa=shared > 1
             )
-    if shared > 1 and query.shape[2] == 1:  # queries that share a key ask it together
-        asked = query.view(len(query), key.shape[1], shared, query.shape[3])
-        return attend(scaled_dot_product(asked, key), value, mask, at)[1].view(query.shape)
+    if mask is None or bool(mask.any(-1).all()):
+        return _written_out(query, key, value, mask)
     key, value = (each.repeat_interleave(shared, dim=1) if shared > 1 else each for each in (key, value))
     return attend(scaled_dot_product(query, key), value, mask, at)[1]
 
 
-def _causal(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
-    """The written-out form with a causal mask `[T, S]`, which leaves every query the first key at least: the softmax
-    itself makes the zeros, and no score is copied.
+def _written_out(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+    """The written-out form with a mask that leaves every query some key: the softmax itself makes the zeros, and no
+    score is copied.
     """
     rows, heads, length, width = query.shape
     query = (query / math.sqrt(width)).reshape(rows, key.shape[1], -1, width)  # all that ask a key, in one piece
     scores = query @ key.transpose(-1, -2)
-    hidden = torch.zeros_like(mask, dtype=scores.dtype).masked_fill_(~mask, -math.inf)
-    scores.view(rows, heads, length, -1).add_(hidden)
+    if mask is not None:
+        hidden = torch.zeros_like(mask, dtype=scores.dtype).masked_fill_(~mask, -math.inf)
+        scores.view(rows, heads, length, -1).add_(hidden)
     return (scores.softmax(-1) @ value).view(rows, heads, length, width)
 
 
