@@ -31,18 +31,18 @@ def main() -> None:
     for dtype in (torch.float32, torch.bfloat16):
         for batch, length in SHAPES:
             mask = padding_mask(torch.ones(batch, length, dtype=torch.bool))
-            fused, plain = (median(run, batch, length, dtype, mask) for run in (run_fused, run_written_out))
+            fused, plain = (median(run, batch, length, dtype, mask) for run in (run_fused, _written_out))
             print_row(dtype, f"{batch} x {length}", fused, plain)
     print(f"\n{'causal':10}{'batch x length':>16}{'fused':>10}{'written out':>13}{'ratio':>8}")
     for dtype in (torch.float32, torch.bfloat16):
         for batch, length in SHAPES:
             mask = causal_mask(length, length, torch.device("cpu"))
-            fused, plain = (median(run, batch, length, dtype, mask) for run in (run_fused_causal, run_written_out))
+            fused, plain = (median(run, batch, length, dtype, mask) for run in (run_fused_causal, _written_out))
             print_row(dtype, f"{batch} x {length}", fused, plain)
     print(f"\n{'forward':10}{'queries x keys':>16}{'fused':>10}{'written out':>13}{'ratio':>8}")
     for dtype in (torch.float32, torch.bfloat16):
         for batch, queries, keys in STEPS:
-            fused, plain = (step(run, batch, queries, keys, dtype) for run in (run_fused, run_written_out))
+            fused, plain = (step(run, batch, queries, keys, dtype) for run in (run_fused, _written_out))
             print_row(dtype, f"{batch}: {queries} x {keys}", fused, plain)
 
 
@@ -52,10 +52,6 @@ def print_row(dtype: torch.dtype, shape: str, fused: float, plain: float) -> Non
 
 def run_fused(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-
-
-def run_written_out(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
-    return _written_out(query, key, value, mask)
 
 
 def run_fused_causal(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:

@@ -166,9 +166,11 @@ def test_a_run_whose_steps_take_longer_or_shorter_than_measured_is_planned_anew_
         return Speed(speed.step * wrong, speed.evaluation, speed.memory)
 
     monkeypatch.setattr(start, "_measure", measured_wrongly)
+    began = time.monotonic()
     run = tiny_run(corpus, tmp_path / "run", {"max_time": "5s"})
     first = run.settings.training.max_steps or 0
     events = list(run.events())
+    assert time.monotonic() - began < 5.5
     planned = [event.max_steps for event in events if isinstance(event, Planned)]
     assert planned
     assert (planned[-1] > 1.5 * first) if wrong > 1 else (planned[-1] < 0.75 * first)
