@@ -2,7 +2,7 @@
 
 import re
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -118,10 +118,8 @@ def examine_examples(train: LabelledData | TaggedData, valid: LabelledData | Tag
         if blank := getattr(data, "blank", 0):
             text = f"left out: {_number(blank, 'line')} of {data.spec} without a text or without a class"
             found.append(Finding("blank", blank, (), text, "complete them, or remove them"))
-    if len(valid.labels) < len(train.labels) and isinstance(valid, LabelledData):
-        missing = ", ".join(label for label in train.labels if label not in valid.labels)
-        text = f"no example of the class {missing} among those that the best model is chosen on"
-        found.append(Finding("missing class", 1, (), text, "are the lines sorted by class? mix them, or name --valid"))
+    if isinstance(valid, LabelledData):
+        found += _missing("class", "example", train.labels, valid.labels)
     counts = sorted(train.labels.values())
     if isinstance(train, LabelledData) and counts[-1] > _UNEVEN * counts[0]:
         text = f"classes of very different sizes: {counts[0]:,} to {counts[-1]:,} examples"
@@ -134,6 +132,15 @@ def examine_examples(train: LabelledData | TaggedData, valid: LabelledData | Tag
             Finding("few", len(train.examples), (), text, "find more, or begin with a pre-trained model (--init)")
         )
     return found
+
+
+def _missing(group: str, noun: str, learned: Iterable[str], chosen_on: Container[str]) -> Iterator[Finding]:
+    """What is learned, and not looked at where the best model is chosen."""
+    missing = [each for each in learned if each not in chosen_on]
+    if missing:
+        names = ", ".join(missing[:_SHOWN]) + (" ..." if len(missing) > _SHOWN else "")
+        text = f"no {noun} of the {group} {names} among those that the best model is chosen on"
+        yield Finding(f"missing {group}", 1, (), text, f"are they sorted by {group}? mix them, or name --valid")
 
 
 def _content(example: LabelledText | TaggedSentence) -> tuple[str, ...]:
@@ -157,6 +164,7 @@ def examine_stories(train: StoryData, valid: StoryData) -> list[Finding]:
         found.append(
             Finding("unseen answers", count, tuple(unseen[:_SHOWN]), text, "the model can never give it: find examples")
         )
+    found += _missing("kind", "question", train.kinds, valid.kinds)
     if len(train.questions) < _FEW:
         text = f"only {_number(len(train.questions), 'question')} to learn from"
         found.append(Finding("few", len(train.questions), (), text, "expect a model that repeats them; find more"))
@@ -173,6 +181,7 @@ def examine_pictures(train: PictureData, valid: PictureData) -> list[Finding]:
         text = f"{share} of {valid.spec} also among those learned from"
         advice = "scores on them flatter the model: remove them on one side"
         found.append(Finding("overlap", len(both), tuple(both[:_SHOWN]), text, advice))
+    found += _missing("class", "picture", train.classes, valid.classes)
     counts = sorted(train.classes.values())
     if counts[-1] > _UNEVEN * counts[0]:
         text = f"classes of very different sizes: {counts[0]:,} to {counts[-1]:,} pictures"

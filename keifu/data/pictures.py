@@ -192,6 +192,8 @@ def _open(path: Path) -> Any:
             return _plain(ImageOps.exif_transpose(image))
     except FileNotFoundError:
         raise DataError(f"{name}: no such file; expected a PNG or JPEG picture") from None
+    except (IsADirectoryError, PermissionError) as error:
+        raise DataError(f"{name}: cannot be read: {error.strerror}; expected a PNG or JPEG picture") from None
     except (OSError, SyntaxError, ValueError, *_DAMAGED, Image.DecompressionBombError):
         raise DataError(f"{name}: not a PNG or JPEG picture, or a damaged one; fetch it again, or remove it") from None
 
@@ -201,7 +203,9 @@ def _plain(image: Any) -> Any:
     from PIL import Image
 
     if image.mode.startswith("I"):  # sixteen bits
-        image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))
+        values = np.asarray(image)
+        white = values == image.info.get("transparency", -1)
+        image = Image.fromarray(np.where(white, 255, values // 257).astype(np.uint8))
     grey = image.mode in ("1", "L", "LA")
     if "A" in image.getbands() or "transparency" in image.info:
         image = image.convert("RGBA")

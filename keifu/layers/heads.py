@@ -124,11 +124,11 @@ class ClassHead(nn.Module):
 
 
 class AnswerHead(nn.Module):
-    """A score for every answer: the inner product with the sum of its words' vectors, which are the model's own
-    (Sukhbaatar et al. 2015, section 2.2, where an answer is one word). An answer that has none there has a vector of
-    its own.
+    """A score for every answer: the inner product with its word's vector, which is the model's own (Sukhbaatar et al.
+    2015, section 2.2). An answer that has none there has a vector of its own.
 
-    table `[V, D]`: the words' vectors. words: the token ids of each answer; nothing where it has a vector of its own.
+    table `[V, D]`: the tokens' vectors. words: the token ids of each answer, whose vectors are summed where a word has
+    several; nothing where it has a vector of its own.
     """
 
     words: Tensor

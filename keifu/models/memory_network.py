@@ -15,8 +15,7 @@ while training, these numbers have gaps here and there, as if empty facts stood 
 steps the softmax may be left out ("linear start").
 
 Departures from the paper: answers are classes with a matrix of their own unless `tie_answers` says otherwise (the paper
-ties it to the last values' word vectors, which holds for answers of one word; here the vectors of several are summed);
-a small network of one hidden layer (d_ff) may be added to every fact's
+ties it to the last values' word vectors); a small network of one hidden layer (d_ff) may be added to every fact's
 vector and after every hop, because a plain sum of word vectors cannot say who stands left of whom; linear start ends
 after a share of the steps, not when the loss on held-out data stops falling. What it leaves open: words are in lower
 case, without the sign that ends a sentence. How training departs stands in training/settings.py (StoryTraining).
@@ -67,8 +66,8 @@ class Config(Schema):
     """Which encoders the hops share: a hop's values are the next one's keys, all hops have the same, or none."""
 
     tie_answers: bool = False
-    """Whether an answer is scored by its words' vectors among the last values, as in the paper, and not by one of its
-    own.
+    """Whether an answer is scored by its word's vector among the last values, as in the paper, and not by one of its
+    own. A list has one of its own.
     """
 
     encoding: Literal["position", "bag"] = "position"

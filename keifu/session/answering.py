@@ -20,7 +20,7 @@ from keifu.models import model_class
 from keifu.session.model import Model, one_by_one, pooled, read_sections
 from keifu.session.reading import read_most_tokens
 from keifu.tasks.answer_metrics import score_answers, supported
-from keifu.tasks.question_answering import AROUND, Batch, QuestionAnswering, form_of, plain
+from keifu.tasks.question_answering import AROUND, Batch, QuestionAnswering, form_of, plain, spoken_words
 from keifu.tasks.reading import backward_parts_of
 from keifu.text import Tokenizer
 from keifu.text.sentences import sentence_ends
@@ -28,7 +28,7 @@ from keifu.trace import Edit, Recorded, Recorder, Trace, bound
 from keifu.training.settings import Answering
 from keifu.views.paths import influence_by_distance
 
-_NUMBERED = re.compile(r"(\d{1,9}) ")
+_NUMBERED = re.compile(r"^(\d{1,9}) ")
 _COUNTED = 2  # lines, of which a single one may begin with a number of its own
 _WEIGHTS = "weights"  # of a memory network, by hop
 
@@ -220,10 +220,11 @@ class Answerer(Model):
         """How many questions are answered rightly: accuracy with its 95 % interval, accuracy of each kind, the mean
         error of the kinds and which of them failed (over 5 % wrong), loss in nats a question.
 
-        Of a memory network, and data that know their supporting facts, also for each hop the share of questions whose
-        highest weight lies on one. A set without a part is measured on `test`, or on `dev` where it has no test. Says
-        in "selected_on" whether the best checkpoint was chosen on these very questions, in "trained_on" whether the
-        model was trained on them. Raises ConfigError and DataError.
+        The likeliest answer counts also where `answer` would name words that are missing. Of a memory network also for
+        each hop, of the questions whose supporting facts the data know, the share whose highest weight lies on one,
+        which it does not where none of these facts is read. A set without a part is measured on `test`, or on `dev`
+        where it has no test. Says in "selected_on" whether the best checkpoint was chosen on these very questions, in
+        "trained_on" whether the model was trained on them. Raises ConfigError and DataError.
         """
         if given := [name for name, value in other.items() if value not in (None, ())]:
             raise ConfigError(f"{given[0]} does not go with a model that answers questions; leave it away")
@@ -238,8 +239,10 @@ class Answerer(Model):
         report: dict[str, Any] = {"data": stories.spec, "questions": len(right)}
         report |= score_answers(right, [one.kind for one in stories.questions])
         report |= {"loss": surprise / len(right)}
-        if weights and any(one.supporting for one in stories.questions):
-            report["supported_by_hop"] = supported(weights, [self._places(one) for one in stories.questions])
+        known = [row for row, one in enumerate(stories.questions) if one.supporting]
+        if weights and known:
+            places = [self._places(stories.questions[row]) for row in known]
+            report["supported_by_hop"] = supported([weights[row] for row in known], places)
         return report | self.role_in_training(stories.sha256) | {"questions_per_second": len(right) / seconds}
 
     @torch.no_grad()
@@ -306,10 +309,9 @@ class Answerer(Model):
 
     def _missing(self, question: str, facts: Sequence[str]) -> tuple[str, ...]:
         """Words of the question that no training text has, or of which a story always told and these facts do not."""
-        asked = plain(question)
-        spoken = {word for fact in facts for word in plain(fact).split()}
-        silent = (word for word in asked.split() if word in self._told_of and word not in spoken)
-        return tuple(dict.fromkeys((*silent, *_unknown_in(asked, self.tokenizer))))
+        spoken = {word for fact in facts for word in spoken_words(fact)}
+        silent = (word for word in spoken_words(question) if word in self._told_of and word not in spoken)
+        return tuple(dict.fromkeys((*silent, *_unknown_in(plain(question), self.tokenizer))))
 
     def _unknown(self, texts: Sequence[str]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(word for text in texts for word in _unknown_in(plain(text), self.tokenizer)))
@@ -322,28 +324,36 @@ class Answerer(Model):
 
 def facts_of(story: str | Sequence[str]) -> tuple[str, ...]:
     """The facts of a story: those of a list as they are, of a text its sentences and lines; of lines that are counted
-    from 1, as bAbI has them, without their numbers and without its questions.
+    from 1, as bAbI has them, each as a whole, without its number and without bAbI's questions.
     """
     if not isinstance(story, str):
         return tuple(fact for fact in story if plain(fact))
-    facts = []
-    for line in _without_numbers([line for line in story.splitlines() if line.strip()]):
-        ends = list(sentence_ends(line))
-        for begin, end in zip((0, *(after for _, after in ends)), (*(end for end, _ in ends), len(line)), strict=True):
-            facts.append(line[begin:end].strip())
+    lines = [line for line in story.splitlines() if line.strip()]
+    facts = _counted(lines)
+    if facts is None:
+        facts = [sentence for line in lines for sentence in _sentences(line)]
     return tuple(fact for fact in facts if plain(fact))
 
 
-def _without_numbers(lines: list[str]) -> list[str]:
-    """The lines, without their numbers and without bAbI's questions where they are counted from 1. A story begins anew
-    where the numbers do: the last one stays.
+def _counted(lines: list[str]) -> list[str] | None:
+    """The facts of lines that are counted from 1; None where they are not. A story begins anew where the numbers do:
+    the last one stays.
     """
     numbers = [int(found[1]) if (found := _NUMBERED.match(line)) else 0 for line in lines]
-    begin = len(numbers) - 1 - numbers[::-1].index(1) if 1 in numbers else 0
     counted = all(number in (1, before + 1) for before, number in zip([0, *numbers], numbers, strict=False))
     if len(lines) < _COUNTED or not counted:
-        return lines
-    return [_NUMBERED.sub("", line) for line in lines[begin:] if "\t" not in line]
+        return None
+    begin = len(numbers) - 1 - numbers[::-1].index(1)
+    return [_NUMBERED.sub("", line).strip() for line in lines[begin:] if "\t" not in line]
+
+
+def _sentences(line: str) -> Iterator[str]:
+    """The sentences of a line. Where it has no capital letter, none tells that one begins."""
+    begin = 0
+    for end, after in sentence_ends(line, small=line.islower()):
+        yield line[begin:end].strip()
+        begin = after
+    yield line[begin:].strip()
 
 
 def _unknown_in(text: str, tokenizer: Tokenizer) -> Iterator[str]:

@@ -30,10 +30,8 @@ def score_answers(right: NDArray[np.bool_], kinds: Sequence[str]) -> dict[str, A
 def supported(weights: Sequence[NDArray[np.floating[Any]]], supporting: Sequence[Sequence[int]]) -> list[float]:
     """The share of questions whose highest weight lies on a supporting fact, for each hop.
 
-    weights: of each question `[I, M]`; supporting: the facts that lead to its answer, by index. Questions without any
-    are left out.
+    weights: of each question, of which there is one at least, `[I, M]`; supporting: the facts that lead to its answer,
+    by index.
     """
-    hits = [
-        [int(hop.argmax()) in known for hop in each] for each, known in zip(weights, supporting, strict=True) if known
-    ]
-    return np.array(hits, float).mean(0).tolist() if hits else []
+    hits = [[int(hop.argmax()) in known for hop in each] for each, known in zip(weights, supporting, strict=True)]
+    return np.array(hits, float).mean(0).tolist()

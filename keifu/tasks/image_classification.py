@@ -59,8 +59,8 @@ class ImageClassification:
     label_smoothing: float = 0.0
 
     def head(self, model: Any) -> ClassHead:
-        """A score for every class."""
-        return ClassHead(model.d_output, len(self.labels), model.config.dropout, pooled=False)
+        """A score for every class. What is dropped, the model drops."""
+        return ClassHead(model.d_output, len(self.labels), 0.0, pooled=False)
 
     def encode(self, pixels: Pixels, labels: Sequence[str]) -> Pictures:
         """The pictures, and the numbers of their classes."""

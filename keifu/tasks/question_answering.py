@@ -36,6 +36,7 @@ AROUND = 2
 """[CLS] and the [SEP] behind a question, of what is read in segments."""
 _NO_ANSWER = -1  # of a question whose answer was not seen in training
 _END = re.compile(r"[\s.?!。？！]+$")
+_BETWEEN_WORDS = re.compile(r"""[\s"'’“”«»()\[\],.;:!?、。，；：！？「」『』（）]+""")
 
 
 def form_of(model: Any) -> str:
@@ -46,6 +47,11 @@ def form_of(model: Any) -> str:
 def plain(text: str) -> str:
     """The text as models read it: in lower case, without the sign that ends it."""
     return _END.sub("", " ".join(text.casefold().split()))
+
+
+def spoken_words(text: str) -> list[str]:
+    """The words of a text as it is compared with others: what stands between spaces and signs, "daniel's" with two."""
+    return [word for word in _BETWEEN_WORDS.split(plain(text)) if word]
 
 
 class Batch(NamedTuple):
@@ -90,9 +96,14 @@ class StoryQuestions:
         return len(self.counts)
 
     @property
+    def read(self) -> Indices:
+        """How many facts of each story are read, the latest."""
+        return self._ends - self._begins
+
+    @property
     def cut(self) -> NDArray[np.bool_]:
         """Which stories have facts that are not read."""
-        return self._ends - self._begins < self.counts
+        return self.read < self.counts
 
     def story(self, row: int) -> NDArray[np.int32]:
         """The facts that are read of a question's story."""
@@ -122,17 +133,19 @@ class QuestionAnswering:
     most_tokens: int | None = None
 
     def head(self, model: Any) -> ClassHead | AnswerHead:
-        """A score for every answer, by the vectors of its words where the model shares them."""
+        """A score for every answer, by the vector of its word where the model shares them."""
         if (shared := getattr(model, "answer_embedding", None)) is not None:
-            return AnswerHead(shared, [self._known_words(answer) for answer in self.answers])
+            return AnswerHead(shared, [self._known_word(answer) for answer in self.answers])
         if self.takes == "segments":
             return ClassHead(model.d_output, len(self.answers), model.config.dropout, pooled=True)
         return ClassHead(model.d_output, len(self.answers), 0.0, pooled=False)
 
-    def _known_words(self, answer: str) -> list[int]:
-        """The tokens of an answer, or of a list (apple,milk); none where one of them is not in the vocabulary."""
-        ids = self.tokenizer.encode(plain(answer.replace(",", " ")))
-        return [] if self.tokenizer.unknown_ids & set(ids) else ids
+    def _known_word(self, answer: str) -> list[int]:
+        """The tokens of an answer of one word, if all are in the vocabulary; else none. A list (apple,milk) is a word
+        of its own, as in the paper: a sum does not know which of two comes first.
+        """
+        ids = self.tokenizer.encode(plain(answer))
+        return [] if len(spoken_words(answer)) > 1 or self.tokenizer.unknown_ids & set(ids) else ids
 
     def encode(self, questions: Sequence[Question]) -> StoryQuestions:
         """The questions with their stories, as tokens."""

@@ -34,19 +34,21 @@ _SPACE = re.compile(r"\s+")
 _LONGEST_ABBREVIATION = 20  # characters looked back
 
 
-def sentence_ends(text: str) -> Iterator[tuple[int, int]]:
-    """Where a sentence ends and where the next one begins, for each end inside the text."""
+def sentence_ends(text: str, small: bool = False) -> Iterator[tuple[int, int]]:
+    """Where a sentence ends and where the next one begins, for each end inside the text. small: whether one may begin
+    with a small letter.
+    """
     begin = 0
     for found in _END.finditer(text):
         end = found.start() + len(found[0].rstrip())
-        if found.end() < len(text) and not (found["next"] and _goes_on(text, begin, end, found["next"])):
+        if found.end() < len(text) and not (found["next"] and _goes_on(text, begin, end, found["next"], small)):
             yield end, found.end()
             begin = found.end()
 
 
-def _goes_on(text: str, begin: int, end: int, following: str) -> bool:
+def _goes_on(text: str, begin: int, end: int, following: str, small: bool) -> bool:
     before = text[max(begin, end - _LONGEST_ABBREVIATION) : end]
-    if following.islower() or _ABBREVIATION.search(before):
+    if (following.islower() and not small) or _ABBREVIATION.search(before):
         return True
     return bool(following.isdigit() and _BEFORE_NUMBER.search(before)) or bool(_ORDINAL.fullmatch(text[begin:end]))
 

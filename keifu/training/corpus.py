@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from keifu.data.download import Progress, ignore
-from keifu.data.examples import Pair
+from keifu.data.examples import Pair, Question
 from keifu.data.labelled import load_labelled
 from keifu.data.pairs import (
     NONE_BLANK,
@@ -259,7 +259,19 @@ def _load_stories(data: sections.StoryData, on_progress: Progress) -> StoryCorpu
         return StoryCorpus(train, load_stories(named, "dev", data.encoding, on_progress), named)
     count = len(train.questions)
     kept, held_out = _last_ones(count, data.train, "question")
+    kept = _where_a_story_begins(train.questions, kept)
     return StoryCorpus(train.cut(0, kept), train.cut(kept, count), held_out, train)
+
+
+def _where_a_story_begins(questions: Sequence[Question], place: int) -> int:
+    """The last such place up to this one, so that no story is both learned from and held out; the place itself where
+    all questions before it are on one story.
+    """
+    for earlier in range(place, 0, -1):
+        before = questions[earlier - 1].facts
+        if questions[earlier].facts[: len(before)] != before:
+            return earlier
+    return place
 
 
 def _load_pictures(data: sections.PictureData, on_progress: Progress) -> PictureCorpus:

@@ -27,6 +27,7 @@ _BESIDE_MUON = 6.0
 after 4 epochs: 1.54 at 3, 1.53 at 10, 1.58 at 20; after 1.6 epochs 2.24 at 1, 2.00 at 3, 1.97 at 10.
 """
 _LOWEST = 0.02  # of the peak, at the end of a schedule that goes down
+_ROWS = ("embedding", "head.own")  # in the names of matrices whose rows are vectors of words or answers
 
 
 def peak_learning_rate(settings: Training, width: int) -> float:
@@ -39,12 +40,14 @@ def make_optimizers(
 ) -> list[torch.optim.Optimizer]:
     """Muon for the matrices of hidden layers and AdamW (Loshchilov and Hutter 2019) for the rest, or AdamW for all.
 
-    Only matrices decay, and no embedding; beside Muon the head does not either. Weights that are frozen are left out;
-    layers may learn the slower the lower they are (layer-wise decay, Howard and Ruder 2018, arXiv:1801.06146). dtype:
-    the number format of Muon's products.
+    Only matrices decay, and none whose rows are vectors of words or answers; beside Muon the head does not either.
+    Weights that are frozen are left out; layers may learn the slower the lower they are (layer-wise decay, Howard and
+    Ruder 2018, arXiv:1801.06146). dtype: the number format of Muon's products.
     """
     named = [(name, parameter) for name, parameter in named if parameter.requires_grad]
-    matrices = {name: parameter for name, parameter in named if parameter.dim() == 2 and "embedding" not in name}
+    matrices = {
+        name: parameter for name, parameter in named if parameter.dim() == 2 and not any(part in name for part in _ROWS)
+    }
     others = {name: parameter for name, parameter in named if name not in matrices}
     decay, slower = settings.weight_decay, _layer_rates(list(matrices) + list(others), settings.layer_decay)
     if settings.optimizer == "adamw":

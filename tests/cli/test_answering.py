@@ -326,6 +326,21 @@ def test_a_story_may_have_the_numbers_and_questions_of_babi(run: Path, tmp_path:
     for kept in ("3 apples lie here.\n2 apples lie there.", "12 people went to the hallway."):
         assert facts_of(kept) == tuple(kept.split("\n"))
     assert facts_of("1 Mary slept.\n1 John slept.\n2 Mary left.") == ("John slept.", "Mary left.")
+    whole = ("Mary took 2 apples. She ate 1 of them.", "John went to room 12 today.")  # as in training, a fact a line
+    assert facts_of("".join(f"{number} {fact}\n" for number, fact in enumerate(whole, 1))) == whole
+
+
+def test_the_facts_of_a_line_are_its_sentences_in_small_letters_too() -> None:
+    told = ("mary went to the garden.", "daniel went to the office.")
+    assert facts_of(" ".join(told)) == told
+    assert facts_of("Mary met Mr. smith. daniel slept.") == ("Mary met Mr. smith. daniel slept.",)
+
+
+def test_signs_beside_a_word_do_not_hide_it(run: Path) -> None:
+    model = load(run, "cpu")
+    for fact in ("Daniel, who was tired, went to the garden.", "Daniel's way went to the garden."):
+        assert model.answer("Where is Daniel?", [fact]) == "garden"
+    assert model.answer("Where is Daniel?", ["Danielle went to the garden."]) is None
 
 
 def test_only_a_memory_network_is_looked_into_while_it_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -136,6 +136,8 @@ def test_a_spec_that_names_no_pictures_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(DataError, match=message):
             load_pictures(spec)
+    with pytest.raises(DataError, match="empty: cannot be read: Is a directory; expected a PNG or JPEG picture"):
+        read_picture(tmp_path / "empty", Shape(1, 12, 12))
     with pytest.raises(DataError, match="no picture in this slice; there are 5"):
         load_pictures(f"{write_pictures(tmp_path / 'shapes', 1)}[9:]")
     for spec, message in (
@@ -162,6 +164,9 @@ def test_pictures_are_read_as_they_are_seen(tmp_path: Path) -> None:
     Image.fromarray(ramp).save(folder / "deep.png")
     found = read_picture(folder / "deep.png", Shape(1, 4, 4))
     assert np.array_equal(found[0], (ramp // 257).astype(np.uint8))
+    Image.fromarray(ramp).save(folder / "hole.png", transparency=int(ramp[0, 1]))
+    found = read_picture(folder / "hole.png", Shape(1, 4, 4))
+    assert found[0, 0, :3].tolist() == [0, 255, ramp[0, 2] // 257]
 
     drawing = np.zeros((4, 4, 4), np.uint8)
     drawing[0, 0, 3] = 255  # one black dot on nothing

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from keifu.data.examples import Question
 from keifu.interface import Output
+from keifu.layers.heads import AnswerHead
 from keifu.tasks.answer_metrics import score_answers, supported
 from keifu.tasks.question_answering import AROUND, QuestionAnswering, plain
 from keifu.text import READING_TOKENS, Tokenizer
@@ -58,21 +59,23 @@ def test_of_long_stories_the_latest_facts_are_read() -> None:
 
 def test_an_answer_is_scored_by_its_words_or_by_a_vector_of_its_own() -> None:
     table = nn.Parameter(torch.randn(TOKENIZER.vocab_size, 3))
-    answers = ("home", "John,Mary", "nowhere", "mary,nowhere")
+    answers = ("home", "Mary,John", "nowhere", "John,Mary", "John")
     one = QuestionAnswering(TOKENIZER, answers, "story")
     head: Any = one.head(SimpleNamespace(answer_embedding=table))
     assert [name for name, _ in head.named_parameters()] == ["table", "own"]
-    assert head.own.shape == (2, 3)
-    home, john, mary = (table[TOKENIZER.encode(word)[0]] for word in ("home", "john", "mary"))
-    expected = torch.stack([home, john + mary, head.own[0], head.own[1]])
+    assert head.own.shape == (3, 3)  # of the lists too: a sum does not know their order
+    home, john = (table[TOKENIZER.encode(word)[0]] for word in ("home", "john"))
+    expected = torch.stack([home, head.own[0], head.own[1], head.own[2], john])
     vector = torch.randn(5, 3)
     torch.testing.assert_close(head(vector), vector @ expected.T)
-    head(vector)[:, 1].sum().backward()
+    head(vector)[:, 0].sum().backward()
     assert table.grad is not None
-    assert table.grad.abs().sum(1).count_nonzero() == 2
+    assert table.grad.abs().sum(1).count_nonzero() == 1
     assert head.own.grad.abs().sum() == 0
     known: Any = QuestionAnswering(TOKENIZER, ("home", "john"), "story").head(SimpleNamespace(answer_embedding=table))
     assert known.own is None
+    pieces = AnswerHead(table, [[5, 6], [4]])  # a word that the tokenizer cuts
+    torch.testing.assert_close(pieces(vector), vector @ torch.stack([table[5] + table[6], table[4]]).T)
 
 
 def test_other_models_read_word_by_word() -> None:
@@ -180,5 +183,5 @@ def test_scores_of_answers() -> None:
 
 def test_the_share_of_hops_that_read_a_supporting_fact() -> None:
     weights = [np.array([[0.1, 0.9], [0.6, 0.4]]), np.array([[1.0], [1.0]]), np.array([[0.2, 0.8], [0.3, 0.7]])]
-    assert supported(weights, [[0], [], [1]]) == [0.5, 1.0]
-    assert supported(weights, [[], [], []]) == []
+    assert supported(weights, [[0], [0], [1]]) == pytest.approx([2 / 3, 1.0])
+    assert supported(weights, [[0], [], [1]]) == pytest.approx([1 / 3, 2 / 3])  # of one, they were cut off

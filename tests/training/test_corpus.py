@@ -1,14 +1,16 @@
 """Which pairs are learned from, and which the best checkpoint is chosen on."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from keifu.data.examples import Pair
+from keifu.data.findings import examine_stories
 from keifu.data.pairs import NONE_BLANK
 from keifu.errors import ConfigError, DataError
 from keifu.training.corpus import load_corpus
-from keifu.training.data_settings import Data, TextData
+from keifu.training.data_settings import Data, StoryData, TextData
 from tests.tiny import pairs, write
 
 
@@ -23,6 +25,23 @@ def test_the_last_twentieth_is_held_out_and_at_most_two_thousand(count: int, hel
     which = "pair" if held_out == 1 else f"{held_out:,} pairs"
     assert corpus.valid_is == f"the last {which} of {tmp_path / 'text'}.en,{tmp_path / 'text'}.ja"
     assert corpus.train.sha256 != corpus.valid.sha256
+
+
+def test_no_story_is_both_learned_from_and_held_out(tmp_path: Path) -> None:
+    path = tmp_path / "rooms.txt"
+    lines = (f"{2 * n - 1} Mary went to room {n}.\n{2 * n} Where is Mary?\troom {n}\t{2 * n - 1}\n" for n in (1, 2, 3))
+    story = "".join(lines)
+    path.write_text(story * 10, "utf-8")
+    corpus = load_corpus(StoryData(train=str(path)))  # of 30 questions, 2 are a twentieth
+    assert [len(part.questions) for part in (corpus.train, corpus.valid)] == [27, 3]
+    path.write_text("".join(f"{line}\n" for line in story.splitlines()[:4]), "utf-8")
+    corpus = load_corpus(StoryData(train=str(path)))  # of a single story
+    assert [len(part.questions) for part in (corpus.train, corpus.valid)] == [1, 1]
+    words = [examine_stories(*both) for both in ((corpus.train, corpus.valid), (corpus.valid, corpus.train))]
+    assert all("missing kind" not in [one.kind for one in each] for each in words)
+    other = replace(corpus.valid, questions=[replace(one, kind="other") for one in corpus.valid.questions])
+    found = {one.kind: one.text for one in examine_stories(other, corpus.train)}
+    assert found["missing kind"] == "no question of the kind other among those that the best model is chosen on"
 
 
 def test_validation_data_of_its_own_leaves_the_training_data_whole(tmp_path: Path) -> None:

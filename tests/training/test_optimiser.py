@@ -64,6 +64,8 @@ class Net(nn.Module):
         self.embedding = nn.Embedding(3, 2)
         self.linear = nn.Linear(2, 2)
         self.norm = nn.LayerNorm(2)
+        self.head = nn.Module()
+        self.head.own = nn.Parameter(torch.randn(2, 2))  # vectors of answers
 
 
 @pytest.mark.parametrize("name", ["muon", "adamw"])
@@ -111,4 +113,4 @@ def test_muon_moves_hidden_matrices_and_adamw_the_rest() -> None:
         for optimizer in (muon, adamw)
         for group in optimizer.param_groups
     ]
-    assert theirs == [{"linear.weight"}, {"embedding.weight", "linear.bias", "norm.weight", "norm.bias"}]
+    assert theirs == [{"linear.weight"}, {"embedding.weight", "linear.bias", "norm.weight", "norm.bias", "head.own"}]

@@ -10,7 +10,7 @@ from keifu.data.batches import Sampler
 from keifu.data.examples import Question
 from keifu.errors import ConfigError
 from keifu.models import model_class
-from keifu.tasks.question_answering import AROUND, QuestionAnswering, form_of, plain
+from keifu.tasks.question_answering import AROUND, QuestionAnswering, form_of, spoken_words
 from keifu.text import Tokenizer
 from keifu.training.corpus import StoryCorpus
 from keifu.training.evaluation import evaluate_answers
@@ -41,7 +41,7 @@ class AnsweringLesson:
             longest = min(longest, int(self.data.counts.max()))
             self.task = replace(self.task, longest=longest)
         self.valid = self.task.encode(corpus.valid.questions)
-        told_of = sorted(always_told_of(corpus.train.questions))
+        told_of = sorted(always_told_of(corpus.train.questions, self.data.read.tolist()))
         self.model_facts = {"answers": list(answers), "max_facts": longest, "told_of": told_of}
         if self.task.most_tokens is not None:
             self.model_facts["max_tokens"] = self.task.most_tokens
@@ -64,17 +64,20 @@ class AnsweringLesson:
         return story_report(self.corpus, self.task, self.data, self.valid)
 
 
-def always_told_of(questions: Sequence[Question]) -> set[str]:
-    """The words that a question never has without a fact of its story having them too."""
+def always_told_of(questions: Sequence[Question], read: Sequence[int]) -> set[str]:
+    """The words that a question never has without a fact having them too, of the latest ones, of which so many are read
+    of each story.
+    """
     told: dict[str, frozenset[str]] = {}  # of every fact its words
     words: set[str] = set()
     others: set[str] = set()
-    for one in questions:
-        asked = set(plain(one.question).split()) - others
-        for fact in one.facts:
+    for one, count in zip(questions, read, strict=True):
+        asked = set(spoken_words(one.question)) - others
+        facts = one.facts[len(one.facts) - count :]
+        for fact in facts:
             if fact not in told:
-                told[fact] = frozenset(plain(fact).split())
-        spoken = frozenset().union(*(told[fact] for fact in one.facts)) if asked else frozenset()
+                told[fact] = frozenset(spoken_words(fact))
+        spoken = frozenset().union(*(told[fact] for fact in facts)) if asked else frozenset()
         words |= asked
         others |= asked - spoken
     return words - others
