@@ -188,7 +188,8 @@ def _load_pairs(data: sections.Data, on_progress: Progress) -> Corpus:
         others = (same_way(load_pairs(spec), train.languages) for spec in tests_at_hand(data.train))
         return Corpus(train, valid, named, tuple(others))
     pairs = len(train.pairs)
-    kept, held_out = _last_ones(pairs, data.train, "pair")
+    kept = _learned_from(pairs, data.train, "pair")
+    held_out = _last_ones(pairs - kept, data.train, "pair")
     valid = replace(train.cut(kept, pairs), blank=NONE_BLANK)  # those of the whole file are told with the rest
     return Corpus(train.cut(0, kept), valid, held_out, whole=train)
 
@@ -233,7 +234,8 @@ def _load_examples(data: sections.LabelledData | sections.TaggedData, on_progres
             raise DataError(f"{named}: {valid.kind}, and {train.kind} to learn from; expected the same of both")
         return _agreeing(ExampleCorpus(train, valid, named))
     count = len(train.examples)
-    kept, held_out = _last_ones(count, data.train, "example")
+    kept = _learned_from(count, data.train, "example")
+    held_out = _last_ones(count - kept, data.train, "example")
     return _agreeing(ExampleCorpus(train.cut(0, kept), train.cut(kept, count), held_out, train))
 
 
@@ -258,8 +260,8 @@ def _load_stories(data: sections.StoryData, on_progress: Progress) -> StoryCorpu
     if named:
         return StoryCorpus(train, load_stories(named, "dev", data.encoding, on_progress), named)
     count = len(train.questions)
-    kept, held_out = _last_ones(count, data.train, "question")
-    kept = _where_a_story_begins(train.questions, kept)
+    kept = _where_a_story_begins(train.questions, _learned_from(count, data.train, "question"))
+    held_out = _last_ones(count - kept, data.train, "question")
     return StoryCorpus(train.cut(0, kept), train.cut(kept, count), held_out, train)
 
 
@@ -303,14 +305,18 @@ def _named_to_choose_on(data: Any) -> Any:
     return data.valid or (has_parts(data.train) and other_part(data.train, "dev"))
 
 
-def _last_ones(count: int, spec: str, unit: str) -> tuple[int, str]:
-    """How many of so many are learned from, and what the others, the last ones, are called. Raises DataError."""
+def _learned_from(count: int, spec: str, unit: str) -> int:
+    """How many of so many are learned from, where the last ones are held out. Raises DataError."""
     if count < 2:
         raise DataError(
             f"{spec}: only one {unit}; training needs at least 2, or other data to choose the best model on (--valid)"
         )
-    held_out = min(math.ceil(count * _HELD_OUT_SHARE), _MOST_HELD_OUT)
-    return count - held_out, f"the last {f'{held_out:,} {unit}s' if held_out > 1 else unit} of {spec}"
+    return count - min(math.ceil(count * _HELD_OUT_SHARE), _MOST_HELD_OUT)
+
+
+def _last_ones(count: int, spec: str, unit: str) -> str:
+    """What so many, which are held out, are called."""
+    return f"the last {f'{count:,} {unit}s' if count > 1 else unit} of {spec}"
 
 
 def _documents_cut(data: TextData) -> tuple[int, str]:

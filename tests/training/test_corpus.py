@@ -34,6 +34,7 @@ def test_no_story_is_both_learned_from_and_held_out(tmp_path: Path) -> None:
     path.write_text(story * 10, "utf-8")
     corpus = load_corpus(StoryData(train=str(path)))  # of 30 questions, 2 are a twentieth
     assert [len(part.questions) for part in (corpus.train, corpus.valid)] == [27, 3]
+    assert corpus.valid_is == f"the last 3 questions of {path}"
     path.write_text("".join(f"{line}\n" for line in story.splitlines()[:4]), "utf-8")
     corpus = load_corpus(StoryData(train=str(path)))  # of a single story
     assert [len(part.questions) for part in (corpus.train, corpus.valid)] == [1, 1]
