@@ -164,7 +164,8 @@ def examine_stories(train: StoryData, valid: StoryData) -> list[Finding]:
         found.append(
             Finding("unseen answers", count, tuple(unseen[:_SHOWN]), text, "the model can never give it: find examples")
         )
-    found += _missing("kind", "question", train.kinds, valid.kinds)
+    if set(train.kinds) & set(valid.kinds):  # where nothing names them, they are called after their files
+        found += _missing("kind", "question", train.kinds, valid.kinds)
     if len(train.questions) < _FEW:
         text = f"only {_number(len(train.questions), 'question')} to learn from"
         found.append(Finding("few", len(train.questions), (), text, "expect a model that repeats them; find more"))

@@ -40,9 +40,11 @@ def test_no_story_is_both_learned_from_and_held_out(tmp_path: Path) -> None:
     assert [len(part.questions) for part in (corpus.train, corpus.valid)] == [1, 1]
     words = [examine_stories(*both) for both in ((corpus.train, corpus.valid), (corpus.valid, corpus.train))]
     assert all("missing kind" not in [one.kind for one in each] for each in words)
-    other = replace(corpus.valid, questions=[replace(one, kind="other") for one in corpus.valid.questions])
-    found = {one.kind: one.text for one in examine_stories(other, corpus.train)}
+    other = [replace(one, kind="other") for one in corpus.valid.questions]
+    both = replace(corpus.train, questions=[*corpus.train.questions, *other])
+    found = {one.kind: one.text for one in examine_stories(both, corpus.valid)}
     assert found["missing kind"] == "no question of the kind other among those that the best model is chosen on"
+    assert "missing kind" not in {one.kind for one in examine_stories(replace(both, questions=other), corpus.valid)}
 
 
 def test_validation_data_of_its_own_leaves_the_training_data_whole(tmp_path: Path) -> None:
