@@ -34,4 +34,5 @@ def supported(weights: Sequence[NDArray[np.floating[Any]]], supporting: Sequence
     by index.
     """
     hits = [[int(hop.argmax()) in known for hop in each] for each, known in zip(weights, supporting, strict=True)]
-    return np.array(hits, float).mean(0).tolist()
+    shares: list[float] = np.array(hits, float).mean(0).tolist()
+    return shares
