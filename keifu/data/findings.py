@@ -21,6 +21,7 @@ from keifu.data.texts import TextData
 MOST_EXAMINED = 2_000_000
 """Pairs that are looked at; of larger data only these first ones."""
 
+_SORTED = "are they sorted by {}? mix them, or choose with --valid on some of all"
 _SHOWN = 5  # places that a finding names
 _FEW = 1_000
 _LONG = 1_000  # characters
@@ -119,7 +120,7 @@ def examine_examples(train: LabelledData | TaggedData, valid: LabelledData | Tag
             text = f"left out: {_number(blank, 'line')} of {data.spec} without a text or without a class"
             found.append(Finding("blank", blank, (), text, "complete them, or remove them"))
     if isinstance(valid, LabelledData):
-        found += _missing("class", "example", train.labels, valid.labels)
+        found += _missing("class", "example", train.labels, valid.labels, _SORTED.format("class"))
     counts = sorted(train.labels.values())
     if isinstance(train, LabelledData) and counts[-1] > _UNEVEN * counts[0]:
         text = f"classes of very different sizes: {counts[0]:,} to {counts[-1]:,} examples"
@@ -134,13 +135,15 @@ def examine_examples(train: LabelledData | TaggedData, valid: LabelledData | Tag
     return found
 
 
-def _missing(group: str, noun: str, learned: Iterable[str], chosen_on: Container[str]) -> Iterator[Finding]:
+def _missing(
+    group: str, noun: str, learned: Iterable[str], chosen_on: Container[str], advice: str
+) -> Iterator[Finding]:
     """What is learned, and not looked at where the best model is chosen."""
     missing = [each for each in learned if each not in chosen_on]
     if missing:
         names = ", ".join(missing[:_SHOWN]) + (" ..." if len(missing) > _SHOWN else "")
         text = f"no {noun} of the {group} {names} among those that the best model is chosen on"
-        yield Finding(f"missing {group}", 1, (), text, f"are they sorted by {group}? mix them, or name --valid")
+        yield Finding(f"missing {group}", 1, (), text, advice)
 
 
 def _content(example: LabelledText | TaggedSentence) -> tuple[str, ...]:
@@ -165,7 +168,7 @@ def examine_stories(train: StoryData, valid: StoryData) -> list[Finding]:
             Finding("unseen answers", count, tuple(unseen[:_SHOWN]), text, "the model can never give it: find examples")
         )
     if set(train.kinds) & set(valid.kinds):  # where nothing names them, they are called after their files
-        found += _missing("kind", "question", train.kinds, valid.kinds)
+        found += _missing("kind", "question", train.kinds, valid.kinds, _SORTED.format("kind"))
     if len(train.questions) < _FEW:
         text = f"only {_number(len(train.questions), 'question')} to learn from"
         found.append(Finding("few", len(train.questions), (), text, "expect a model that repeats them; find more"))
@@ -182,7 +185,7 @@ def examine_pictures(train: PictureData, valid: PictureData) -> list[Finding]:
         text = f"{share} of {valid.spec} also among those learned from"
         advice = "scores on them flatter the model: remove them on one side"
         found.append(Finding("overlap", len(both), tuple(both[:_SHOWN]), text, advice))
-    found += _missing("class", "picture", train.classes, valid.classes)
+    found += _missing("class", "picture", train.classes, valid.classes, "find more, or name others with --valid")
     counts = sorted(train.classes.values())
     if counts[-1] > _UNEVEN * counts[0]:
         text = f"classes of very different sizes: {counts[0]:,} to {counts[-1]:,} pictures"

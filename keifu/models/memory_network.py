@@ -67,7 +67,7 @@ class Config(Schema):
 
     tie_answers: bool = False
     """Whether an answer is scored by its word's vector among the last values, as in the paper, and not by one of its
-    own. A list has one of its own.
+    own. An answer of several words, such as a list, has one.
     """
 
     encoding: Literal["position", "bag"] = "position"

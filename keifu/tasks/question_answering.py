@@ -36,7 +36,9 @@ AROUND = 2
 """[CLS] and the [SEP] behind a question, of what is read in segments."""
 _NO_ANSWER = -1  # of a question whose answer was not seen in training
 _END = re.compile(r"[\s.?!。？！]+$")
-_BETWEEN_WORDS = re.compile(r"""[\s"'’“”«»()\[\],.;:!?、。，；：！？「」『』（）]+""")
+_BETWEEN_WORDS = re.compile(
+    r"""(?: ['’] (?:[dmst]|ll|re|ve) (?!\w) | [\s"'‘’“”«»()\[\],.;:!?…—–、。，；：！？「」『』（）] )+""", re.VERBOSE
+)
 
 
 def form_of(model: Any) -> str:
@@ -50,7 +52,7 @@ def plain(text: str) -> str:
 
 
 def spoken_words(text: str) -> list[str]:
-    """The words of a text as it is compared with others: what stands between spaces and signs, "daniel's" with two."""
+    """The words of a text as it is compared with others: what stands between spaces and signs, "daniel's" without s."""
     return [word for word in _BETWEEN_WORDS.split(plain(text)) if word]
 
 
@@ -141,8 +143,8 @@ class QuestionAnswering:
         return ClassHead(model.d_output, len(self.answers), 0.0, pooled=False)
 
     def _known_word(self, answer: str) -> list[int]:
-        """The tokens of an answer of one word, if all are in the vocabulary; else none. A list (apple,milk) is a word
-        of its own, as in the paper: a sum does not know which of two comes first.
+        """The tokens of an answer of one word, if all are in the vocabulary; else none. A list (apple,milk) counts as a
+        word of its own, as in the paper: a sum does not know which of two comes first.
         """
         ids = self.tokenizer.encode(plain(answer))
         return [] if len(spoken_words(answer)) > 1 or self.tokenizer.unknown_ids & set(ids) else ids

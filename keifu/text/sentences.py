@@ -26,17 +26,19 @@ _ABBREVIATION = re.compile(
     """,
     re.VERBOSE,
 )
+_SMALL_ABBREVIATION = re.compile(_ABBREVIATION.pattern, re.VERBOSE | re.IGNORECASE)
 _BEFORE_NUMBER = re.compile(r"\b(?:No|Nos|Nr|Art|Sec|Fig|Tab|Eq|Abs)\.$")
 _ORDINAL = re.compile(r"\s*(?:\d+|[A-Za-z])\.$")
 _WIDE = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uff9f\U00020000-\U0003ffff]")
 _CLAUSE = re.compile(r"[、，；：]|[,;:](?=\s)")
 _SPACE = re.compile(r"\s+")
+_SIGNS = ".!?…؟۔।"
 _LONGEST_ABBREVIATION = 20  # characters looked back
 
 
 def sentence_ends(text: str, small: bool = False) -> Iterator[tuple[int, int]]:
     """Where a sentence ends and where the next one begins, for each end inside the text. small: whether one may begin
-    with a small letter.
+    with a small letter, though not behind a quotation.
     """
     begin = 0
     for found in _END.finditer(text):
@@ -48,7 +50,9 @@ def sentence_ends(text: str, small: bool = False) -> Iterator[tuple[int, int]]:
 
 def _goes_on(text: str, begin: int, end: int, following: str, small: bool) -> bool:
     before = text[max(begin, end - _LONGEST_ABBREVIATION) : end]
-    if (following.islower() and not small) or _ABBREVIATION.search(before):
+    if following.islower() and not (small and before[-1] in _SIGNS):
+        return True
+    if (_SMALL_ABBREVIATION if small else _ABBREVIATION).search(before):
         return True
     return bool(following.isdigit() and _BEFORE_NUMBER.search(before)) or bool(_ORDINAL.fullmatch(text[begin:end]))
 

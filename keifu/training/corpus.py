@@ -266,13 +266,14 @@ def _load_stories(data: sections.StoryData, on_progress: Progress) -> StoryCorpu
 
 
 def _where_a_story_begins(questions: Sequence[Question], place: int) -> int:
-    """The last such place up to this one, so that no story is both learned from and held out; the place itself where
-    all questions before it are on one story.
+    """The nearest such place, so that no story is both learned from and held out; the place itself where none is so
+    near that what is behind it would be at most twice as much.
     """
-    for earlier in range(place, 0, -1):
-        before = questions[earlier - 1].facts
-        if questions[earlier].facts[: len(before)] != before:
-            return earlier
+    for away in range(len(questions) - place):
+        for near in (place - away, place + away):
+            before = questions[near - 1].facts
+            if near > 0 and questions[near].facts[: len(before)] != before:
+                return near
     return place
 
 

@@ -218,8 +218,8 @@ class StoryData(Schema):
     """The data: a file of bAbI's text, JSON lines of stories, or a set by name (babi-1, builtin:stories)."""
 
     valid: str | None = None
-    """Data on which the best checkpoint is chosen. Empty: a named set's dev part, or the last 5 % (at most 2,000
-    questions).
+    """Data on which the best checkpoint is chosen. Empty: a named set's dev part, or about the last 5 % (2,000
+    questions), from where a story begins.
     """
 
     encoding: str = "utf-8"

@@ -10,9 +10,12 @@ import pytest
 
 from keifu.cli.report import answer_report
 from keifu.config import merge, read_yaml
+from keifu.data.examples import Question
 from keifu.errors import ConfigError
 from keifu.session import TrainedRun, load, train
 from keifu.session.answering import facts_of
+from keifu.tasks.question_answering import spoken_words
+from keifu.training.lessons.answering import always_told_of
 from keifu.views.figures import path_figure
 from tests.cli.conftest import Command
 from tests.cli.test_commands import assert_one_message
@@ -334,6 +337,12 @@ def test_the_facts_of_a_line_are_its_sentences_in_small_letters_too() -> None:
     told = ("mary went to the garden.", "daniel went to the office.")
     assert facts_of(" ".join(told)) == told
     assert facts_of("Mary met Mr. smith. daniel slept.") == ("Mary met Mr. smith. daniel slept.",)
+    for whole in (
+        "mary met mr. smith in the garden.",
+        "john left at 5 p.m. and slept.",
+        '"where are you?" asked john.',
+    ):
+        assert facts_of(whole) == (whole,)
 
 
 def test_signs_beside_a_word_do_not_hide_it(run: Path) -> None:
@@ -341,6 +350,13 @@ def test_signs_beside_a_word_do_not_hide_it(run: Path) -> None:
     for fact in ("Daniel, who was tired, went to the garden.", "Daniel's way went to the garden."):
         assert model.answer("Where is Daniel?", [fact]) == "garden"
     assert model.answer("Where is Daniel?", ["Danielle went to the garden."]) is None
+
+
+def test_words_that_are_told_of_in_what_is_read_are_always_told_of() -> None:
+    asked = [Question(("Mary's ball fell.", "John slept."), "Where is Mary's ball?", "")] * 2
+    assert always_told_of(asked, [2, 2]) == {"mary", "ball"}
+    assert always_told_of(asked, [2, 1]) == set()
+    assert spoken_words("‘Daniel’ won't—today… it's Daniel's.") == ["daniel", "won", "today", "it", "daniel"]
 
 
 def test_only_a_memory_network_is_looked_into_while_it_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

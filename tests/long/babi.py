@@ -132,8 +132,9 @@ def by_seed(given: argparse.Namespace, groups: list[list[int]]) -> list[list[dic
 
 def about(given: argparse.Namespace, seed: int, tasks: list[int], settings: str) -> dict[str, Any]:
     """What tells a training from others."""
-    asked = {"how": given.how, "model": given.model, "epochs": given.epochs, "set": given.set}
-    return asked | {"seed": seed, "tasks": tasks, "settings": settings}
+    overrides = merge((SETTINGS | {"joint": JOINT}).get(settings, {}), parse_overrides(given.set))
+    asked = {"how": given.how, "model": given.model, "epochs": given.epochs}
+    return asked | {"seed": seed, "tasks": tasks, "settings": settings, "overrides": overrides}
 
 
 def computed(given: argparse.Namespace, every: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -169,8 +170,7 @@ def known(out: Path | None) -> list[dict[str, Any]]:
 
 
 def plan_and_result(plan: dict[str, Any]) -> dict[str, Any]:
-    overrides = merge((SETTINGS | {"joint": JOINT}).get(plan["settings"], {}), parse_overrides(plan["set"]))
-    return plan | trained(plan["model"], plan["tasks"], plan["seed"], plan["epochs"], overrides)
+    return plan | trained(plan["model"], plan["tasks"], plan["seed"], plan["epochs"], plan["overrides"])
 
 
 if __name__ == "__main__":

@@ -27,17 +27,25 @@ def test_the_last_twentieth_is_held_out_and_at_most_two_thousand(count: int, hel
     assert corpus.train.sha256 != corpus.valid.sha256
 
 
+def one_story(questions: int) -> str:
+    """bAbI's text of a story with a question behind every fact."""
+    facts = (
+        f"{2 * n - 1} Mary went to room {n}.\n{2 * n} Where is Mary?\troom {n}\t{2 * n - 1}\n"
+        for n in range(1, questions + 1)
+    )
+    return "".join(facts)
+
+
 def test_no_story_is_both_learned_from_and_held_out(tmp_path: Path) -> None:
     path = tmp_path / "rooms.txt"
-    lines = (f"{2 * n - 1} Mary went to room {n}.\n{2 * n} Where is Mary?\troom {n}\t{2 * n - 1}\n" for n in (1, 2, 3))
-    story = "".join(lines)
-    path.write_text(story * 10, "utf-8")
+    path.write_text(one_story(3) * 10, "utf-8")
     corpus = load_corpus(StoryData(train=str(path)))  # of 30 questions, 2 are a twentieth
     assert [len(part.questions) for part in (corpus.train, corpus.valid)] == [27, 3]
     assert corpus.valid_is == f"the last 3 questions of {path}"
-    path.write_text("".join(f"{line}\n" for line in story.splitlines()[:4]), "utf-8")
-    corpus = load_corpus(StoryData(train=str(path)))  # of a single story
-    assert [len(part.questions) for part in (corpus.train, corpus.valid)] == [1, 1]
+    for first, second, learned in ((1, 99, 95), (96, 4, 96), (92, 8, 92), (50, 50, 95)):
+        path.write_text(one_story(first) + one_story(second), "utf-8")
+        corpus = load_corpus(StoryData(train=str(path)))  # where that would hold out far more, it stays as it is
+        assert [len(part.questions) for part in (corpus.train, corpus.valid)] == [learned, 100 - learned]
     words = [examine_stories(*both) for both in ((corpus.train, corpus.valid), (corpus.valid, corpus.train))]
     assert all("missing kind" not in [one.kind for one in each] for each in words)
     other = [replace(one, kind="other") for one in corpus.valid.questions]
