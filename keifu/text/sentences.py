@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 _END = re.compile(
     r"""
     [。！？｡]++ (?: [」』）】〉》”’]++ (?! [ぁ-ゟ、，] ) | (?! [」』）】〉》”’] ) ) \s*
-    | (?<![.!?…؟۔।]) [.!?…؟۔।]++ [)\]"'”’»›」』）]*+ \s+ (?= [(\[“"‘'«‹¿¡「『（]* (?P<next> [^\W_] ) )
+    | (?<![.!?…؟۔।]) [.!?…؟۔।]++ (?P<closing> [)\]"'”’»›」』）]*+ ) \s+ (?= [(\[“"‘'«‹¿¡「『（]* (?P<next> [^\W_] ) )
     """,
     re.VERBOSE,
 )
@@ -32,7 +32,6 @@ _ORDINAL = re.compile(r"\s*(?:\d+|[A-Za-z])\.$")
 _WIDE = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uff9f\U00020000-\U0003ffff]")
 _CLAUSE = re.compile(r"[、，；：]|[,;:](?=\s)")
 _SPACE = re.compile(r"\s+")
-_SIGNS = ".!?…؟۔।"
 _LONGEST_ABBREVIATION = 20  # characters looked back
 
 
@@ -43,14 +42,15 @@ def sentence_ends(text: str, small: bool = False) -> Iterator[tuple[int, int]]:
     begin = 0
     for found in _END.finditer(text):
         end = found.start() + len(found[0].rstrip())
-        if found.end() < len(text) and not (found["next"] and _goes_on(text, begin, end, found["next"], small)):
+        following, begins_small = found["next"], small and not found["closing"]
+        if found.end() < len(text) and not (following and _goes_on(text, begin, end, following, begins_small)):
             yield end, found.end()
             begin = found.end()
 
 
 def _goes_on(text: str, begin: int, end: int, following: str, small: bool) -> bool:
     before = text[max(begin, end - _LONGEST_ABBREVIATION) : end]
-    if following.islower() and not (small and before[-1] in _SIGNS):
+    if following.islower() and not small:
         return True
     if (_SMALL_ABBREVIATION if small else _ABBREVIATION).search(before):
         return True

@@ -187,6 +187,10 @@ def test_an_evaluation_says_what_it_measured(run: Path, tmp_path: Path, keifu: C
     assert small["loss"] == pytest.approx(report["loss"], abs=1e-5)
     train = run.parent / "rooms.txt"
     assert json.loads(keifu("evaluate", run, "--data", f"{train}[:1900]", "--json").out)["trained_on"]
+    asked = {"story": ["Mary went to the garden."], "question": "Where is Mary?", "answer": "garden"}
+    (tmp_path / "unsupported.jsonl").write_text(json.dumps(asked) + "\n", "utf-8")
+    report = json.loads(keifu("evaluate", run, "--data", tmp_path / "unsupported.jsonl", "--json").out)
+    assert "supported_by_hop" not in report
 
 
 @pytest.mark.parametrize(

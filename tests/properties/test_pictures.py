@@ -2,6 +2,7 @@
 
 import math
 import random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -248,3 +249,9 @@ def test_a_turn_keeps_lengths_and_angles(shape: tuple[int, int], monkeypatch: py
         for step in (down, right):
             torch.testing.assert_close(step.norm(dim=0), torch.ones_like(step[0]), atol=1e-6, rtol=0)
         assert (down * right).sum(0).abs().max() < 1e-6
+
+
+def test_what_is_dropped_before_the_scores_is_up_to_the_model() -> None:
+    head = ImageClassification(("a", "b")).head(SimpleNamespace(d_output=4, config=SimpleNamespace(dropout=0.9)))
+    vector = torch.randn(3, 4)
+    assert torch.equal(head.train()(vector), head.eval()(vector))

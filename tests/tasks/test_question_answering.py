@@ -59,13 +59,13 @@ def test_of_long_stories_the_latest_facts_are_read() -> None:
 
 def test_an_answer_is_scored_by_its_words_or_by_a_vector_of_its_own() -> None:
     table = nn.Parameter(torch.randn(TOKENIZER.vocab_size, 3))
-    answers = ("home", "Mary,John", "nowhere", "John,Mary", "John")
+    answers = ("home", "Mary,John", "nowhere", "John,Mary", "John", "mary,nowhere")
     one = QuestionAnswering(TOKENIZER, answers, "story")
     head: Any = one.head(SimpleNamespace(answer_embedding=table))
     assert [name for name, _ in head.named_parameters()] == ["table", "own"]
-    assert head.own.shape == (3, 3)  # of the lists too: a sum does not know their order
+    assert head.own.shape == (4, 3)  # of the lists too: a sum does not know their order
     home, john = (table[TOKENIZER.encode(word)[0]] for word in ("home", "john"))
-    expected = torch.stack([home, head.own[0], head.own[1], head.own[2], john])
+    expected = torch.stack([home, *head.own[:3], john, head.own[3]])
     vector = torch.randn(5, 3)
     torch.testing.assert_close(head(vector), vector @ expected.T)
     head(vector)[:, 0].sum().backward()
@@ -76,6 +76,9 @@ def test_an_answer_is_scored_by_its_words_or_by_a_vector_of_its_own() -> None:
     assert known.own is None
     pieces = AnswerHead(table, [[5, 6], [4]])  # a word that the tokenizer cuts
     torch.testing.assert_close(pieces(vector), vector @ torch.stack([table[5] + table[6], table[4]]).T)
+    table.grad = None
+    pieces(vector)[:, 0].sum().backward()
+    assert table.grad.abs().sum(1).count_nonzero() == 2
 
 
 def test_other_models_read_word_by_word() -> None:
