@@ -1,14 +1,14 @@
 """What the last tenth of a text costs the models that learned the nine before it, character by character.
 
     python benchmarks/characters.py [--data shakespeare] [--models rnn gru lstm lstm-attention gpt llama]
-                                    [--minutes 20] [--folder DIR]
+                                    [--minutes 20] [--set SETTING ...] [--folder DIR]
 
 One after another they train with `keifu train`: the recurrent ones two layers 512 wide, `gpt` six and `llama` four
-layers 256 wide. Then `keifu evaluate` measures all of the last tenth, with the state carried over the whole of it or in
-windows that overlap by half, and `keifu generate` writes. Nothing was chosen on the last tenth: settings come from
-trainings on the first 85 %, measured on the twentieth after them, but for the rates of the GRU and the RNN, which are
-lower ones that were not tuned; `lstm-attention` has what it comes with. That twentieth is learned from here, and the
-checkpoint is the last one, since what is learned from can choose no other.
+layers 256 wide; --set takes other settings for this once. Then `keifu evaluate` measures all of the last tenth, with
+the state carried over the whole of it or in windows that overlap by half, and `keifu generate` writes. Nothing was
+chosen on the last tenth: settings come from trainings on the first 85 %, measured on the twentieth after them, but for
+the rates of the GRU and the RNN, which are lower ones that were not tuned; `lstm-attention` has what it comes with.
+That twentieth is learned from here, and the checkpoint is the last one, since what is learned from can choose no other.
 
 A model whose run stands in the folder already is not trained again. The rows, each with what it was taken on, are
 written to benchmarks/results/characters-DATA.json.
@@ -41,24 +41,27 @@ def main() -> None:
     arguments.add_argument("--data", default="shakespeare", choices=["shakespeare", "neko"])
     arguments.add_argument("--models", nargs="+", default=[*SETTINGS], choices=[*SETTINGS])
     arguments.add_argument("--minutes", type=float, default=20)
+    arguments.add_argument("--set", nargs="+", default=[], metavar="SETTING", help="such as model.dropout=0.3")
     arguments.add_argument("--folder", type=Path, default=Path("runs/characters"))
     options = arguments.parse_args()
     results = RESULTS / f"characters-{options.data}.json"
     rows = json.loads(results.read_text("utf-8"))["rows"] if results.exists() else {}
     for model in options.models:
-        run = options.folder / f"{options.data}-{model}-{options.minutes:g}"
-        here = trained(run, partial(train, model, options.data, options.minutes, run))
+        name = ", ".join((model, f"{options.minutes:g} minutes", *options.set))
+        run = options.folder / f"{options.data}, {name}"
+        settings = (*SETTINGS[model], *options.set)
+        here = trained(run, partial(train, model, settings, options.data, options.minutes, run))
         row = about(run, f"{options.data}:test")
-        rows[f"{model}, {options.minutes:g} minutes"] = row | {"machine": here}
+        rows[name] = row | {"machine": here}
         print(f"{model:16}{row['loss']:8.3f} nats{row['bits']:8.3f} bits a character{row['steps']:8,} steps")
         print(row["sample"], end="\n\n", flush=True)
         RESULTS.mkdir(exist_ok=True)
         results.write_text(json.dumps({"rows": rows}, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
-def train(model: str, data: str, minutes: float, run: Path) -> None:
+def train(model: str, settings: tuple[str, ...], data: str, minutes: float, run: Path) -> None:
     """`keifu train` in a process of its own."""
-    settings = ("data.tokenizer=character", *SETTINGS[model])
+    settings = ("data.tokenizer=character", *settings)
     chosen = [argument for setting in settings for argument in ("--set", setting)]
     # The evaluations on the way tell how much time they leave for steps.
     data_options = ("--data", f"{data}:train+{data}:dev", "--valid", f"{data}:dev")

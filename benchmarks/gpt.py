@@ -134,6 +134,7 @@ def keifu_step(size: dict[str, int], on: str, optimizer: Any, precision: str, mo
         n_layers=size["layers"],
         n_heads=size["heads"],
         dropout=0.0,
+        **({"gelu": "exact"} if model == "gpt" else {}),
     )
     device = torch.device(on)
     network = make_model(config).to(device)

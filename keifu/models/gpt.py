@@ -3,8 +3,8 @@
 Radford, Wu, Child, Luan, Amodei and Sutskever 2019, "Language Models are Unsupervised Multitask Learners" (GPT-2),
 after Radford, Narasimhan, Salimans and Sutskever 2018, "Improving Language Understanding by Generative Pre-Training".
 Each sublayer is x + Dropout(Sublayer(LayerNorm(x))): the norm comes before the sublayer, so that the sum from the
-embedding to the last norm is never normalised on its way. GELU is computed with tanh, as in their code (Hendrycks and
-Gimpel 2016, arXiv:1606.08415).
+embedding to the last norm is never normalised on its way. GELU (Hendrycks and Gimpel 2016, arXiv:1606.08415) is
+x Phi(x), or the approximation of it with tanh that their code computes.
 
 Matrices are drawn with standard deviation 0.02, those that write into the sum with 0.02 / sqrt(2 L), for GPT-2 scales
 them by the square root of the number of sublayers; dropout acts on the embedded tokens and on what each sublayer adds,
@@ -17,7 +17,7 @@ The walk of shapes
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, Literal, cast
@@ -67,6 +67,10 @@ class Config(Schema):
     norm_eps: float = Field(1e-5, gt=0)
     """Added to the variance inside LayerNorm."""
 
+    gelu: Literal["tanh", "exact"] = "tanh"
+    """How GELU is computed: by GPT-2's approximation with tanh, or exactly, which differs by at most 0.0005 and makes a
+    training step on a CPU a tenth shorter."""
+
     tie_embeddings: bool = True
     """One matrix for the tokens and the output scores."""
 
@@ -78,10 +82,12 @@ class Config(Schema):
 
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "tiny": {"d_model": 128, "n_layers": 4, "n_heads": 4, "max_length": 128},
-    "small": {"d_model": 384, "n_layers": 6, "n_heads": 6, "max_length": 256},
-    "base": {"d_model": 768, "n_layers": 12, "n_heads": 12, "max_length": 1024},
+    "tiny": {"d_model": 128, "n_layers": 4, "n_heads": 4, "max_length": 128, "gelu": "exact"},
+    "small": {"d_model": 384, "n_layers": 6, "n_heads": 6, "max_length": 256, "gelu": "exact"},
+    "base": {"d_model": 768, "n_layers": 12, "n_heads": 12, "max_length": 1024, "gelu": "exact"},
 }
+
+GELU: dict[str, Callable[[Tensor], Tensor]] = {"tanh": partial(F.gelu, approximate="tanh"), "exact": F.gelu}
 
 
 class GPT(nn.Module):
@@ -168,9 +174,7 @@ class Block(nn.Module):
         self.attention_norm = nn.LayerNorm(config.d_model, config.norm_eps)
         self.attention = MultiHeadAttention(config.d_model, config.n_heads, config.d_model // config.n_heads)
         self.feedforward_norm = nn.LayerNorm(config.d_model, config.norm_eps)
-        self.feedforward = FeedForward(
-            config.d_model, config.d_ff or 4 * config.d_model, partial(F.gelu, approximate="tanh")
-        )
+        self.feedforward = FeedForward(config.d_model, config.d_ff or 4 * config.d_model, GELU[config.gelu])
         self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None, cache: tuple[KeyValueCache, int] | None = None) -> Tensor:

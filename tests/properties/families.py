@@ -365,6 +365,7 @@ def _gpt_config(rng: random.Random) -> gpt.Config:
         dropout=rng.choice([0.0, 0.3]),
         norm_eps=rng.choice([1e-6, 1e-5, 1e-3]),
         tie_embeddings=rng.random() < 0.5,
+        gelu=rng.choice(["tanh", "exact"]),
     )
 
 
@@ -436,7 +437,8 @@ def _decoder_wiring(model: Any, values: Mapping[str, Recorded]) -> Iterator[tupl
             yield f"{at}.feedforward.gate", F.silu(feedforward.gate(read))
             yield f"{at}.feedforward.hidden", value(f"{at}.feedforward.gate") * feedforward.expand(read)
         else:
-            yield f"{at}.feedforward.hidden", F.gelu(feedforward.expand(read), approximate="tanh")
+            form = {"tanh": "tanh", "exact": "none"}[model.config.gelu]
+            yield f"{at}.feedforward.hidden", F.gelu(feedforward.expand(read), approximate=form)
         yield f"{at}.feedforward.output", feedforward.contract(value(f"{at}.feedforward.hidden"))
     yield "output", model.norm(x)
 

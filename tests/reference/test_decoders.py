@@ -54,6 +54,7 @@ def _gpt_config(rng: random.Random) -> gpt.Config:
         d_ff=rng.choice([None, rng.randint(4, 40)]),
         dropout=0.0,
         tie_embeddings=rng.random() < 0.6,
+        gelu=rng.choice(["tanh", "exact"]),
     )
 
 
@@ -67,6 +68,7 @@ def _gpt2(config: gpt.Config) -> Any:
         n_inner=config.d_ff,
         layer_norm_epsilon=config.norm_eps,
         tie_word_embeddings=config.tie_embeddings,
+        activation_function={"tanh": "gelu_new", "exact": "gelu"}[config.gelu],
         **dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0),
     )
     return GPT2LMHeadModel(settings)
