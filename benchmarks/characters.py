@@ -1,14 +1,16 @@
 """What the last tenth of a text costs the models that learned the nine before it, character by character.
 
     python benchmarks/characters.py [--data shakespeare] [--models rnn gru lstm lstm-attention gpt llama]
-                                    [--minutes 20] [--set SETTING ...] [--folder DIR]
+                                    [--minutes 20] [--set SETTING ...] [--choose] [--folder DIR]
 
 One after another they train with `keifu train`: the recurrent ones two layers 512 wide, `gpt` six and `llama` four
 layers 256 wide; --set takes other settings for this once. Then `keifu evaluate` measures all of the last tenth, with
 the state carried over the whole of it or in windows that overlap by half, and `keifu generate` writes. Nothing was
 chosen on the last tenth: settings come from trainings on the first 85 %, measured on the twentieth after them, but for
 the rates of the GRU and the RNN, which are lower ones that were not tuned; `lstm-attention` has what it comes with.
-That twentieth is learned from here, and the checkpoint is the last one, since what is learned from can choose no other.
+That twentieth is learned from here, and the checkpoint is the last one, since what is learned from can choose no other;
+with --choose it is not learned from, and chooses the checkpoint. What the weights cost when they are rounded (bf16,
+int8) stands beside it.
 
 A model whose run stands in the folder already is not trained again. The rows, each with what it was taken on, are
 written to benchmarks/results/characters-DATA.json.
@@ -42,16 +44,18 @@ def main() -> None:
     arguments.add_argument("--models", nargs="+", default=[*SETTINGS], choices=[*SETTINGS])
     arguments.add_argument("--minutes", type=float, default=20)
     arguments.add_argument("--set", nargs="+", default=[], metavar="SETTING", help="such as model.dropout=0.3")
+    arguments.add_argument("--choose", action="store_true", help="learn 85 %% alone, and choose the checkpoint")
     arguments.add_argument("--folder", type=Path, default=Path("runs/characters"))
     options = arguments.parse_args()
     results = RESULTS / f"characters-{options.data}.json"
     rows = json.loads(results.read_text("utf-8"))["rows"] if results.exists() else {}
     for model in options.models:
-        name = ", ".join((model, f"{options.minutes:g} minutes", *options.set))
+        name = ", ".join((model, f"{options.minutes:g} minutes", *options.set, *["chosen"] * options.choose))
         run = options.folder / f"{options.data}, {name}"
+        parts = "train" if options.choose else "train+dev"
         settings = (*SETTINGS[model], *options.set)
-        here = trained(run, partial(train, model, settings, options.data, options.minutes, run))
-        row = about(run, f"{options.data}:test")
+        here = trained(run, partial(train, model, settings, options.data, parts, options.minutes, run))
+        row = about(run / ("best" if options.choose else "last"), f"{options.data}:test")
         rows[name] = row | {"machine": here}
         print(f"{model:16}{row['loss']:8.3f} nats{row['bits']:8.3f} bits a character{row['steps']:8,} steps")
         print(row["sample"], end="\n\n", flush=True)
@@ -59,22 +63,28 @@ def main() -> None:
         results.write_text(json.dumps({"rows": rows}, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
-def train(model: str, settings: tuple[str, ...], data: str, minutes: float, run: Path) -> None:
+def train(model: str, settings: tuple[str, ...], data: str, parts: str, minutes: float, run: Path) -> None:
     """`keifu train` in a process of its own."""
     settings = ("data.tokenizer=character", *settings)
     chosen = [argument for setting in settings for argument in ("--set", setting)]
-    # The evaluations on the way tell how much time they leave for steps.
-    data_options = ("--data", f"{data}:train+{data}:dev", "--valid", f"{data}:dev")
-    command = ["train", "language-modeling", "--model", model, "--preset", "small", *data_options]
-    asked_keifu(*command, *chosen, "--max-time", f"{60 * minutes:.0f}s", "--out", str(run))
+    # Where the dev part is learned, too, the evaluations on the way tell how much time they leave for steps.
+    learned = "+".join(f"{data}:{part}" for part in parts.split("+"))
+    command = ["train", "language-modeling", "--model", model, "--preset", "small", "--data", learned]
+    asked_keifu(*command, "--valid", f"{data}:dev", *chosen, "--max-time", f"{60 * minutes:.0f}s", "--out", str(run))
 
 
-def about(run: Path, data: str) -> dict[str, Any]:
-    """What the run's last checkpoint comes to."""
-    found = json.loads(asked_keifu("evaluate", str(run / "last"), "--data", data, "--json"))
-    sample = asked_keifu("generate", str(run / "last"), "", *WRITTEN)
-    measured = {"loss": round(found["loss"], 4), "bits": round(found["bits_per_character"], 4)}
-    return {**measured, "steps": int((run / "last").resolve().name.removeprefix("step-")), "sample": sample}
+def about(checkpoint: Path, data: str) -> dict[str, Any]:
+    """What a checkpoint of a run comes to."""
+    found = {
+        precision: json.loads(
+            asked_keifu("evaluate", str(checkpoint), "--data", data, "--precision", precision, "--json")
+        )
+        for precision in ("fp32", "bf16", "int8")
+    }
+    sample = asked_keifu("generate", str(checkpoint), "", *WRITTEN)
+    measured = {"loss": round(found["fp32"]["loss"], 4), "bits": round(found["fp32"]["bits_per_character"], 4)}
+    measured |= {f"loss in {precision}": round(found[precision]["loss"], 4) for precision in ("bf16", "int8")}
+    return {**measured, "steps": int(checkpoint.resolve().name.removeprefix("step-")), "sample": sample}
 
 
 if __name__ == "__main__":

@@ -75,6 +75,16 @@ def test_the_distribution_is_that_of_a_plain_computation(
     np.testing.assert_allclose(found[0].numpy(), reference(np.array(row), settings, occurred), atol=1e-9)
 
 
+@pytest.mark.parametrize("spread", [0.1, 3.0])
+def test_the_nucleus_of_many_tokens_is_that_of_a_plain_computation(spread: float) -> None:
+    scores = np.random.default_rng(0).normal(scale=spread, size=(2, 3000)).round(2)  # many score the same
+    settings = Sampling(temperature=1.0, top_p=0.9)
+    found = distribution(torch.tensor(scores), settings, torch.zeros(2, 3000, dtype=torch.bool))
+    for row, shares in zip(scores, found.numpy(), strict=True):
+        assert (np.count_nonzero(shares) > 1024) == (spread == 0.1)
+        np.testing.assert_allclose(shares, reference(row, settings, set()), atol=1e-9)
+
+
 def test_of_tokens_that_score_the_same_no_more_than_the_k_likeliest_are_kept() -> None:
     found = distribution(torch.tensor([[2.0, 2.0, 1.0, 2.0]]), Sampling(top_k=2), torch.zeros(1, 4, dtype=torch.bool))
     assert sorted(found[0].tolist()) == [0, 0, 0.5, 0.5]
