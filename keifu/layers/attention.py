@@ -138,11 +138,12 @@ def _fused_is_faster(query: Tensor, key: Tensor) -> bool:
     # Measured with benchmarks/attention.py. On a CPU the fused kernel's bfloat16 products are slow for short
     # sequences, backward above all: at 16 x 16 the written-out form is 10 times faster; they meet near 256 x 256.
     # In float32 it is the slower one where a few queries ask, as they do when tokens are written one after another,
-    # unless the products are so small that PyTorch does them without a library.
+    # unless one asks alone, or the products are so small that PyTorch does them without a library.
     if query.device.type != "cpu":
         return True
     if query.dtype != torch.bfloat16:
-        return query.shape[-2] > 4 or query.shape[-2] * query.shape[-1] * key.shape[-2] < 400
+        alone = query.shape[0] * query.shape[2] == 1
+        return alone or query.shape[-2] > 4 or query.shape[-2] * query.shape[-1] * key.shape[-2] < 400
     return query.shape[-2] * key.shape[-2] > 256 * 256
 
 
@@ -168,9 +169,10 @@ def for_steps(memory: Tensor) -> Tensor:
 class MultiHeadAttention(nn.Module):
     """Several attentions side by side, each in its own projection of the vectors (section 3.2.2).
 
-    Keys and values are made by `keys_values` and handed to `forward`, so that a cache can stand between the two.
+    Keys and values are made by `keys_values` and handed to `forward`, so that a cache can stand between the two; where
+    a sequence asks itself, `queries_keys_values` makes all three and `attend` goes on from there.
     n_kv_heads: keys and values are shared by groups of heads (Ainslie et al. 2023, "GQA", arXiv:2305.13245); None: each
-    head has its own. Where positions are rotary, both functions are told the angles.
+    head has its own. Where positions are rotary, these functions are told the angles.
     """
 
     def __init__(
@@ -183,24 +185,43 @@ class MultiHeadAttention(nn.Module):
         self.key = Linear(d_model, self.n_kv_heads * d_head, bias)
         self.value = Linear(d_model, self.n_kv_heads * d_head, bias)
         self.output = Linear(n_heads * d_head, d_model, bias)
+        self.merged: nn.Module | None = None
+        """What computes query, key and value of a sequence that asks itself side by side, in place of the three."""
+
+    def queries(self, x: Tensor, rotation: Rotation | None = None) -> Tensor:
+        """Query `[B, H, T, A]` of every vector of x `[B, T, D]`."""
+        return self._heads("query", self.query(x), rotation)
 
     def keys_values(self, memory: Tensor, rotation: Rotation | None = None) -> tuple[Tensor, Tensor]:
         """Key and value, each `[B, H, S, A]` or `[B, J, S, A]`, of every vector of memory `[B, S, D]`."""
-        key = self._split(self.key(memory), rotation)
-        return record(self, "key", key, self._axes), record(self, "value", self._split(self.value(memory)), self._axes)
+        return self._heads("key", self.key(memory), rotation), self._heads("value", self.value(memory))
+
+    def queries_keys_values(self, x: Tensor, rotation: Rotation | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """What `queries` and `keys_values` make of a sequence x `[B, T, D]` that asks itself."""
+        if self.merged is None:
+            key, value = self.keys_values(x, rotation)
+            return self.queries(x, rotation), key, value
+        widths = [heads * self.d_head for heads in (self.n_heads, self.n_kv_heads, self.n_kv_heads)]
+        query, key, value = self.merged(x).split(widths, dim=-1)
+        key, value = self._heads("key", key, rotation), self._heads("value", value)
+        return self._heads("query", query, rotation), key, value
 
     def forward(
         self, x: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, rotation: Rotation | None = None
     ) -> Tensor:
         """x `[B, T, D]` asks, what `keys_values` gave answers, in its own number format; returns `[B, T, D]`."""
-        query = record(self, "query", self._split(self.query(x), rotation), "B H T A")
+        return self.attend(self.queries(x, rotation), key, value, mask)
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+        """The heads' weighted sums through the last matrix: from query `[B, H, T, A]`, key and value to `[B, T, D]`."""
         heads = attention(query.to(key.dtype), key, value, mask, at=self)
         heads = record(self, "heads", heads.to(query.dtype), "B H T A")
         return record(self, "output", self.output(heads.transpose(1, 2).flatten(2)), "B T D")
 
-    def _split(self, x: Tensor, rotation: Rotation | None = None) -> Tensor:
+    def _heads(self, name: str, x: Tensor, rotation: Rotation | None = None) -> Tensor:
         heads = x.view(*x.shape[:-1], -1, self.d_head).transpose(1, 2)
-        return heads if rotation is None else rotated(heads, rotation)
+        heads = heads if rotation is None else rotated(heads, rotation)
+        return record(self, name, heads, "B H T A" if name == "query" else self._axes)
 
 
 class SingleAttention(nn.Module):

@@ -109,10 +109,10 @@ class KeyValueCache:
         """Fills the newest columns of a layer with `[U, H, group_size * n, A]`, row after row, and returns all of its
         keys and values.
         """
-        first = self.columns - key.shape[2]
-        self.storage.keys[layer, :, :, first : self.columns] = key
-        self.storage.values[layer, :, :, first : self.columns] = value
-        return self.storage.keys[layer, :, :, : self.columns], self.storage.values[layer, :, :, : self.columns]
+        keys, values, count = self.storage.keys[layer], self.storage.values[layer], key.shape[2]
+        keys.narrow(2, self.columns - count, count).copy_(key)
+        values.narrow(2, self.columns - count, count).copy_(value)
+        return keys.narrow(2, 0, self.columns), values.narrow(2, 0, self.columns)
 
     def select(self, rows: Tensor, groups: Tensor | None) -> Self:
         """The rows of index `[R]`, from the groups of index `[G]`, equally many from each; None: from all groups as

@@ -18,7 +18,7 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     # The operator, which torch.compile's code for CPUs is made of, knows neither gradients nor autocast.
     alone = not torch.is_grad_enabled() and not torch.is_autocast_enabled("cpu")
     if _ONEDNN and alone and x.dtype == weight.dtype and x.dtype in _FORMATS and x.device.type == "cpu":
-        product: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+        product: Tensor = torch.ops.mkldnn._linear_pointwise.default(x, weight, bias, "none", [], "")
         return product
     return F.linear(x, weight, bias)
 

@@ -9,6 +9,7 @@ hang on its batch. Sums are exact, and rescaled to float32. (Vector-wise quantis
 import torch
 from torch import Tensor, nn
 
+from keifu.layers.attention import MultiHeadAttention
 from keifu.layers.heads import VocabularyHead
 from keifu.layers.linear import Linear
 from keifu.layers.processor import has_any
@@ -25,11 +26,23 @@ def multiplies_int8() -> bool:
 
 
 def quantise(model: nn.Module) -> None:
-    """Puts a QuantisedLinear in the place of every Linear of the model."""
+    """Puts a QuantisedLinear in the place of every Linear of the model, and a single one in the place of the three that
+    make query, key and value of a sequence that asks itself: its vectors are rounded once.
+    """
     for module in list(model.modules()):
         for name, child in module.named_children():
+            if isinstance(child, MultiHeadAttention) and name != "cross_attention":
+                _merge(child)
             if isinstance(child, Linear):
                 setattr(module, name, QuantisedLinear(child.weight, child.bias))
+
+
+def _merge(attention: MultiHeadAttention) -> None:
+    parts = (attention.query, attention.key, attention.value)
+    weight = torch.cat([part.weight.detach() for part in parts])
+    biases = [part.bias.detach() for part in parts if part.bias is not None]
+    attention.merged = QuantisedLinear(weight, torch.cat(biases) if biases else None)
+    del attention.query, attention.key, attention.value
 
 
 class QuantisedLinear(nn.Module):
@@ -56,7 +69,7 @@ class QuantisedLinear(nn.Module):
         # A row of zeros becomes 0/0, which is any byte: its step of zero makes zeros of its products. Turning the
         # highest bit adds 128: the operator wants unsigned bytes, to which PyTorch converts more slowly.
         rounded = (rows / step).round_().to(torch.int8).view(torch.uint8).bitwise_xor_(128)
-        product: Tensor = torch.ops.onednn.qlinear_pointwise(
+        product: Tensor = torch.ops.onednn.qlinear_pointwise.default(  # named, since to look for it takes as long
             rounded, 1.0, 128, self.packed, self.scale, self.zero, None, 1.0, 0, torch.float32, "none", [], ""
         )
         result = product.mul_(step) if self.bias is None else torch.addcmul(self.bias, product, step, out=product)

@@ -149,7 +149,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """x and the result `[B, T, D]`; mask `[B, 1, 1, T]`."""
-        attended = self.attention(x, *self.attention.keys_values(x), mask)
+        attended = self.attention.attend(*self.attention.queries_keys_values(x), mask)
         x = record(self, "attention_residual", x + self.dropout(attended), "B T D")
         x = record(self, "attention_normalised", self.attention_norm(x), "B T D")
         transformed = self.feedforward(x)

@@ -180,10 +180,10 @@ class Block(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None, cache: tuple[KeyValueCache, int] | None = None) -> Tensor:
         """x and the result `[B, T, D]`; cache: where earlier keys and values are."""
         normalised = record(self, "attention_normalised", self.attention_norm(x), "B T D")
-        key, value = self.attention.keys_values(normalised)
+        query, key, value = self.attention.queries_keys_values(normalised)
         if cache is not None:
             key, value = cache[0].write(cache[1], key, value)
-        attended = self.attention(normalised, key, value, mask)
+        attended = self.attention.attend(query, key, value, mask)
         x = record(self, "attention_residual", x + self.dropout(attended), "B T D")
         normalised = record(self, "feedforward_normalised", self.feedforward_norm(x), "B T D")
         transformed = self.feedforward(normalised)

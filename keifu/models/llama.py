@@ -204,10 +204,10 @@ class Block(nn.Module):
         values are.
         """
         normalised = record(self, "attention_normalised", self.attention_norm(x), "B T D")
-        key, value = self.attention.keys_values(normalised, rotation)
+        query, key, value = self.attention.queries_keys_values(normalised, rotation)
         if cache is not None:
             key, value = cache[0].write(cache[1], key, value)
-        attended = self.attention(normalised, key, value, mask, rotation)
+        attended = self.attention.attend(query, key, value, mask)
         x = record(self, "attention_residual", x + self.dropout(attended), "B T D")
         normalised = record(self, "feedforward_normalised", self.feedforward_norm(x), "B T D")
         transformed = self.feedforward(normalised)

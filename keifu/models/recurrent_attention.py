@@ -218,7 +218,8 @@ class Block(nn.Module):
         Also returns the recurrent state after x, and the keys and values `[B, H, S, A]` of past and present.
         """
         hidden, after = self.recurrent(x, real, RecurrentState((state,)))
-        key, value = past.joined(layer, *self.attention.keys_values(hidden))
-        attended = self.attention(hidden, key, value, seen)
+        query, *new = self.attention.queries_keys_values(hidden)
+        key, value = past.joined(layer, *new)
+        attended = self.attention.attend(query, key, value, seen)
         x = record(self, "residual", hidden + self.dropout(attended), "B T D")
         return x, after.layers[0], key, value

@@ -236,7 +236,7 @@ class EncoderBlock(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """x and the result `[B, S, D]`; mask `[B, 1, 1, S]`."""
-        attended = self.attention(x, *self.attention.keys_values(x), mask)
+        attended = self.attention.attend(*self.attention.queries_keys_values(x), mask)
         x = record(self, "attention_residual", x + self.dropout(attended), "B T D")
         x = record(self, "attention_normalised", self.attention_norm(x), "B T D")
         transformed = self.feedforward(x)
@@ -272,10 +272,10 @@ class DecoderBlock(nn.Module):
         """x and the result `[B, T, D]`; memory_key and memory_value `[B, H, S, A]`; cache: where earlier keys and
         values are.
         """
-        key, value = self.self_attention.keys_values(x)
+        query, key, value = self.self_attention.queries_keys_values(x)
         if cache is not None:
             key, value = cache[0].write(cache[1], key, value)
-        attended = self.self_attention(x, key, value, self_mask)
+        attended = self.self_attention.attend(query, key, value, self_mask)
         x = record(self, "self_attention_residual", x + self.dropout(attended), "B T D")
         x = record(self, "self_attention_normalised", self.self_attention_norm(x), "B T D")
         attended = self.cross_attention(x, memory_key, memory_value, memory_mask)

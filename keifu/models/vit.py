@@ -169,7 +169,7 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x and the result `[B, T, D]`."""
         normalised = record(self, "attention_normalised", self.attention_norm(x), "B T D")
-        attended = self.attention(normalised, *self.attention.keys_values(normalised), None)
+        attended = self.attention.attend(*self.attention.queries_keys_values(normalised), None)
         x = record(self, "attention_residual", x + self.dropout(attended), "B T D")
         normalised = record(self, "feedforward_normalised", self.feedforward_norm(x), "B T D")
         transformed = self.feedforward(normalised)

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from keifu.layers.attention import MultiHeadAttention
 from keifu.layers.linear import Linear, affine
 from keifu.layers.quantised import QuantisedLinear, multiplies_int8, quantise
 
@@ -80,6 +81,21 @@ def test_nothing_times_anything_is_nothing() -> None:
     assert bias is not None
     assert torch.equal(QuantisedLinear(weight, bias)(torch.zeros(2, 8)), bias.expand(2, -1))
     assert torch.equal(QuantisedLinear(torch.zeros_like(weight), bias)(torch.randn(2, 8)), bias.expand(2, -1))
+
+
+@needs_int8
+@pytest.mark.parametrize("bias", [True, False])
+def test_query_key_and_value_of_one_sequence_are_one_product_and_the_same(bias: bool) -> None:
+    attention = MultiHeadAttention(8, 4, 2, n_kv_heads=2, bias=bias)
+    model = torch.nn.ModuleDict({"self_attention": attention, "cross_attention": MultiHeadAttention(8, 4, 2)})
+    x = torch.randn(2, 3, 8)
+    apart = [QuantisedLinear(part.weight, part.bias) for part in (attention.query, attention.key, attention.value)]
+    quantise(model)
+    assert [name for name, _ in attention.named_children()] == ["output", "merged"]
+    for found, part in zip(attention.queries_keys_values(x), apart, strict=True):
+        torch.testing.assert_close(found.transpose(1, 2).flatten(2), part(x), rtol=1e-6, atol=1e-6)
+    assert model["cross_attention"].merged is None
+    assert isinstance(model["cross_attention"].query, QuantisedLinear)
 
 
 @needs_int8
