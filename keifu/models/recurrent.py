@@ -112,6 +112,8 @@ class RecurrentNetwork(nn.Module):
     axis_sequences: ClassVar[dict[str, dict[str, str]]] = {"*": {"T": "text"}}
     block_outputs = ("recurrent.layers.*.hidden", "recurrent.layers.*.cell")
     state_of: ClassVar = RecurrentState.of
+    drops_output: ClassVar[bool] = True
+    """Its hidden vectors are those that dropout has left, so that a head drops nothing."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()

@@ -167,6 +167,12 @@ def width_of(model: Any) -> int:
     return width
 
 
+def dropout_of(model: Any) -> float:
+    """What a head drops of a model's hidden vectors: nothing where the model has dropped them itself."""
+    rate: float = 0.0 if getattr(model, "drops_output", False) else model.config.dropout
+    return rate
+
+
 def reader(model: Any) -> Any:
     """The model without what it writes with, where it has such a part."""
     if model.takes == "pair":

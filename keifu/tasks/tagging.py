@@ -11,7 +11,7 @@ from keifu.data.batches import Indices, Sequences
 from keifu.data.examples import TaggedSentence
 from keifu.interface import Loss
 from keifu.layers.heads import ClassHead
-from keifu.tasks.reading import Batch, Encoded, class_loss, hidden_of, make_batch, reader, width_of
+from keifu.tasks.reading import Batch, Encoded, class_loss, dropout_of, hidden_of, make_batch, reader, width_of
 from keifu.text import Tokenizer
 
 
@@ -27,7 +27,7 @@ class Tagging:
     def head(self, model: Any) -> ClassHead:
         """Scores of the tags, from the vector of a token. What the model writes with is left away."""
         model = reader(model)
-        return ClassHead(width_of(model), len(self.labels), model.config.dropout, pooled=False)
+        return ClassHead(width_of(model), len(self.labels), dropout_of(model), pooled=False)
 
     def encode(self, examples: Sequence[TaggedSentence], most: int | None = None) -> Encoded:
         """The sentences as the model reads them, and the numbers of their tags. Words of which no token is among the
