@@ -20,7 +20,18 @@ from keifu.layers.attention import _written_out, causal_mask, padding_mask
 from keifu.training.allocator import keep_freed_memory
 
 SHAPES = [(256, 16), (128, 32), (64, 64), (32, 128), (16, 256), (8, 512), (4, 1024)]  # batch, length: ~4096 tokens
-STEPS = [(64, 1, 8), (64, 1, 20), (64, 4, 20), (64, 4, 80), (64, 8, 20), (64, 1, 200)]  # batch, queries, keys
+STEPS = [
+    (1, 1, 32),
+    (1, 1, 160),
+    (1, 1, 1024),
+    (8, 1, 160),
+    (64, 1, 8),
+    (64, 1, 20),
+    (64, 4, 20),
+    (64, 4, 80),
+    (64, 8, 20),
+    (64, 1, 200),
+]  # batch, queries, keys
 HEADS, WIDTH, REPEATS = 8, 32, 9
 
 

@@ -75,15 +75,17 @@ def train(model: str, settings: tuple[str, ...], data: str, parts: str, minutes:
 
 def about(checkpoint: Path, data: str) -> dict[str, Any]:
     """What a checkpoint of a run comes to."""
+    from keifu.layers.quantised import multiplies_int8
+
     found = {
         precision: json.loads(
             asked_keifu("evaluate", str(checkpoint), "--data", data, "--precision", precision, "--json")
         )
-        for precision in ("fp32", "bf16", "int8")
+        for precision in ("fp32", "bf16", *["int8"] * multiplies_int8())
     }
     sample = asked_keifu("generate", str(checkpoint), "", *WRITTEN)
     measured = {"loss": round(found["fp32"]["loss"], 4), "bits": round(found["fp32"]["bits_per_character"], 4)}
-    measured |= {f"loss in {precision}": round(found[precision]["loss"], 4) for precision in ("bf16", "int8")}
+    measured |= {f"loss in {name}": round(one["loss"], 4) for name, one in found.items() if name != "fp32"}
     return {**measured, "steps": int(checkpoint.resolve().name.removeprefix("step-")), "sample": sample}
 
 

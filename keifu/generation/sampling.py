@@ -87,7 +87,7 @@ def _nucleus(shares: Tensor, least: float) -> Tensor:
     """The fewest likeliest tokens `[B, V]` that together have at least so much; of equally likely ones the first."""
     count = shares.shape[-1]
     ordered = shares.topk(min(_OFTEN_ENOUGH, count)).values
-    if (ordered.sum(-1) < least).any():
+    if (ordered.cumsum(-1)[:, -1] < least).any():
         ordered = shares.topk(count).values
     before = ordered.cumsum(-1) - ordered  # what the likelier ones have together
     kept = (before < least).sum(-1, keepdim=True)

@@ -106,6 +106,8 @@ def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, at
             return F.scaled_dot_product_attention(
                 query, key, value, attn_mask=seen, is_causal=causal, enable_gqa=shared > 1
             )
+    if mask is not None and bool(mask.all()):
+        mask = None  # to add nothing to every score takes a pass over them
     if mask is None or bool(mask.any(-1).all()):
         return _written_out(query, key, value, mask)
     key, value = (each.repeat_interleave(shared, dim=1) if shared > 1 else each for each in (key, value))

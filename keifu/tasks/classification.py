@@ -14,7 +14,6 @@ from keifu.tasks.reading import (
     Batch,
     Encoded,
     class_loss,
-    dropout_of,
     hidden_of,
     join_all,
     make_batch,
@@ -39,7 +38,7 @@ class Classification:
         """Scores of the classes, from the vector of a text as a whole. What the model writes with is left away."""
         model = reader(model)
         pooled = hasattr(model, "summary")
-        return ClassHead(width_of(model), len(self.labels), dropout_of(model), pooled)
+        return ClassHead(width_of(model), len(self.labels), model.config.dropout, pooled)
 
     def encode(self, examples: Sequence[LabelledText], most: int | None = None) -> Encoded:
         """The texts as the model reads them, at most so many tokens each, and the numbers of their classes."""

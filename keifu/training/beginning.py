@@ -18,8 +18,8 @@ from keifu.models import LINEAGE, architecture, model_class
 from keifu.text import Tokenizer
 from keifu.training.network import fill
 
-_FREE = ("dropout", "balance_penalty", "z_penalty", "time_noise", "linear_start")
-"""Settings of a model that its weights do not depend on."""
+_FREE = ("dropout", "gelu", "balance_penalty", "z_penalty", "time_noise", "linear_start")
+"""Settings of a model that its weights do not depend on, or as good as not."""
 _ONCE = {"linear_start": 0.0}
 """Settings for a first training alone, and what they are where another one has gone before."""
 _OF_CLASSES = ("head.classes.", "head.own")  # before the names of weights that mean something only for the same classes

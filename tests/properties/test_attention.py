@@ -124,6 +124,8 @@ def test_weights_sum_to_one_over_the_allowed_keys() -> None:
         (torch.float32, 16, 16, True),
         (torch.float32, 4, 30, False),
         (torch.float32, 4, 20, True),
+        (torch.float32, 2, 300, False),
+        (torch.float32, 1, 300, True),
         (torch.bfloat16, 16, 16, False),
         (torch.bfloat16, 300, 300, True),
     ],

@@ -6,8 +6,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from keifu.layers.attention import MultiHeadAttention
+from keifu.layers.heads import VocabularyHead
 from keifu.layers.linear import Linear, affine
-from keifu.layers.quantised import QuantisedLinear, multiplies_int8, quantise
+from keifu.layers.quantised import QuantisedHead, QuantisedLinear, multiplies_int8, quantise
 
 SHAPES = [(1, 8), (5, 8), (2, 3, 8), (0, 8), (2, 0, 8)]
 needs_int8 = pytest.mark.skipif(not multiplies_int8(), reason="this processor has no instructions for it")
@@ -81,6 +82,21 @@ def test_nothing_times_anything_is_nothing() -> None:
     assert bias is not None
     assert torch.equal(QuantisedLinear(weight, bias)(torch.zeros(2, 8)), bias.expand(2, -1))
     assert torch.equal(QuantisedLinear(torch.zeros_like(weight), bias)(torch.randn(2, 8)), bias.expand(2, -1))
+
+
+@needs_int8
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_loss_in_integers_is_that_of_the_rounded_scores(smoothing: float) -> None:
+    exact = VocabularyHead(torch.nn.Parameter(torch.randn(50, 8)))
+    head, hidden = QuantisedHead(exact), torch.randn(1100, 8)  # more than are computed at a time
+    targets = torch.randint(50, (1100,), generator=torch.Generator().manual_seed(0))
+    logs = head(hidden).log_softmax(-1)
+    plain = -logs[torch.arange(1100), targets].sum()
+    smoothed = (1 - smoothing) * plain - smoothing * logs.mean(-1).sum()
+    torch.testing.assert_close(
+        torch.stack(head.cross_entropy(hidden, targets, smoothing)), torch.stack([smoothed, plain])
+    )
+    assert not torch.isclose(plain, exact.cross_entropy(hidden, targets, smoothing)[1], rtol=1e-5)
 
 
 @needs_int8
