@@ -28,7 +28,7 @@ from keifu.cli.options import (
     UsingPrecision,
     json_line,
 )
-from keifu.errors import ConfigError
+from keifu.errors import ConfigError, DataError
 
 
 @app.command()
@@ -285,6 +285,8 @@ def answer(
 
     if story is None:
         raise ConfigError("no story to ask about; name a file with a fact a line: --story FILE")
+    if story.suffix.lower() in (".json", ".jsonl"):
+        raise DataError(f"{story}: JSON; expected a text with a fact a sentence or line")
     facts = "\n".join(line for _, line in lines(story, encoding or "utf-8"))
     questions = question or _standard_input()
     model = _load(run, "answer", device, precision)

@@ -198,6 +198,11 @@ def test_an_evaluation_says_what_it_measured(run: Path, tmp_path: Path, keifu: C
     [
         (("answer", "{run}", "Where is Mary?"), 2, "no story to ask about; name a file with a fact a line: --story"),
         (("answer", "{run}", "Where?", "--story", "none.txt"), 3, "none.txt: no such file"),
+        (
+            ("answer", "{run}", "Where?", "--story", "s.jsonl"),
+            3,
+            "s.jsonl: JSON; expected a text with a fact a sentence",
+        ),
         (("answer", "{run}", "Where?", "--story", "blank.txt"), 3, "the story is empty; expected a fact a line"),
         (("answer", "{run}", " ? ", "--story", "story.txt"), 2, "an empty question"),
         (("answer", "{run}", "Wer da?", "--story", "story.txt"), 2, "no word of it occurs in what the model learned"),
