@@ -201,7 +201,7 @@ def test_an_evaluation_says_what_it_measured(run: Path, tmp_path: Path, keifu: C
         (
             ("answer", "{run}", "Where?", "--story", "s.jsonl"),
             3,
-            "s.jsonl: JSON; expected a text with a fact a sentence",
+            "s.jsonl: JSON; expected a text with a fact",
         ),
         (("answer", "{run}", "Where?", "--story", "blank.txt"), 3, "the story is empty; expected a fact a line"),
         (("answer", "{run}", " ? ", "--story", "story.txt"), 2, "an empty question"),
