@@ -52,9 +52,10 @@ def main() -> None:
     for model in options.models:
         name = ", ".join((model, f"{options.minutes:g} minutes", *options.set, *["chosen"] * options.choose))
         run = options.folder / f"{options.data}, {name}"
-        parts = "train" if options.choose else "train+dev"
+        # Where the dev part is learned, too, the evaluations on the way tell how much time they leave for steps.
+        learned = f"{options.data}:train" + f"+{options.data}:dev" * (not options.choose)
         settings = (*SETTINGS[model], *options.set)
-        here = trained(run, partial(train, model, settings, options.data, parts, options.minutes, run))
+        here = trained(run, partial(train, model, settings, learned, f"{options.data}:dev", options.minutes, run))
         row = about(run / ("best" if options.choose else "last"), f"{options.data}:test")
         rows[name] = row | {"machine": here}
         print(f"{model:16}{row['loss']:8.3f} nats{row['bits']:8.3f} bits a character{row['steps']:8,} steps")
@@ -63,14 +64,12 @@ def main() -> None:
         results.write_text(json.dumps({"rows": rows}, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
-def train(model: str, settings: tuple[str, ...], data: str, parts: str, minutes: float, run: Path) -> None:
+def train(model: str, settings: tuple[str, ...], learned: str, valid: str, minutes: float, run: Path) -> None:
     """`keifu train` in a process of its own."""
     settings = ("data.tokenizer=character", *settings)
     chosen = [argument for setting in settings for argument in ("--set", setting)]
-    # Where the dev part is learned, too, the evaluations on the way tell how much time they leave for steps.
-    learned = "+".join(f"{data}:{part}" for part in parts.split("+"))
     command = ["train", "language-modeling", "--model", model, "--preset", "small", "--data", learned]
-    asked_keifu(*command, "--valid", f"{data}:dev", *chosen, "--max-time", f"{60 * minutes:.0f}s", "--out", str(run))
+    asked_keifu(*command, "--valid", valid, *chosen, "--max-time", f"{60 * minutes:.0f}s", "--out", str(run))
 
 
 def about(checkpoint: Path, data: str) -> dict[str, Any]:

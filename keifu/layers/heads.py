@@ -11,6 +11,14 @@ from keifu.layers.linear import Linear, affine
 from keifu.layers.losses import cross_entropy
 
 
+def loss_of_scores(scores: Tensor, targets: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
+    """The smoothed and the plain loss, each summed over scores `[N, V]` and targets `[N]`; nats."""
+    plain = F.cross_entropy(scores, targets, reduction="sum")
+    if smoothing == 0:
+        return plain, plain.detach()
+    return F.cross_entropy(scores, targets, reduction="sum", label_smoothing=smoothing), plain.detach()
+
+
 class VocabularyHead(nn.Module):
     """A score for every token of the vocabulary: `[..., D]` to `[..., V]`.
 
@@ -90,11 +98,7 @@ class PretrainingHead(nn.Module):
 
     def cross_entropy(self, hidden: Tensor, targets: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
         """The smoothed and the plain loss, each summed over hidden `[N, D]` and targets `[N]`."""
-        scores = exact(self(hidden))
-        plain = F.cross_entropy(scores, targets, reduction="sum")
-        if smoothing == 0:
-            return plain, plain.detach()
-        return F.cross_entropy(scores, targets, reduction="sum", label_smoothing=smoothing), plain.detach()
+        return loss_of_scores(exact(self(hidden)), targets, smoothing)
 
     def follows(self, vector: Tensor) -> Tensor:
         """Scores `[B, 2]` from the vectors of [CLS] `[B, D]`: b is a stranger, b follows a."""

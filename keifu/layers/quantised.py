@@ -7,11 +7,10 @@ hang on its batch. Sums are exact, and rescaled to float32. (Vector-wise quantis
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from keifu.layers.attention import MultiHeadAttention
-from keifu.layers.heads import VocabularyHead
+from keifu.layers.heads import VocabularyHead, loss_of_scores
 from keifu.layers.linear import Linear
 from keifu.layers.processor import has_any
 
@@ -91,9 +90,9 @@ class QuantisedHead(nn.Module):
 
     def cross_entropy(self, hidden: Tensor, targets: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
         """As a vocabulary head's, without gradients."""
-        smoothed, plain = torch.zeros(2)
-        for rows, target in zip(hidden.split(_ROWS), targets.split(_ROWS), strict=True):
-            scores = self.product(rows)
-            smoothed += F.cross_entropy(scores, target, reduction="sum", label_smoothing=smoothing)
-            plain += F.cross_entropy(scores, target, reduction="sum")
+        parts = [
+            torch.stack(loss_of_scores(self.product(rows), target, smoothing))
+            for rows, target in zip(hidden.split(_ROWS), targets.split(_ROWS), strict=True)
+        ]
+        smoothed, plain = torch.stack(parts).sum(0)
         return smoothed, plain

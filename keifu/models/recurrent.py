@@ -113,7 +113,7 @@ class RecurrentNetwork(nn.Module):
     block_outputs = ("recurrent.layers.*.hidden", "recurrent.layers.*.cell")
     state_of: ClassVar = RecurrentState.of
     drops_output: ClassVar[bool] = True
-    """Its hidden vectors are those that dropout has left, so that a head drops nothing."""
+    """Its hidden vectors are those that dropout has left, so that a head drops nothing of a single one."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
