@@ -7,7 +7,8 @@ run.
 
 12 layers, 768 wide, 50,257 tokens, random weights. Every engine reads a prompt of so many random tokens a text, and
 writes 128 more, the likeliest each time; [EOS] is suppressed, so that all do equal work. "int8": products in eight-bit
-integers (keifu: weights and vectors; CTranslate2: the same; llama.cpp: q8_0). Beside the speed keifu's rows say what
+integers (keifu: weights and vectors; CTranslate2: the same; llama.cpp: q8_0); "compiled": as `--compile` does it, for
+one text at a time. Beside the speed keifu's rows say what
 rounding costs: the mean surprise (nats a token) of 256 tokens that the exact model wrote at temperature 1.
 
 --contexts 32 512 2048 8192 --after-prompt measures what a token costs with so many before it: the time of reading the
@@ -34,6 +35,7 @@ ROWS = {
     "keifu, fp32": Row("keifu", {"precision": "fp32"}),
     "keifu, bf16": Row("keifu", {"precision": "bf16"}),
     "keifu, int8": Row("keifu", {"precision": "int8"}),
+    "keifu, int8 compiled": Row("keifu", {"precision": "int8 compiled"}),
     "transformers, fp32": Row("transformers", {"precision": "fp32"}),
     "transformers, bf16": Row("transformers", {"precision": "bf16"}),
     "CTranslate2, fp32": Row("ctranslate2", {"precision": "float32"}),
@@ -75,6 +77,7 @@ def main() -> None:
                 if options.only in name
                 and (options.device == "cpu" or name in ON_GPU)
                 and (context + options.new <= 1024 or row.engine == "keifu")
+                and (batch == 1 or "compiled" not in name)
             }
             handed = ["--batches", str(batch), "--contexts", str(context), "--new", str(options.new)]
             handed += ["--device", options.device, "--threads", str(options.threads)]
@@ -118,6 +121,7 @@ def keifu_model(precision: str, context: int, on: str = "cpu") -> Any:
     import torch
 
     from keifu.generation.sampling import Sampling
+    from keifu.layers.alone import compile_blocks
     from keifu.models import architecture
     from keifu.session.model import Model
     from keifu.tasks.language_modeling import LanguageModeling
@@ -143,7 +147,10 @@ def keifu_model(precision: str, context: int, on: str = "cpu") -> Any:
     network = make_model(config)
     head = task.head(network)
     tensors = {key: weight.detach() for key, weight in named_parameters(network, head)}
+    precision, _, compiled = precision.partition(" ")
     model = Written(Path("benchmark"), config, tensors, Ids(), task).to(on, precision)  # type: ignore[arg-type]
+    if compiled:
+        compile_blocks(model.network)
     model.decoding = Sampling()  # type: ignore[attr-defined]
     return model
 

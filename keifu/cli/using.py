@@ -157,12 +157,17 @@ def generate(
     samples: Annotated[int, typer.Option(metavar="N", help="Texts for each prompt.")] = 1,
     device: Device = None,
     precision: UsingPrecision = None,
+    compile_: Annotated[
+        bool, typer.Option("--compile", help="In int8: some seconds at the start, then a single text is faster.")
+    ] = False,
     batch_size: BatchSize = None,
     seed: Seed = None,
     json_: Json = False,
 ) -> None:
     """Go on with texts, or write new ones."""
     model = _load(run, "generate", device, precision)
+    if compile_:
+        model.compile()
     prompts = prompt or ([""] if sys.stdin.isatty() else _standard_input()) or [""]
     options: dict[str, Any] = {"max_tokens": max_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p}
     options |= {"min_p": min_p, "repetition_penalty": repetition_penalty, "batch_size": batch_size}

@@ -8,7 +8,7 @@ and each row knows which of them are its own past: when rows of a group change p
 """
 
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -38,10 +38,30 @@ def groups_to_keep(rows: Tensor, size: int, groups: int) -> Tensor | None:
 
 
 class _Storage:
-    """keys and values `[L, U, H, capacity, A]` of U groups, of which `used` columns are written."""
+    """keys and values `[L, U, H, capacity + 1, A]` of U groups, of which `used` columns are written. One is never used,
+    so that a layer's are never in one piece: code that is compiled for one form serves every length.
+    """
 
     def __init__(self, keys: Tensor, values: Tensor, used: int) -> None:
         self.keys, self.values, self.used = keys, values, used
+
+    @property
+    def capacity(self) -> int:
+        return self.keys.shape[3] - 1
+
+
+class LayerCache(NamedTuple):
+    """keys and values `[U, H, columns, A]` of one layer."""
+
+    keys: Tensor
+    values: Tensor
+
+    def write(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Fills the newest columns with `[U, H, group_size * n, A]`, row after row, and returns all keys and values."""
+        count = key.shape[2]
+        self.keys.narrow(2, self.keys.shape[2] - count, count).copy_(key)
+        self.values.narrow(2, self.keys.shape[2] - count, count).copy_(value)
+        return self.keys, self.values
 
 
 @dataclass(frozen=True)
@@ -62,7 +82,7 @@ class KeyValueCache:
         cls, layers: int, rows: int, heads: int, width: int, capacity: int, dtype: torch.dtype, device: torch.device
     ) -> "KeyValueCache":
         """A cache of as many groups as rows."""
-        keys = torch.empty(layers, rows, heads, capacity, width, dtype=dtype, device=device)
+        keys = torch.empty(layers, rows, heads, capacity + 1, width, dtype=dtype, device=device)
         lengths = torch.zeros(rows, dtype=torch.long, device=device)
         return cls(_Storage(keys, torch.empty_like(keys), 0), 0, lengths)
 
@@ -75,14 +95,14 @@ class KeyValueCache:
         return len(self.lengths) // max(self.groups, 1)
 
     def grow(self, count: int, real: Tensor | None = None) -> "KeyValueCache":
-        """The cache with `count` more tokens a row, whose columns `write` must fill.
+        """The cache with `count` more tokens a row, whose columns each layer must fill.
 
         real: `[B, count]`, True at real tokens.
         """
         real = None if real is None or bool(real.all()) else real
         storage, columns = self.storage, self.columns + self.group_size * count
-        if storage.used != self.columns or storage.keys.shape[3] < columns:
-            capacity = max(columns, storage.keys.shape[3] if storage.used != self.columns else 2 * columns)
+        if storage.used != self.columns or storage.capacity < columns:
+            capacity = max(columns, storage.capacity if storage.used != self.columns else 2 * columns)
             storage = self._copied(capacity)
         storage.used = columns
         if self.group_size == 1 and real is None and self.past is None:
@@ -105,20 +125,16 @@ class KeyValueCache:
         """
         return past_mask(self.past, count, self.columns, self.groups, self.lengths.device)
 
-    def write(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Fills the newest columns of a layer with `[U, H, group_size * n, A]`, row after row, and returns all of its
-        keys and values.
-        """
-        keys, values, count = self.storage.keys[layer], self.storage.values[layer], key.shape[2]
-        keys.narrow(2, self.columns - count, count).copy_(key)
-        values.narrow(2, self.columns - count, count).copy_(value)
-        return keys.narrow(2, 0, self.columns), values.narrow(2, 0, self.columns)
+    def layer(self, index: int) -> "LayerCache":
+        """The columns of one layer, the newest of which it has to fill."""
+        keys, values = self.storage.keys[index], self.storage.values[index]
+        return LayerCache(keys.narrow(2, 0, self.columns), values.narrow(2, 0, self.columns))
 
     def select(self, rows: Tensor, groups: Tensor | None) -> Self:
         """The rows of index `[R]`, from the groups of index `[G]`, equally many from each; None: from all groups as
         they stand.
         """
-        storage = self.storage if groups is None else self._copied(self.storage.keys.shape[3], groups)
+        storage = self.storage if groups is None else self._copied(self.storage.capacity, groups)
         past = None if self.past is None else self.past[rows]
         return type(self)(storage, self.columns, self.lengths[rows], past)
 
@@ -128,7 +144,7 @@ class KeyValueCache:
             if groups is not None:
                 written = written.index_select(1, groups)
             layers, count, heads, _, width = written.shape
-            new = old.new_empty(layers, count, heads, capacity, width)
+            new = old.new_empty(layers, count, heads, capacity + 1, width)
             new[:, :, :, : self.columns] = written
             return new
 

@@ -174,7 +174,7 @@ class BertSeq2Seq(nn.Module):
         # The rows of a sentence become further queries to the same keys.
         x = x.view(cache.groups, cache.group_size * shape[1], shape[2])
         for layer, block in enumerate(self.decoder):
-            x = block(x, self_mask, *state.memory[layer], state.memory_mask, (cache, layer))
+            x = block(x, self_mask, *state.memory[layer], state.memory_mask, cache.layer(layer))
         return x.view(shape), replace(state, cache=cache)
 
     @property

@@ -29,8 +29,9 @@ from torch import Tensor, nn
 
 from keifu.config import Schema
 from keifu.interface import Output, TokenBatch
+from keifu.layers.alone import block_runner
 from keifu.layers.attention import MultiHeadAttention, causal_mask
-from keifu.layers.cache import CachedState, KeyValueCache
+from keifu.layers.cache import CachedState, KeyValueCache, LayerCache
 from keifu.layers.dropout import Dropout
 from keifu.layers.embeddings import Embedding, LearnedPosition
 from keifu.layers.feedforward import FeedForward
@@ -99,6 +100,8 @@ class GPT(nn.Module):
     """The recorded values that `norm` and a head can read, one of each layer."""
     block_outputs = (layers,)
     blocks: "Sequence[Block]"
+    compiled: Callable[..., Tensor] | None = None
+    """What runs a block on a token that comes alone, if it has been compiled (layers/alone.py)."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -143,8 +146,9 @@ class GPT(nn.Module):
         # Rows of a group become further queries to the same keys.
         x = x.view(cache.groups, cache.group_size * shape[1], shape[2])
         attends = cache.mask(shape[1])
+        run = block_runner(self, x)
         for layer, block in enumerate(self.blocks):
-            x = block(x, attends, (cache, layer))
+            x = run(block, x, attends, cache.layer(layer))
         return record(self, "output", self.norm(x).view(shape), "B T D"), replace(state, cache=cache)
 
     @property
@@ -177,12 +181,12 @@ class Block(nn.Module):
         self.feedforward = FeedForward(config.d_model, config.d_ff or 4 * config.d_model, GELU[config.gelu])
         self.dropout = Dropout(config.dropout)
 
-    def forward(self, x: Tensor, mask: Tensor | None, cache: tuple[KeyValueCache, int] | None = None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None, cache: LayerCache | None = None) -> Tensor:
         """x and the result `[B, T, D]`; cache: where earlier keys and values are."""
         normalised = record(self, "attention_normalised", self.attention_norm(x), "B T D")
         query, key, value = self.attention.queries_keys_values(normalised)
         if cache is not None:
-            key, value = cache[0].write(cache[1], key, value)
+            key, value = cache.write(key, value)
         attended = self.attention.attend(query, key, value, mask)
         x = record(self, "attention_residual", x + self.dropout(attended), "B T D")
         normalised = record(self, "feedforward_normalised", self.feedforward_norm(x), "B T D")

@@ -19,7 +19,7 @@ The walk of shapes
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Literal, cast
 
@@ -29,8 +29,9 @@ from torch import Tensor, nn
 
 from keifu.config import Schema
 from keifu.interface import Output, TokenBatch
+from keifu.layers.alone import block_runner
 from keifu.layers.attention import MultiHeadAttention, causal_mask
-from keifu.layers.cache import CachedState, KeyValueCache
+from keifu.layers.cache import CachedState, KeyValueCache, LayerCache
 from keifu.layers.dropout import Dropout
 from keifu.layers.embeddings import TokenEmbedding
 from keifu.layers.feedforward import GatedFeedForward
@@ -117,6 +118,8 @@ class Llama(nn.Module):
     """The recorded values that `norm` and a head can read, one of each layer."""
     block_outputs = (layers,)
     blocks: "Sequence[Block]"
+    compiled: Callable[..., Tensor] | None = None
+    """What runs a block on a token that comes alone, if it has been compiled (layers/alone.py)."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -163,8 +166,9 @@ class Llama(nn.Module):
         # Rows of a group become further queries to the same keys.
         x = x.view(cache.groups, cache.group_size * shape[1], shape[2])
         attends = cache.mask(shape[1])
+        run = block_runner(self, x)
         for layer, block in enumerate(self.blocks):
-            x = block(x, attends, rotation, (cache, layer))
+            x = run(block, x, attends, rotation, cache.layer(layer))
         return record(self, "output", self.norm(x).view(shape), "B T D"), replace(state, cache=cache)
 
     @property
@@ -197,16 +201,14 @@ class Block(nn.Module):
         self.feedforward = GatedFeedForward(config.d_model, config.d_inner)
         self.dropout = Dropout(config.dropout)
 
-    def forward(
-        self, x: Tensor, mask: Tensor | None, rotation: Rotation, cache: tuple[KeyValueCache, int] | None = None
-    ) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None, rotation: Rotation, cache: LayerCache | None = None) -> Tensor:
         """x and the result `[B, T, D]`; rotation: by which queries and keys are turned; cache: where earlier keys and
         values are.
         """
         normalised = record(self, "attention_normalised", self.attention_norm(x), "B T D")
         query, key, value = self.attention.queries_keys_values(normalised, rotation)
         if cache is not None:
-            key, value = cache[0].write(cache[1], key, value)
+            key, value = cache.write(key, value)
         attended = self.attention.attend(query, key, value, mask)
         x = record(self, "attention_residual", x + self.dropout(attended), "B T D")
         normalised = record(self, "feedforward_normalised", self.feedforward_norm(x), "B T D")

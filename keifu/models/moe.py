@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from keifu.config import Schema
 from keifu.interface import Output, TokenBatch
 from keifu.layers.attention import MultiHeadAttention, causal_mask
-from keifu.layers.cache import CachedState, KeyValueCache
+from keifu.layers.cache import CachedState, KeyValueCache, LayerCache
 from keifu.layers.dropout import Dropout
 from keifu.layers.embeddings import TokenEmbedding
 from keifu.layers.experts import Experts, Routed
@@ -200,7 +200,7 @@ class MixtureOfExperts(nn.Module):
         attends = cache.mask(shape[1])
         real = None if mask is None or mask.all() else mask.view(x.shape[:2])
         for layer, block in enumerate(self.blocks):
-            x, _ = block(x, attends, real, rotation, (cache, layer))
+            x, _ = block(x, attends, real, rotation, cache.layer(layer))
         return record(self, "output", self.norm(x).view(shape), "B T D"), replace(state, cache=cache)
 
     def after_step(self) -> None:
@@ -263,7 +263,7 @@ class Block(nn.Module):
         mask: Tensor | None,
         real: Tensor | None,
         rotation: Rotation,
-        cache: tuple[KeyValueCache, int] | None = None,
+        cache: LayerCache | None = None,
     ) -> tuple[Tensor, Routed]:
         """x and the result `[B, T, D]`, and how its router decided; real `[B, T]`: tokens that experts are for, None:
         all; rotation: by which queries and keys are turned; cache: where earlier keys and values are.
@@ -271,7 +271,7 @@ class Block(nn.Module):
         normalised = record(self, "attention_normalised", self.attention_norm(x), "B T D")
         query, key, value = self.attention.queries_keys_values(normalised, rotation)
         if cache is not None:
-            key, value = cache[0].write(cache[1], key, value)
+            key, value = cache.write(key, value)
         attended = self.attention.attend(query, key, value, mask)
         x = record(self, "attention_residual", x + self.dropout(attended), "B T D")
         normalised = record(self, "feedforward_normalised", self.feedforward_norm(x), "B T D")

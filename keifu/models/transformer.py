@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from keifu.config import Schema
 from keifu.interface import Output, PairBatch
 from keifu.layers.attention import MultiHeadAttention, causal_mask, for_steps, padding_mask
-from keifu.layers.cache import KeyValueCache, groups_to_keep
+from keifu.layers.cache import KeyValueCache, LayerCache, groups_to_keep
 from keifu.layers.dropout import Dropout
 from keifu.layers.embeddings import Embedding, LearnedPosition, SinusoidalPosition
 from keifu.layers.feedforward import FeedForward
@@ -186,7 +186,7 @@ class Transformer(nn.Module):
         # The rows of a sentence become further queries to the same keys.
         x = x.view(cache.groups, cache.group_size * shape[1], shape[2])
         for layer, block in enumerate(self.decoder):
-            x = block(x, self_mask, *state.memory[layer], state.memory_mask, (cache, layer))
+            x = block(x, self_mask, *state.memory[layer], state.memory_mask, cache.layer(layer))
         return x.view(shape), replace(state, cache=cache)
 
     def keep_encoder(self) -> None:
@@ -267,14 +267,14 @@ class DecoderBlock(nn.Module):
         memory_key: Tensor,
         memory_value: Tensor,
         memory_mask: Tensor,
-        cache: tuple[KeyValueCache, int] | None = None,
+        cache: LayerCache | None = None,
     ) -> Tensor:
         """x and the result `[B, T, D]`; memory_key and memory_value `[B, H, S, A]`; cache: where earlier keys and
         values are.
         """
         query, key, value = self.self_attention.queries_keys_values(x)
         if cache is not None:
-            key, value = cache[0].write(cache[1], key, value)
+            key, value = cache.write(key, value)
         attended = self.self_attention.attend(query, key, value, self_mask)
         x = record(self, "self_attention_residual", x + self.dropout(attended), "B T D")
         x = record(self, "self_attention_normalised", self.self_attention_norm(x), "B T D")
