@@ -112,8 +112,6 @@ def test_what_cannot_be_compiled_is_refused(folder: Path, monkeypatch: pytest.Mo
         monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("/nowhere/g++",))
         monkeypatch.setattr("torch._inductor.config.force_disable_caches", True)
         model = load(folder / "gpt", "cpu", "int8")
-        with pytest.raises(
-            ConfigError, match=r"the model cannot be compiled: .*; install a C\+\+ compiler \(g\+\+\), or leave"
-        ):
+        with pytest.raises(ConfigError, match=r"the model cannot be compiled: .*; install a C\+\+ compiler"):
             model.compile()
         assert model.generate("the cat", max_tokens=3).startswith("the cat")
