@@ -10,35 +10,47 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from keifu.layers.cache import LayerCache
 from keifu.layers.quantised import QuantisedLinear
 from keifu.trace import recording
 
 
-def block_runner(network: Any, x: Tensor) -> Callable[..., Any]:
-    """What runs a block of the network on x `[B, T, D]`, called with the block and its arguments: the compiled code
-    where there is some, and x is a single vector at which nobody looks.
+def block_runner(network: Any, x: Tensor, mask: Tensor | None, columns: int) -> Callable[..., Any]:
+    """What runs a block of the network, called with the block and its arguments: the compiled code where there is some,
+    and x `[B, T, D]` is a single vector that may attend to all of several columns and is asked for no gradient.
+
+    Nobody may be recording: the code would not notice.
     """
-    alone = network.compiled is not None and x.shape[0] * x.shape[1] == 1 and not recording()
-    return network.compiled if alone else nn.Module.__call__
+    alone = network.compiled_block is not None and x.shape[0] * x.shape[1] == 1 and mask is None and columns > 1
+    plainly = alone and not recording() and not torch.is_grad_enabled()
+    return network.compiled_block if plainly else nn.Module.__call__
 
 
 @torch.no_grad()
 def compile_blocks(network: Any) -> None:
-    """Compiles the blocks of a network in eight-bit integers, by letting it read a token. Raises what torch.compile
-    raises.
+    """Compiles the blocks of a network in eight-bit integers, by letting it read a token after another. Its weights are
+    then kept twice. Raises what torch.compile raises, and leaves the network as it was.
     """
-    for module in network.modules():
-        if isinstance(module, QuantisedLinear):
-            module.keep_rows()
+    layers = [module for module in network.modules() if isinstance(module, QuantisedLinear)]
     code: Callable[..., Any] = torch.compile(type(network.blocks[0]).forward)
 
     def of_any_length(block: nn.Module, *arguments: Any) -> Any:
-        for kept in arguments[-1]:  # the layer's keys and values
-            torch._dynamo.mark_dynamic(kept, 2)
+        cache: LayerCache = arguments[-1]
+        for columns in cache:
+            torch._dynamo.mark_dynamic(columns, 2)
         return code(block, *arguments)
 
-    network.compiled = of_any_length
     token = torch.zeros(1, 1, dtype=torch.long)
-    _, state = network.step(token.expand(1, 2), network.start(1))
-    network.step(token, state)
-    network.compiled = code
+    try:
+        for layer in layers:
+            layer.unpack()
+        network.compiled_block = of_any_length
+        with torch._dynamo.config.patch(fail_on_recompile_limit_hit=True):
+            _, state = network.step(token, network.start(1))
+            network.step(token, state)
+        network.compiled_block = code
+    except BaseException:
+        network.compiled_block = None
+        for layer in layers:
+            layer.unpacked = None
+        raise

@@ -39,7 +39,7 @@ def groups_to_keep(rows: Tensor, size: int, groups: int) -> Tensor | None:
 
 class _Storage:
     """keys and values `[L, U, H, capacity + 1, A]` of U groups, of which `used` columns are written. One is never used,
-    so that a layer's are never in one piece: code that is compiled for one form serves every length.
+    so that those of several heads are never in one piece: code compiled for one form then serves every length.
     """
 
     def __init__(self, keys: Tensor, values: Tensor, used: int) -> None:
@@ -125,7 +125,7 @@ class KeyValueCache:
         """
         return past_mask(self.past, count, self.columns, self.groups, self.lengths.device)
 
-    def layer(self, index: int) -> "LayerCache":
+    def layer(self, index: int) -> LayerCache:
         """The columns of one layer, the newest of which it has to fill."""
         keys, values = self.storage.keys[index], self.storage.values[index]
         return LayerCache(keys.narrow(2, 0, self.columns), values.narrow(2, 0, self.columns))

@@ -47,10 +47,13 @@ def _merge(attention: MultiHeadAttention) -> None:
 
 
 class QuantisedLinear(nn.Module):
-    """x W^T + b with W rounded. weight `[N, K]`, bias `[N]`."""
+    """x W^T + b with W rounded. weight `[N, K]`, bias `[N]`.
+
+    packed: the rounded weights in an order of the library's own. unpacked: the same `[N, K]`, if `unpack` was called.
+    """
 
     packed: Tensor
-    rows: Tensor | None
+    unpacked: Tensor | None
     scale: Tensor
     zero: Tensor
     bias: Tensor | None
@@ -61,24 +64,22 @@ class QuantisedLinear(nn.Module):
         scale = exact.abs().amax(1) / _STEPS
         rounded = (exact / scale[:, None]).round().to(torch.int8)
         self.register_buffer("packed", torch.ops.onednn.qlinear_prepack(rounded, None), persistent=False)
-        self.register_buffer("rows", None, persistent=False)
+        self.register_buffer("unpacked", None, persistent=False)
         self.register_buffer("scale", scale, persistent=False)
         self.register_buffer("zero", torch.zeros(len(scale), dtype=torch.long), persistent=False)
         self.register_buffer("bias", None if bias is None else bias.detach().float(), persistent=False)
 
-    def keep_rows(self) -> None:
-        """Keeps the rounded weights also as they are, `[N, K]`, which is what code compiled for a single vector reads
-        fastest. The packed ones stand in an order of the library's own.
-        """
-        self.rows = self.packed.to_dense().t().contiguous()
+    def unpack(self) -> None:
+        """Keeps the rounded weights a second time, for code that is compiled for a single vector."""
+        self.unpacked = self.packed.to_dense().t().contiguous()
 
     def forward(self, x: Tensor) -> Tensor:
         vectors = x.flatten(0, -2)
         largest = vectors.abs().amax(1, keepdim=True)
-        if torch.compiler.is_compiling():
-            return self._of_one(vectors, largest).view(*x.shape[:-1], len(self.scale))
-        # A vector of zeros becomes 0/0, which is any byte: its step of zero makes zeros of its products. Turning the
-        # highest bit adds 128: the operator wants unsigned bytes, to which PyTorch converts more slowly.
+        if self.unpacked is not None and len(vectors) == 1 and torch.compiler.is_compiling():
+            return self._of_one(vectors, largest, self.unpacked).view(*x.shape[:-1], len(self.scale))
+        # A vector of zeros becomes 0 x infinity, which is any byte: its step of zero makes zeros of its products.
+        # Turning the highest bit adds 128: the operator wants unsigned bytes, to which PyTorch converts more slowly.
         rounded = (vectors * (_STEPS / largest)).round_().to(torch.int8).view(torch.uint8).bitwise_xor_(128)
         product: Tensor = torch.ops.onednn.qlinear_pointwise.default(  # named, since to look for it takes as long
             rounded, 1.0, 128, self.packed, self.scale, self.zero, None, 1.0, 0, torch.float32, "none", [], ""
@@ -87,14 +88,12 @@ class QuantisedLinear(nn.Module):
         result = product.mul_(step) if self.bias is None else torch.addcmul(self.bias, product, step, out=product)
         return result.view(*x.shape[:-1], len(self.scale))
 
-    def _of_one(self, vector: Tensor, largest: Tensor) -> Tensor:
-        """The same for a single vector `[1, K]`, written so that compiled code reads the weights once, at the memory's
-        speed. Sums are as exact as those of integers below 2^24, which those of 255 steps hardly leave.
+    def _of_one(self, vector: Tensor, largest: Tensor, weights: Tensor) -> Tensor:
+        """The same for a single vector `[1, K]`, written so that compiled code reads the weights once, at the speed of
+        the memory. Sums of up to 1,040 products are exact, and of more as long as they stay below 2^24.
         """
-        assert len(vector) == 1, "compiled for one vector"
-        assert self.rows is not None, "the weights must be kept as rows"
-        rounded = (vector * (_STEPS / largest.clamp_min(1e-30))).round()  # zeros must not become 0/0
-        product = (self.rows.float() * rounded).sum(1) * self.scale * (largest / _STEPS)
+        rounded = (vector * (_STEPS / largest.clamp_min(1e-30))).round()  # zeros stay zeros
+        product = (weights.float() * rounded).sum(1) * self.scale * (largest / _STEPS)
         return product if self.bias is None else product + self.bias
 
 

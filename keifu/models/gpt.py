@@ -100,7 +100,7 @@ class GPT(nn.Module):
     """The recorded values that `norm` and a head can read, one of each layer."""
     block_outputs = (layers,)
     blocks: "Sequence[Block]"
-    compiled: Callable[..., Tensor] | None = None
+    compiled_block: Callable[..., Tensor] | None = None
     """What runs a block on a token that comes alone, if it has been compiled (layers/alone.py)."""
 
     def __init__(self, config: Config) -> None:
@@ -146,7 +146,7 @@ class GPT(nn.Module):
         # Rows of a group become further queries to the same keys.
         x = x.view(cache.groups, cache.group_size * shape[1], shape[2])
         attends = cache.mask(shape[1])
-        run = block_runner(self, x)
+        run = block_runner(self, x, attends, cache.columns)
         for layer, block in enumerate(self.blocks):
             x = run(block, x, attends, cache.layer(layer))
         return record(self, "output", self.norm(x).view(shape), "B T D"), replace(state, cache=cache)

@@ -26,6 +26,12 @@ from keifu.views.experts import expert_load
 _READINGS = ("documents", "stream")
 
 
+def _cause(error: Exception) -> str:
+    """What a compiler complains of first, or the first line of what is said."""
+    lines = str(getattr(error, "inner_exception", error)).splitlines() or [type(error).__name__]
+    return next((line for line in lines if "error: " in line), lines[0]).strip()
+
+
 class LanguageModel(Model):
     """A trained language model, ready to use."""
 
@@ -81,19 +87,20 @@ class LanguageModel(Model):
 
     def compile(self) -> "LanguageModel":
         """Compiles what writes a single text, which takes some seconds and then is faster; several texts together are
-        written as before. For a `gpt` or `llama` in int8; needs a C++ compiler. Returns the model. Raises ConfigError.
+        written as before. Rounding may then fall out otherwise in the last digits, so that a text that is written alone
+        may differ from the same one among others. For a `gpt` or `llama` in int8. Returns the model.
+
+        Raises ConfigError, also where there is no C++ compiler.
         """
-        if not hasattr(self.network, "compiled"):
+        if not hasattr(self.network, "compiled_block"):
             raise ConfigError(f"a {self.model_config.name} cannot be compiled, gpt and llama can; leave --compile away")
         if not self._quantised:
             raise ConfigError("what is compiled is a model in int8; add --precision int8, or leave --compile away")
         try:
             compile_blocks(self.network)
-        except RuntimeError as error:
-            self.network.compiled = None
-            reason = str(error).strip().splitlines()[0]
-            remedy = "install a C++ compiler (g++), or leave --compile away"
-            raise ConfigError(f"the model cannot be compiled: {reason}; {remedy}") from None
+        except (RuntimeError, torch._dynamo.exc.FailOnRecompileLimitHit) as error:
+            remedy = "it needs a C++ compiler and Python's headers (g++, python3-dev); or leave --compile away"
+            raise ConfigError(f"the model cannot be compiled: {_cause(error)}; {remedy}") from None
         return self
 
     def sampling_with(self, **values: Any) -> Sampling:

@@ -31,8 +31,8 @@ COMMANDS = {
     "evaluate": "data beam length-penalty source target columns encoding device precision batch-size seed json",
     "translate": "file out beam n-best length-penalty raw device precision batch-size seed json",
     "diagnose": "data limit beam length-penalty source target columns encoding device precision batch-size seed json",
-    "generate": "max-tokens temperature top-k top-p min-p repetition-penalty samples device precision batch-size seed "
-    "json",
+    "generate": "max-tokens temperature top-k top-p min-p repetition-penalty samples device precision compile "
+    "batch-size seed json",
     "fill": "top device precision batch-size seed json",
     "classify": "head top device precision batch-size seed json",
     "tag": "device precision batch-size seed json",

@@ -175,6 +175,7 @@ PACKED = ("--set", "data.reading=stream", "--set", "data.packed=true")
         (("diagnose", "{run}"), "a model for language-modeling cannot diagnose"),
         (("generate", "{translator}", "I see."), "a model for translation cannot generate; use one of: translate"),
         (("generate", "{run}", "a", "--top-p", "0"), "decoding.top_p: expected more than 0, found 0"),
+        (("generate", "{run}", "a", "--compile"), "a gru cannot be compiled, gpt and llama can; leave --compile away"),
         (("generate", "{run}", "a", "--samples", "0"), "samples 0: expected at least 1"),
         (("generate", "{run}", "a", "--temperature", "-1"), "decoding.temperature: expected at least 0"),
         (("embed", "{run}", "a", "--pool", "first"), "pool 'first' is not known; expected last or mean"),
