@@ -8,8 +8,8 @@ run.
 12 layers, 768 wide, 50,257 tokens, random weights. Every engine reads a prompt of so many random tokens a text, and
 writes 128 more, the likeliest each time; [EOS] is suppressed, so that all do equal work. "int8": products in eight-bit
 integers (keifu: weights and vectors; CTranslate2: the same; llama.cpp: q8_0); "compiled": as `--compile` does it, for
-one text at a time. Beside the speed keifu's rows say what
-rounding costs: the mean surprise (nats a token) of 256 tokens that the exact model wrote at temperature 1.
+one text at a time. Beside the speed keifu's rows say what rounding costs: the mean surprise (nats a token) of 256
+tokens that the exact model wrote at temperature 1.
 
 --contexts 32 512 2048 8192 --after-prompt measures what a token costs with so many before it: the time of reading the
 prompt, that is of a run that writes a single token, is taken off. Only keifu's rows go beyond 1,024, with `llama`,
@@ -34,6 +34,7 @@ from side_by_side import Row, compare, print_table, tell, write_results
 ROWS = {
     "keifu, fp32": Row("keifu", {"precision": "fp32"}),
     "keifu, bf16": Row("keifu", {"precision": "bf16"}),
+    "keifu, bf16 compiled": Row("keifu", {"precision": "bf16 compiled"}),
     "keifu, int8": Row("keifu", {"precision": "int8"}),
     "keifu, int8 compiled": Row("keifu", {"precision": "int8 compiled"}),
     "transformers, fp32": Row("transformers", {"precision": "fp32"}),

@@ -158,7 +158,7 @@ def generate(
     device: Device = None,
     precision: UsingPrecision = None,
     compile_: Annotated[
-        bool, typer.Option("--compile", help="In int8: some seconds at the start, then a single text is faster.")
+        bool, typer.Option("--compile", help="On a CPU: some seconds at the start, then a single text is faster.")
     ] = False,
     batch_size: BatchSize = None,
     seed: Seed = None,

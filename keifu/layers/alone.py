@@ -1,7 +1,7 @@
 """Blocks of a decoder, compiled for a text that is written alone, token by token.
 
-On a CPU its hundreds of small operators take as long as reading the weights of a block from memory does; compiled by
-PyTorch they are a few loops. All blocks of a network are of one size and share the code.
+On a CPU the small operators between a block's products take as long as reading its weights from memory does; compiled
+by PyTorch they are a few loops. All blocks of a network are of one size and share the code.
 """
 
 from collections.abc import Callable
@@ -28,11 +28,12 @@ def block_runner(network: Any, x: Tensor, mask: Tensor | None, columns: int) -> 
 
 @torch.no_grad()
 def compile_blocks(network: Any) -> None:
-    """Compiles the blocks of a network in eight-bit integers, by letting it read a token after another. Its weights are
-    then kept twice. Raises what torch.compile raises, and leaves the network as it was.
+    """Compiles the blocks of a network on a CPU, by letting it read a token after another. Weights in eight-bit
+    integers are then kept twice. Raises what torch.compile raises, and leaves the network as it was.
     """
     layers = [module for module in network.modules() if isinstance(module, QuantisedLinear)]
-    code: Callable[..., Any] = torch.compile(type(network.blocks[0]).forward)
+    # Guards have looked at the shapes already; to assert them again takes a twentieth of a step.
+    code: Callable[..., Any] = torch.compile(type(network.blocks[0]).forward, options={"size_asserts": False})
 
     def of_any_length(block: nn.Module, *arguments: Any) -> Any:
         cache: LayerCache = arguments[-1]

@@ -162,10 +162,14 @@ def _kernels(query: Tensor, causal: bool) -> AbstractContextManager[None]:
 
 def for_steps(memory: Tensor) -> Tensor:
     """Keys or values `[B, H, S, A]` as they are kept where a few queries ask at every step: each sentence in one piece,
-    and not in bfloat16 on a CPU, where its small products are slower than float32's (benchmarks/attention.py).
+    in the number format for that.
     """
-    narrow = memory.device.type == "cpu" and memory.dtype == torch.bfloat16
-    return memory.to(torch.float32 if narrow else memory.dtype).contiguous()
+    return memory.to(format_for_steps(memory.dtype, memory.device)).contiguous()
+
+
+def format_for_steps(dtype: torch.dtype, device: torch.device) -> torch.dtype:
+    """Not bfloat16 on a CPU, where its small products are slower than float32's (benchmarks/attention.py)."""
+    return torch.float32 if device.type == "cpu" and dtype == torch.bfloat16 else dtype
 
 
 class MultiHeadAttention(nn.Module):

@@ -13,7 +13,7 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor
 
-from keifu.layers.attention import past_mask
+from keifu.layers.attention import format_for_steps, past_mask
 
 
 def groups_of(rows: Tensor, size: int) -> Tensor:
@@ -81,8 +81,9 @@ class KeyValueCache:
     def empty(
         cls, layers: int, rows: int, heads: int, width: int, capacity: int, dtype: torch.dtype, device: torch.device
     ) -> "KeyValueCache":
-        """A cache of as many groups as rows."""
-        keys = torch.empty(layers, rows, heads, capacity + 1, width, dtype=dtype, device=device)
+        """A cache of as many groups as rows, for a model in the number format `dtype`."""
+        kept = format_for_steps(dtype, device)
+        keys = torch.empty(layers, rows, heads, capacity + 1, width, dtype=kept, device=device)
         lengths = torch.zeros(rows, dtype=torch.long, device=device)
         return cls(_Storage(keys, torch.empty_like(keys), 0), 0, lengths)
 

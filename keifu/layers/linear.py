@@ -17,10 +17,22 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """
     # The operator, which torch.compile's code for CPUs is made of, knows neither gradients nor autocast.
     alone = not torch.is_grad_enabled() and not torch.is_autocast_enabled("cpu")
-    if _ONEDNN and alone and x.dtype == weight.dtype and x.dtype in _FORMATS and x.device.type == "cpu":
-        product: Tensor = torch.ops.mkldnn._linear_pointwise.default(x, weight, bias, "none", [], "")
-        return product
+    if alone and x.dtype == weight.dtype and x.dtype in _FORMATS and x.device.type == "cpu":
+        if torch.compiler.is_compiling() and x.numel() == x.shape[-1]:
+            return _of_one(x, weight, bias)
+        if _ONEDNN:
+            product: Tensor = torch.ops.mkldnn._linear_pointwise.default(x, weight, bias, "none", [], "")
+            return product
     return F.linear(x, weight, bias)
+
+
+def _of_one(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The same for a single vector, written so that compiled code reads the weights once, at the speed of the memory.
+    In bfloat16 the libraries take twice as long.
+    """
+    product = (weight.float() * x.flatten().float()).sum(1)
+    product = product if bias is None else product + bias.float()
+    return product.to(x.dtype).view(*x.shape[:-1], len(weight))
 
 
 class Linear(nn.Linear):

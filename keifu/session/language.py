@@ -87,15 +87,15 @@ class LanguageModel(Model):
 
     def compile(self) -> "LanguageModel":
         """Compiles what writes a single text, which takes some seconds and then is faster; several texts together are
-        written as before. Rounding may then fall out otherwise in the last digits, so that a text that is written alone
-        may differ from the same one among others. For a `gpt` or `llama` in int8. Returns the model.
+        written as before. The last digits come out otherwise, so that a text that is written alone may differ from the
+        same one among others. For a `gpt` or `llama` on a CPU. Returns the model.
 
         Raises ConfigError, also where there is no C++ compiler.
         """
         if not hasattr(self.network, "compiled_block"):
             raise ConfigError(f"a {self.model_config.name} cannot be compiled, gpt and llama can; leave --compile away")
-        if not self._quantised:
-            raise ConfigError("what is compiled is a model in int8; add --precision int8, or leave --compile away")
+        if self.device.type != "cpu":
+            raise ConfigError(f"models are compiled for CPUs alone, found {self.device}; add --device cpu")
         try:
             compile_blocks(self.network)
         except (RuntimeError, torch._dynamo.exc.FailOnRecompileLimitHit) as error:

@@ -84,8 +84,21 @@ def test_nothing_times_anything_is_nothing() -> None:
     assert torch.equal(QuantisedLinear(torch.zeros_like(weight), bias)(torch.randn(2, 8)), bias.expand(2, -1))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_product_of_one_vector_written_for_compilation_is_the_same(
+    dtype: torch.dtype, bias: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weight, offset = (part if part is None else part.to(dtype) for part in _layer(40, bias))
+    vector = torch.randn(1, 1, 8).to(dtype)
+    expected = F.linear(vector, weight, offset)
+    monkeypatch.setattr("torch.compiler.is_compiling", lambda: True)
+    with torch.no_grad():
+        torch.testing.assert_close(affine(vector, weight, offset), expected)
+
+
 @needs_int8
-def test_a_product_written_for_compilation_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rounded_product_written_for_compilation_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     layer, vectors = QuantisedLinear(*_layer(40)), [torch.randn(1, 8), torch.zeros(1, 8)]
     expected = [layer(vector) for vector in vectors]
     layer.unpack()
