@@ -1,7 +1,7 @@
 """Whether pre-training pays (figure 41-1), on real data, with several seeds.
 
     python tests/long/pretraining.py --out DIR [--seeds 0 1 2] [--parts translation tagging sentiment] [--minutes 20]
-                                     [--set KEY=VALUE]
+                                     [--set KEY=VALUE] [--fine-tuning KEY=VALUE]
 
 translation   a BERT learns from all sentences of enja, of both sides and without saying which belong together (20
               minutes). It begins a translator that learns from the first 5,000 pairs (10 minutes), against the same
@@ -16,8 +16,9 @@ sentiment     without any pre-training sst2 is learned by `bert`, `lstm` and a b
 All times are shares of --minutes, the time of a pre-training. Checkpoints are chosen on the last 1,000 training pairs
 of enja, the dev parts of the treebanks, and the last 700 sentences of sst2's training part. Every score stands in a
 file of DIR/seed-N once it is known, and is not computed again; three seeds take five and a half hours, in as many
-sittings as you like. --set: settings of everything that is fine-tuned or learns without a BERT. Needs $KEIFU_DATA or a
-network. Ends with exit code 1 where pre-training does not pay in the mean over the seeds.
+sittings as you like. --set: settings of everything that is fine-tuned or learns without a BERT; --fine-tuning: of what
+begins with one alone. Needs $KEIFU_DATA or a network. Ends with exit code 1 where pre-training does not pay in the mean
+over the seeds.
 """
 
 import argparse
@@ -58,14 +59,15 @@ def main() -> int:
     arguments.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS)
     arguments.add_argument("--minutes", type=float, default=20)
     arguments.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    arguments.add_argument("--fine-tuning", action="append", default=[], metavar="KEY=VALUE")
     options = arguments.parse_args()
-    more = [argument for setting in options.set for argument in ("--set", setting)]
+    more, fine = (settings(given) for given in (options.set, options.fine_tuning))
     rows: dict[str, list[float]] = {}
     for seed in options.seeds:
         folder = options.out / f"seed-{seed}"
         folder.mkdir(parents=True, exist_ok=True)
         for part in options.parts:
-            for name, score in SCORES[part](folder, seed, 60 * options.minutes, more):
+            for name, score in SCORES[part](folder, seed, 60 * options.minutes, more, fine):
                 rows.setdefault(name, []).append(score)
                 print(f"seed {seed}  {name:40} {score:7.2f}", flush=True)
     print()
@@ -81,7 +83,9 @@ def rivals(name: str, names: Any) -> list[str]:
     return [other for other in names if pre_trained and other.startswith(f"{before}fresh") and other.endswith(measure)]
 
 
-def translation(folder: Path, seed: int, seconds: float, more: list[str]) -> Iterator[tuple[str, float]]:
+def translation(
+    folder: Path, seed: int, seconds: float, more: list[str], fine: list[str]
+) -> Iterator[tuple[str, float]]:
     def sentences() -> list[str]:
         pairs = load_pairs("enja:train[:-1000]").pairs
         return [side for pair in pairs for side in (pair.source, pair.target)]
@@ -92,14 +96,14 @@ def translation(folder: Path, seed: int, seconds: float, more: list[str]) -> Ite
         ("fresh", TRANSLATION, False),
         ("fresh as long as both", WHOLE, False),
     ):
-        begin = ["--init", str(bert)] if init else ["--model", "bert-seq2seq", *sizes_of(bert)]
+        begin = ["--init", str(bert), *fine] if init else ["--model", "bert-seq2seq", *sizes_of(bert)]
         run = folder / f"translation-{name.replace(' ', '-')}"
         given = ("translation", PAIRS, share * seconds, "enja:dev", "--valid", CHOSEN_ON)
-        report = trained(run, seed, *given, *begin, *more)
+        report = trained(run, seed, *given, *more, *begin)
         yield f"translation, {name}: BLEU", report.get("bleu_as_given", report["bleu"])
 
 
-def tagging(folder: Path, seed: int, seconds: float, more: list[str]) -> Iterator[tuple[str, float]]:
+def tagging(folder: Path, seed: int, seconds: float, more: list[str], fine: list[str]) -> Iterator[tuple[str, float]]:
     def lines() -> list[str]:
         pairs = load_pairs("enja:train").pairs
         texts = [line for name in ("neko:train", "shakespeare:train") for line in load_text(name).lines()]
@@ -112,13 +116,13 @@ def tagging(folder: Path, seed: int, seconds: float, more: list[str]) -> Iterato
 
     bert = pre_trained(folder / "bert-texts", lines, seed, seconds, "bpe")  # which spells what it does not know
     for data in ("ud-en", "ud-ja"):
-        for name, begin in (("pre-trained", ["--init", str(bert)]), ("fresh", sizes_of(bert))):
+        for name, begin in (("pre-trained", ["--init", str(bert), *fine]), ("fresh", sizes_of(bert))):
             given = ("tagging", f"{data}:train", TAGGING * seconds, f"{data}:test", "--valid", f"{data}:dev")
-            report = trained(folder / f"{data}-{name}", seed, *given, *begin, *more)
+            report = trained(folder / f"{data}-{name}", seed, *given, *more, *begin)
             yield f"tagging {data}, {name}: %", 100 * report["accuracy"]
 
 
-def sentiment(folder: Path, seed: int, seconds: float, more: list[str]) -> Iterator[tuple[str, float]]:
+def sentiment(folder: Path, seed: int, seconds: float, more: list[str], fine: list[str]) -> Iterator[tuple[str, float]]:
     for model, own in (("bert", []), ("lstm", ["--set", "model.direction=bidirectional"])):
         given = ("classification", "sst2:train[:-700]", SENTIMENT * seconds, "sst2:dev", "--valid", "sst2:train[-700:]")
         same = ("--set", f"model.dropout={DROPOUT}")
@@ -176,6 +180,10 @@ def sizes_of(bert: Path) -> list[str]:
     kind = Tokenizer.load(bert / "best" / "tokenizer.json").kind
     names = ("d_model", "n_layers", "n_heads", "d_ff")
     chosen = [f"model.{name}={model[name]}" for name in names] + [f"data.tokenizer={kind}"]
+    return settings(chosen)
+
+
+def settings(chosen: list[str]) -> list[str]:
     return [argument for setting in chosen for argument in ("--set", setting)]
 
 
