@@ -14,7 +14,7 @@ from keifu.session import LanguageModel, load
 from keifu.trace import Recorder
 from tests.small_text import language_run, running, write_text
 
-MODELS = ("gpt", "llama", "moe", "gpt that reads two tokens")
+MODELS = ("gpt", "llama", "moe", "gpt that reads two tokens", "gpt of another size")
 
 
 def _has_compiler() -> bool:
@@ -34,6 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in MODELS:
         model: dict[str, Any] = {"n_layers": 2, "max_length": 2 if "two" in name else 40}
         model |= {"n_kv_heads": 2} if name == "llama" else {}
+        model |= {"d_model": 24, "n_heads": 3} if "another" in name else {}
         more: dict[str, Any] = {"model": model, "data": {"window": None}}
         limits = {"max_steps": 3, "batch_tokens": 400}
         list(language_run(spec, folder / name, limits, name.partition(" ")[0], **more).events())
@@ -97,7 +98,7 @@ def test_compiled_blocks_give_what_the_others_give(folder: Path, name: str, prec
 
 
 @needs_compiler
-@pytest.mark.parametrize("name", ["gpt", "llama", "gpt that reads two tokens"])
+@pytest.mark.parametrize("name", ["gpt", "llama", "gpt that reads two tokens", "gpt of another size"])
 def test_writing_never_waits_for_the_compiler_again(folder: Path, name: str, precision: str) -> None:
     """Not for a text from nothing, longer than what is read together, or left over of several."""
     compiled = load(folder / name, "cpu", precision).compile()
@@ -105,6 +106,9 @@ def test_writing_never_waits_for_the_compiler_again(folder: Path, name: str, pre
     with torch._dynamo.config.patch(error_on_recompile=True):
         for prompts in ([""], ["the cat"], ["the cat sees a dog", "a", ""]):
             compiled.generate(prompts, max_tokens=50, seed=3)
+        for mode in (torch.inference_mode(), torch.autocast("cpu", torch.bfloat16)):  # it was not compiled for them
+            with mode:
+                compiled.generate("", max_tokens=5)
     assert count[0] > 0
 
 
@@ -135,6 +139,25 @@ def _recorded(model: LanguageModel) -> dict[str, Tensor]:
     return {name: value.value for name, value in recorder.values().items()}
 
 
+@needs_compiler
+def test_a_model_that_moves_is_compiled_anew(folder: Path) -> None:
+    model = load(folder / "gpt", "cpu").compile()
+    assert model.to("cpu", "bf16").network.compiled_block is None
+    assert model.compile().network.compiled_block is not None
+
+
+@needs_compiler
+def test_without_a_place_for_the_compiled_a_model_is_refused(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch._dynamo.reset()
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "file" / "folder"))
+    model = load(folder / "gpt", "cpu")
+    with pytest.raises(ConfigError, match="the model cannot be compiled: "):
+        model.compile()
+
+
 def test_what_cannot_be_compiled_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="a moe cannot be compiled, gpt and llama can; leave --compile away"):
         load(folder / "moe", "cpu").compile()
@@ -149,7 +172,7 @@ def test_without_a_compiler_a_model_writes_as_before(folder: Path, precision: st
     nowhere = {"cpp.cxx": ("/nowhere/g++",), "force_disable_caches": True}
     with (
         torch._inductor.config.patch(nowhere),
-        pytest.raises(ConfigError, match=r"the model cannot be compiled: No working C\+\+ compiler found.*; it needs"),
+        pytest.raises(ConfigError, match=r"the model cannot be compiled: No working C\+\+ compiler found.*; it takes"),
     ):
         model.compile()
     assert model.generate("the cat", max_tokens=3) == plain.generate("the cat", max_tokens=3)
@@ -158,7 +181,8 @@ def test_without_a_compiler_a_model_writes_as_before(folder: Path, precision: st
 @needs_compiler
 def test_too_many_kinds_of_models_in_one_process_are_told(folder: Path) -> None:
     torch._dynamo.reset()
-    with torch._dynamo.config.patch(recompile_limit=1):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("keifu.layers.alone._MOST", 1)
         load(folder / "gpt", "cpu", "fp32").compile()
         model = load(folder / "gpt", "cpu", "bf16")
         with pytest.raises(ConfigError, match=r"the model cannot be compiled: .*limit"):

@@ -166,11 +166,12 @@ def generate(
 ) -> None:
     """Go on with texts, or write new ones."""
     model = _load(run, "generate", device, precision)
-    if compile_:
-        model.compile()
     prompts = prompt or ([""] if sys.stdin.isatty() else _standard_input()) or [""]
     options: dict[str, Any] = {"max_tokens": max_tokens, "temperature": temperature, "top_k": top_k, "top_p": top_p}
     options |= {"min_p": min_p, "repetition_penalty": repetition_penalty, "batch_size": batch_size}
+    if compile_:
+        model.sampling_with(**options)  # so that a mistake is told before the seconds that compiling takes
+        model.compile()
     options |= {"samples": samples, "seed": seed or 0}
     if sys.stdout.isatty() and not json_ and len(prompts) == samples == 1:  # as it is written
         print(prompts[0], end="", flush=True)

@@ -14,16 +14,23 @@ from keifu.layers.cache import LayerCache
 from keifu.layers.quantised import QuantisedLinear
 from keifu.trace import recording
 
+_MOST = 64
+"""Kinds of models, by size and number format, whose compiled blocks a process keeps."""
+
 
 def block_runner(network: Any, x: Tensor, mask: Tensor | None, columns: int) -> Callable[..., Any]:
     """What runs a block of the network, called with the block and its arguments: the compiled code where there is some,
-    and x `[B, T, D]` is a single vector that may attend to all of several columns and is asked for no gradient.
+    and x `[B, T, D]` is a single vector that may attend to all of several columns.
 
-    Nobody may be recording: the code would not notice.
+    Not where someone records, which the code would not notice, nor in modes of PyTorch that it was not compiled in.
     """
     alone = network.compiled_block is not None and x.shape[0] * x.shape[1] == 1 and mask is None and columns > 1
-    plainly = alone and not recording() and not torch.is_grad_enabled()
-    return network.compiled_block if plainly else nn.Module.__call__
+    return network.compiled_block if alone and not recording() and _usual_mode() else nn.Module.__call__
+
+
+def _usual_mode() -> bool:
+    without_gradients = not torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
+    return without_gradients and not torch.is_autocast_enabled("cpu")
 
 
 @torch.no_grad()
@@ -32,8 +39,10 @@ def compile_blocks(network: Any) -> None:
     integers are then kept twice. Raises what torch.compile raises, and leaves the network as it was.
     """
     layers = [module for module in network.modules() if isinstance(module, QuantisedLinear)]
-    # Guards have looked at the shapes already; to assert them again takes a twentieth of a step.
-    code: Callable[..., Any] = torch.compile(type(network.blocks[0]).forward, options={"size_asserts": False})
+    forward = type(network.blocks[0]).forward
+    # Of a second size code is made anew, not for any size. Guards have looked at the shapes already; to assert them
+    # again takes a twentieth of a step.
+    code: Callable[..., Any] = torch.compile(forward, fullgraph=True, dynamic=False, options={"size_asserts": False})
 
     def of_any_length(block: nn.Module, *arguments: Any) -> Any:
         cache: LayerCache = arguments[-1]
@@ -46,7 +55,7 @@ def compile_blocks(network: Any) -> None:
         for layer in layers:
             layer.unpack()
         network.compiled_block = of_any_length
-        with torch._dynamo.config.patch(fail_on_recompile_limit_hit=True):
+        with torch._dynamo.config.patch(recompile_limit=_MOST, fail_on_recompile_limit_hit=True):
             _, state = network.step(token, network.start(1))
             network.step(token, state)
         network.compiled_block = code

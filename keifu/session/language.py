@@ -85,6 +85,13 @@ class LanguageModel(Model):
         grouped = [texts[begin : begin + samples] for begin in range(0, len(texts), samples)]
         return grouped[0] if isinstance(prompt, str) else grouped
 
+    def to(self, device: str | torch.device = "auto", precision: str = "fp32") -> "LanguageModel":
+        """As `Model.to`; what was compiled has to be compiled again."""
+        if hasattr(self.network, "compiled_block"):
+            self.network.compiled_block = None
+        super().to(device, precision)
+        return self
+
     def compile(self) -> "LanguageModel":
         """Compiles what writes a single text, which takes some seconds and then is faster; several texts together are
         written as before. The last digits come out otherwise, so that a text that is written alone may differ from the
@@ -98,8 +105,9 @@ class LanguageModel(Model):
             raise ConfigError(f"models are compiled for CPUs alone, found {self.device}; add --device cpu")
         try:
             compile_blocks(self.network)
-        except (RuntimeError, torch._dynamo.exc.FailOnRecompileLimitHit) as error:
-            remedy = "it needs a C++ compiler and Python's headers (g++, python3-dev); or leave --compile away"
+        except (RuntimeError, OSError, torch._dynamo.exc.FailOnRecompileLimitHit) as error:
+            needed = "a C++ compiler, Python's headers (g++, python3-dev) and a folder for $TORCHINDUCTOR_CACHE_DIR"
+            remedy = f"it takes {needed}; or leave --compile away"
             raise ConfigError(f"the model cannot be compiled: {_cause(error)}; {remedy}") from None
         return self
 
