@@ -288,12 +288,13 @@ def answer(
     """Answer questions on a story, and say which facts were read."""
     from keifu.cli.report import answer_report
     from keifu.data.lines import lines
+    from keifu.data.stories import is_json
 
     if story is None:
         raise ConfigError("no story to ask about; name a file with a fact a line: --story FILE")
-    if story.suffix.lower() in (".json", ".jsonl"):
-        raise DataError(f"{story}: JSON; expected a text with a fact a sentence or line")
     facts = "\n".join(line for _, line in lines(story, encoding or "utf-8"))
+    if is_json(story, facts.encode()):
+        raise DataError(f"{story}: JSON; expected a text with a fact a sentence or line")
     questions = question or _standard_input()
     model = _load(run, "answer", device, precision)
     for found in model.answer(questions, facts, details=True, batch_size=batch_size):

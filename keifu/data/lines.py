@@ -61,7 +61,7 @@ def check_encoding(encoding: str) -> None:
         if codecs.lookup(encoding).name in _NO_FILES:
             raise LookupError
     except (LookupError, ValueError):
-        message = f"encoding {shown(encoding)!r} is not known; expected one such as utf-8, cp932 or cp1252"
+        message = f"encoding '{shown(encoding)}' is not known; expected one such as utf-8, cp932 or cp1252"
         raise ConfigError(message) from None
 
 

@@ -162,19 +162,29 @@ def _folder(term: Term, wanted: Wanted) -> PictureData:
 
 def _pictures_in(folder: Path) -> Iterator[Path]:
     """The picture files of every class; files that are no pictures are passed over. Raises DataError for pictures in
-    another format.
+    another format, and for those that stand elsewhere.
     """
-    for each in folder.iterdir():
-        if each.is_dir() and not each.name.startswith("."):
+    for each in _unhidden(folder):
+        if each.is_dir():
             if any("\ud800" <= sign <= "\udfff" for sign in each.name):
                 raise DataError(f"{printable(str(each))}: a name that is not UTF-8; rename the folder")
-            for file in each.iterdir():
-                if file.name.startswith("."):
-                    continue
-                if file.suffix.lower() in _OTHERS:
-                    raise DataError(f"{printable(str(file))}: expected PNG or JPEG; convert it, or remove it")
-                if file.suffix.lower() in _ENDINGS:
-                    yield file
+            yield from _pictures_of_a_class(each)
+        elif each.suffix.lower() in (*_ENDINGS, *_OTHERS):
+            raise DataError(f"{printable(str(each))}: a picture without a class; move it into a folder of its class")
+
+
+def _pictures_of_a_class(folder: Path) -> Iterator[Path]:
+    for file in _unhidden(folder):
+        if file.suffix.lower() in _OTHERS:
+            raise DataError(f"{printable(str(file))}: expected PNG or JPEG; convert it, or remove it")
+        if file.suffix.lower() in _ENDINGS:
+            yield file
+        elif file.is_dir() and any(inner.suffix.lower() in (*_ENDINGS, *_OTHERS) for inner in file.rglob("*")):
+            raise DataError(f"{printable(str(file))}: within the folder of a class; move its pictures up, or remove it")
+
+
+def _unhidden(folder: Path) -> Iterator[Path]:
+    return (each for each in folder.iterdir() if not each.name.startswith("."))
 
 
 def _open(path: Path) -> Any:

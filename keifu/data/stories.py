@@ -108,9 +108,14 @@ def _part_of_a_set(term: Term, part: str | None, on_progress: Progress) -> Story
 
 
 def _read(path: Path, encoding: str) -> Iterator[Question]:
-    name = path.name.lower().removesuffix(".gz")
-    as_json = name.endswith((".jsonl", ".ndjson", ".json")) or next(blocks(path)).lstrip()[:1] == b"{"
+    as_json = is_json(path, next(blocks(path)))
     yield from (_json_lines if as_json else _babi)(path, encoding)
+
+
+def is_json(path: Path, begin: bytes) -> bool:
+    """Whether a file holds JSON lines, by its name or by what it begins with."""
+    name = path.name.lower().removesuffix(".gz")
+    return name.endswith((".jsonl", ".ndjson", ".json")) or begin.lstrip()[:1] == b"{"
 
 
 def _babi(path: Path, encoding: str) -> Iterator[Question]:
@@ -125,7 +130,7 @@ def _babi(path: Path, encoding: str) -> Iterator[Question]:
         parts = _LINE.fullmatch(line)
         if parts is None:
             raise DataError(
-                f"{name}:{number}: expected a number, a space and a fact or question, found {shown(line)!r}; a story's "
+                f"{name}:{number}: expected a number, a space and a fact or question, found '{shown(line)}'; a story's "
                 "lines are numbered from 1"
             )
         if int(parts[1]) == 1:
@@ -146,9 +151,9 @@ def _babi(path: Path, encoding: str) -> Iterator[Question]:
             continue
         answer, support = more[0], (more[1] if len(more) > 1 else "")
         if not answer or len(more) > 2:
-            raise DataError(f"{name}:{number}: expected QUESTION, TAB, ANSWER, TAB, NUMBERS; found {shown(line)!r}")
+            raise DataError(f"{name}:{number}: expected QUESTION, TAB, ANSWER, TAB, NUMBERS; found '{shown(line)}'")
         if any(word not in places for word in support.split()):
-            raise DataError(f"{name}:{number}: supporting lines {shown(support)!r}: expected numbers of facts above it")
+            raise DataError(f"{name}:{number}: supporting lines '{shown(support)}': expected numbers of facts above it")
         supporting = tuple(places[word] for word in support.split())
         yield Question(_told(facts, f"{name}:{number}"), text, answer, supporting, kind)
         found = True
@@ -171,7 +176,7 @@ def _json_lines(path: Path, encoding: str) -> Iterator[Question]:
         if not isinstance(record, dict):
             raise DataError(f"{place}: expected a JSON object, found {shown(line)}")
         if other := [key for key in record if key not in _FIELDS]:
-            raise DataError(f"{place}: field {shown(other[0])!r} is not known; expected {', '.join(_FIELDS)}")
+            raise DataError(f"{place}: field '{shown(other[0])}' is not known; expected {', '.join(_FIELDS)}")
         yield _question(record, place, default)
         found = True
     if not found:

@@ -203,6 +203,7 @@ def test_an_evaluation_says_what_it_measured(run: Path, tmp_path: Path, keifu: C
             3,
             "s.jsonl: JSON; expected a text with a fact",
         ),
+        (("answer", "{run}", "Where?", "--story", "objects.txt"), 3, "objects.txt: JSON; expected a text with a fact"),
         (("answer", "{run}", "Where?", "--story", "blank.txt"), 3, "the story is empty; expected a fact a line"),
         (("answer", "{run}", " ? ", "--story", "story.txt"), 2, "an empty question"),
         (("answer", "{run}", "Wer da?", "--story", "story.txt"), 2, "no word of it occurs in what the model learned"),
@@ -218,6 +219,7 @@ def test_an_evaluation_says_what_it_measured(run: Path, tmp_path: Path, keifu: C
         (("train", "question-answering"), 2, "no data to train on; name it with --data, for example --data babi-1"),
         (("train", "question-answering", "--data", "rooms.txt", "--model", "gru-seq2seq"), 2, "cannot do question-ans"),
         (("train", "question-answering", "--data", "rooms.txt", "--source", "en"), 2, "--source does not go with"),
+        (("check", "question-answering", "--data", "tabs.txt"), 3, r"tabs.txt:1: expected .*; found '1 Q\\tA\\t\\tB'"),
         (("train", "question-answering", "--data", "one.txt"), 3, "only one question; training needs at least 2"),
         (("train", "question-answering", "--data", "story.txt"), 3, "story.txt:1: expected a number, a space and"),
         (("train", "translation", "--data", "rooms.txt", "--model", "memory-network"), 2, "cannot do translation"),
@@ -238,6 +240,9 @@ def test_what_cannot_be_done_is_refused_in_one_message(
     write_stories(tmp_path, 20)
     (tmp_path / "blank.txt").write_text(" \n\n", "utf-8")
     (tmp_path / "one.txt").write_text(stories(1), "utf-8")
+    for name in ("s.jsonl", "objects.txt"):
+        (tmp_path / name).write_text('{"story": ["Mary is here."], "question": "Where is Mary?"}\n', "utf-8")
+    (tmp_path / "tabs.txt").write_text("1 Q\tA\t\tB\n", "utf-8")
     before = sorted(path.name for path in tmp_path.iterdir())
     result = keifu(*(each.format(run=run, translator=trained.path) for each in arguments))
     assert_one_message(result, code, message)

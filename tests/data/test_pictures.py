@@ -67,6 +67,23 @@ def test_a_class_whose_name_is_not_utf_8_is_named(tmp_path: Path) -> None:
         load_pictures(str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("loose.png", "loose.png: a picture without a class; move it into a folder of its class"),
+        ("bar/more/1.jpg", "more: within the folder of a class; move its pictures up, or remove it"),
+    ],
+)
+def test_pictures_that_belong_to_no_class_are_named(place: str, message: str, tmp_path: Path) -> None:
+    spec = write_pictures(tmp_path / "shapes", 2)
+    (tmp_path / "shapes" / "bar" / "notes").mkdir()
+    load_pictures(spec)
+    (tmp_path / "shapes" / place).parent.mkdir(exist_ok=True)
+    Image.new("L", (12, 12)).save(tmp_path / "shapes" / place)
+    with pytest.raises(DataError, match=message):
+        load_pictures(spec)
+
+
 def test_digits_in_parts_and_in_folds() -> None:
     parts = {part: load_pictures(f"digits:{part}") for part in ("train", "dev", "test", *FOLDS)}
     assert sum(len(parts[part].labels) for part in ("train", "dev", "test")) == 1797
