@@ -219,7 +219,7 @@ def test_an_evaluation_says_what_it_measured(run: Path, tmp_path: Path, keifu: C
         (("train", "question-answering"), 2, "no data to train on; name it with --data, for example --data babi-1"),
         (("train", "question-answering", "--data", "rooms.txt", "--model", "gru-seq2seq"), 2, "cannot do question-ans"),
         (("train", "question-answering", "--data", "rooms.txt", "--source", "en"), 2, "--source does not go with"),
-        (("check", "question-answering", "--data", "tabs.txt"), 3, r"tabs.txt:1: expected .*; found '1 Q\\tA\\t\\tB'"),
+        (("train", "question-answering", "--data", "tabs.txt"), 3, r"tabs.txt:1: expected .*; found '1 Q\\tA\\t\\tB'"),
         (("train", "question-answering", "--data", "one.txt"), 3, "only one question; training needs at least 2"),
         (("train", "question-answering", "--data", "story.txt"), 3, "story.txt:1: expected a number, a space and"),
         (("train", "translation", "--data", "rooms.txt", "--model", "memory-network"), 2, "cannot do translation"),
