@@ -28,7 +28,8 @@ from keifu.errors import ConfigError, DataError, printable
 Pixels = NDArray[np.uint8]
 
 _ENDINGS = (".png", ".jpg", ".jpeg")
-_OTHERS = (".webp", ".gif", ".bmp", ".tif", ".tiff", ".jfif", ".avif", ".heic", ".jxl")
+_OTHERS = (".webp", ".gif", ".bmp", ".tif", ".tiff", ".jfif", ".avif", ".heic", ".jxl")  # which are not read
+_PICTURES = (*_ENDINGS, *_OTHERS)
 _DAMAGED = (struct.error, IndexError, KeyError, TypeError, AttributeError)  # of Pillow, beside the usual
 _USUAL = 32  # pixels of a side, where pictures differ in size or are large
 _KEPT = 128  # pixels of the longest side of pictures that stay as large as they are
@@ -169,7 +170,7 @@ def _pictures_in(folder: Path) -> Iterator[Path]:
             if any("\ud800" <= sign <= "\udfff" for sign in each.name):
                 raise DataError(f"{printable(str(each))}: a name that is not UTF-8; rename the folder")
             yield from _pictures_of_a_class(each)
-        elif each.suffix.lower() in (*_ENDINGS, *_OTHERS):
+        elif each.suffix.lower() in _PICTURES:
             raise DataError(f"{printable(str(each))}: a picture without a class; move it into a folder of its class")
 
 
@@ -179,7 +180,7 @@ def _pictures_of_a_class(folder: Path) -> Iterator[Path]:
             raise DataError(f"{printable(str(file))}: expected PNG or JPEG; convert it, or remove it")
         if file.suffix.lower() in _ENDINGS:
             yield file
-        elif file.is_dir() and any(inner.suffix.lower() in (*_ENDINGS, *_OTHERS) for inner in file.rglob("*")):
+        elif file.is_dir() and any(inner.suffix.lower() in _PICTURES for inner in file.rglob("*")):
             raise DataError(f"{printable(str(file))}: within the folder of a class; move its pictures up, or remove it")
 
 

@@ -17,6 +17,9 @@ from keifu.errors import ConfigError, DataError, printable
 
 Rows = Iterator[tuple[int, tuple[str, ...]]]
 
+JSON_LINES = (".jsonl", ".ndjson", ".json")
+"""How names of files with an object a line end."""
+
 _NESTED = "translation"  # Hugging Face's {"translation": {"en": ..., "ja": ...}}: its fields stand for themselves
 _MANY = 10  # fields that a message names
 _TOGETHER = 256  # rows of Parquet in memory

@@ -26,6 +26,7 @@ from keifu.data.examples import Question
 from keifu.data.house import STORY_PARTS, tell
 from keifu.data.lines import blocks, lines, shown
 from keifu.data.pairs import SETS
+from keifu.data.records import JSON_LINES
 from keifu.data.spec import BUILTIN, Term, parse
 from keifu.errors import ConfigError, DataError, printable
 
@@ -115,7 +116,7 @@ def _read(path: Path, encoding: str) -> Iterator[Question]:
 def is_json(path: Path, begin: bytes) -> bool:
     """Whether a file holds JSON lines, by its name or by what it begins with."""
     name = path.name.lower().removesuffix(".gz")
-    return name.endswith((".jsonl", ".ndjson", ".json")) or begin.lstrip()[:1] == b"{"
+    return name.endswith(JSON_LINES) or begin.lstrip()[:1] == b"{"
 
 
 def _babi(path: Path, encoding: str) -> Iterator[Question]:

@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 
 from keifu.data.lines import LONGEST, check_encoding, lines, shown
-from keifu.data.records import read_json_lines, read_parquet
+from keifu.data.records import JSON_LINES, read_json_lines, read_parquet
 from keifu.data.tmx import read_tmx
 from keifu.errors import ConfigError, DataError, printable
 
@@ -67,7 +67,7 @@ def open_table(
     if not all(columns):
         raise ConfigError(f"--columns {','.join(columns)}: a name is empty; expected names such as id,en,ja")
     ending = Path(str(path).lower().removesuffix(".gz")).suffix
-    if ending in (".jsonl", ".ndjson", ".json"):
+    if ending in JSON_LINES:
         return Table(name, *read_json_lines(path, columns, wanted, encoding, numbers), "field")
     if ending == ".parquet":
         return Table(name, *read_parquet(path, columns, wanted, numbers))

@@ -11,6 +11,7 @@ from keifu.data.catalogue import ALIASES, BUILT_IN, CATALOGUE, find
 from keifu.data.download import Progress, ignore
 from keifu.data.lines import LONGEST, running_text, shown
 from keifu.data.pairs import SETS, UTF_8, Form
+from keifu.data.records import JSON_LINES
 from keifu.data.spec import Term, parse
 from keifu.data.stored import StoredText, collect_text
 from keifu.data.tables import Table, open_table
@@ -19,7 +20,7 @@ from keifu.text.sentences import sentence_ends
 
 _SPACE = re.compile(r"\s+")
 _USUAL = "text"  # what a column of texts is called where nobody says
-_TABLES = (".tsv", ".tab", ".csv", ".jsonl", ".ndjson", ".json", ".parquet", ".tmx")
+_TABLES = (".tsv", ".tab", ".csv", *JSON_LINES, ".parquet", ".tmx")
 
 
 @dataclass(frozen=True)
