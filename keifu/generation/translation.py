@@ -78,15 +78,16 @@ def translate(
     """
     device = next(model.parameters()).device
     ids = [row if text.strip() else [] for text, row in zip(texts, tokenizer.encode_batch(texts), strict=True)]
+    begin = [tokenizer.bos_id] if getattr(model, "begins_source", False) else []
     end = [tokenizer.eos_id] if model.takes == "pair" else []
-    sources = Sequences([*row, *end] for row in ids)
+    sources = Sequences([*begin, *row, *end] for row in ids)
     order = np.argsort(sources.lengths, kind="stable")
     results = [[Translated("", 0.0, [], True, "")] * decoding.n_best for _ in texts]
-    order = order[sources.lengths[order] > len(end)]
+    order = order[sources.lengths[order] > len(begin) + len(end)]
     _refuse_too_long(texts, sources.lengths, model)
-    for begin in range(0, len(order), decoding.batch_size):
+    for place in range(0, len(order), decoding.batch_size):
         before_step()
-        rows = order[begin : begin + decoding.batch_size]
+        rows = order[place : place + decoding.batch_size]
         lengths = sources.lengths[rows]
         source = sources.padded(rows, tokenizer.pad_id).to(device)
         limits = torch.from_numpy(_limits(lengths, decoding.max_ratio, model)).to(device)

@@ -2,17 +2,18 @@
 
 Rothe, Narayan and Severyn 2020, "Leveraging Pre-trained Checkpoints for Sequence Generation Tasks", arXiv:1907.12461,
 where it is called BERT2BERT. The encoder is a `Bert`. The decoder's blocks are BERT's with two changes: their attention
-sees no later token, and a second attention, to the source, stands behind it. `--init` begins both sides with a
-pre-trained BERT: of a decoder only the second attention is then new.
+sees no later token, and a second attention, to the source, stands behind it. Above them stands the layer with GELU and
+the norm from which BERT scores masked tokens. `--init` begins both sides with a pre-trained BERT: of a decoder only the
+second attention is then new.
 
-Departures from the paper: [BOS] and [EOS] are tokens of their own, which begin as [CLS] and [SEP] were learned, and no
-[CLS] stands before the source; one matrix holds the tokens of both sides and the output scores where embeddings are
-tied; the target stands in the first segment; dropout does not act on the attention's weights.
+Departures from the paper: [BOS] and [EOS] stand where BERT has [CLS] and [SEP], and begin as these were learned; one
+matrix holds the tokens of both sides and the output scores where embeddings are tied; the target stands in the first
+segment; dropout does not act on the attention's weights.
 
 The walk of shapes
 
     source [B, S]  -> Bert -> memory [B, S, D]
-    target [B, T]  -> embedding [B, T, D] -> decoder blocks, which read the memory -> hidden [B, T, D]
+    target [B, T]  -> embedding [B, T, D] -> decoder blocks, which read the memory -> layer and norm -> hidden [B, T, D]
 """
 
 import re
@@ -31,8 +32,10 @@ from keifu.layers.attention import causal_mask, for_steps, padding_mask
 from keifu.layers.cache import KeyValueCache
 from keifu.layers.dropout import Dropout
 from keifu.layers.embeddings import SegmentEmbedding
+from keifu.layers.linear import Linear
 from keifu.models import bert
 from keifu.models.transformer import DecoderBlock, TransformerState
+from keifu.trace import record
 
 
 class Config(Schema):
@@ -92,12 +95,15 @@ class BertSeq2Seq(nn.Module):
     block_outputs = ("encoder.blocks.*.feedforward_normalised", "decoder.*.feedforward_normalised")
     begins_with: ClassVar = ("bert",)
     """The models whose weights `inherited` can use."""
+    begins_source: ClassVar[bool] = True
+    """Whether [BOS] stands before a source, as [CLS] before all that BERT has read."""
     decoder: "Sequence[DecoderBlock]"
     axis_sequences: ClassVar[dict[str, dict[str, str]]] = {
         "encoder.*": {"T": "source", "S": "source"},
         "decoder.*.cross_attention.*": {"T": "target", "S": "source"},
         "decoder.*": {"T": "target", "S": "target"},
         "target_embedding.*": {"T": "target"},
+        "output": {"T": "target"},
     }
 
     def __init__(self, config: Config) -> None:
@@ -112,6 +118,8 @@ class BertSeq2Seq(nn.Module):
         self.decoder = cast(
             "Sequence[DecoderBlock]", nn.ModuleList(DecoderBlock(config, F.gelu) for _ in range(config.n_layers))
         )
+        self.transform = Linear(config.d_model, config.d_model)
+        self.norm = nn.LayerNorm(config.d_model, config.norm_eps)
         for name, parameter in self.named_parameters():
             if parameter.dim() == 2 and not name.startswith("encoder."):
                 nn.init.normal_(parameter, std=0.02)
@@ -122,9 +130,16 @@ class BertSeq2Seq(nn.Module):
 
     @staticmethod
     def inherited(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The weights of a BERT, by the names that they have here: both sides begin with them."""
-        found = {}
-        for name, tensor in tensors.items():
+        """The weights of a BERT and of its head for masked tokens, by the names that they have here: both sides begin
+        with those of the model.
+        """
+        found = {
+            name.removeprefix("head.masked."): tensor
+            for name, tensor in tensors.items()
+            if name.startswith(("head.masked.transform.", "head.masked.norm."))
+        }
+        theirs = {name.removeprefix("model."): tensor for name, tensor in tensors.items() if name.startswith("model.")}
+        for name, tensor in theirs.items():
             if name == "embedding.tokens":
                 tensor = tensor.clone()
                 tensor[_BEGIN_AND_END] = tensor[_CLS_AND_SEP]
@@ -144,7 +159,7 @@ class BertSeq2Seq(nn.Module):
         x = self.dropout(self.target_embedding(batch.target))
         for block in self.decoder:
             x = block(x, mask, *block.cross_attention.keys_values(memory), memory_mask)
-        return Output(x)
+        return Output(self._to_be_scored(x))
 
     def encode(self, source: Tensor, source_mask: Tensor) -> Tensor:
         """The memory `[B, S, D]` of source tokens `[B, S]`; every token has read all real ones."""
@@ -175,7 +190,11 @@ class BertSeq2Seq(nn.Module):
         x = x.view(cache.groups, cache.group_size * shape[1], shape[2])
         for layer, block in enumerate(self.decoder):
             x = block(x, self_mask, *state.memory[layer], state.memory_mask, cache.layer(layer))
-        return x.view(shape), replace(state, cache=cache)
+        return self._to_be_scored(x.view(shape)), replace(state, cache=cache)
+
+    def _to_be_scored(self, x: Tensor) -> Tensor:
+        """Of the last block's vectors `[B, T, D]` those that the head takes, as BERT's own head makes them."""
+        return record(self, "output", self.norm(F.gelu(self.transform(x))), "B T D")
 
     @property
     def output_embedding(self) -> nn.Parameter | None:

@@ -48,7 +48,7 @@ class Translator(Model):
         self.languages = _read_languages(path, config)
         sections = read_sections(path, config, {"decoding": Decoding, "normalisation": PairNormalisation})
         self.decoding, self.normalisation = sections["decoding"], sections["normalisation"]
-        task = Translation(tokenizer, takes=model_class(sections["model"].name).takes)
+        task = Translation.for_model(model_class(sections["model"].name), tokenizer)
         super().__init__(path, sections["model"], tensors, tokenizer, task)
 
     def translate(self, text: str | Sequence[str], *, details: bool = False, raw: bool = False, **decoding: Any) -> Any:
@@ -93,8 +93,8 @@ class Translator(Model):
     ) -> Tensor:
         """Scores `[B, T, V]` of the token after each target token, from ids `[B, S]` and `[B, T]`.
 
-        The source ends with [EOS], unless it is one stream with the target, which begins with [BOS]. Masks are True at
-        real tokens; padding may stand on either side.
+        The source ends with [EOS], unless it is one stream with the target, which begins with [BOS], as the source of a
+        bert-seq2seq does, too. Masks are True at real tokens; padding may stand on either side.
         """
         source, source_mask, _ = to_right_padded(source.to(self.device), source_mask)
         target, target_mask, order = to_right_padded(target.to(self.device), target_mask)

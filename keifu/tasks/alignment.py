@@ -20,8 +20,8 @@ def alignment_errors(model: nn.Module, task: Any, pairs: Sequence[Pair]) -> dict
     The references are read with teacher forcing. A layer's weights are averaged over its heads; row t is the step
     that predicts target token t (where source and target are one stream, only the source's columns are looked at);
     weights of the pieces of a source word are summed, rows of the pieces of a target word averaged. Target words
-    without a link are not scored, and attention on [EOS] and on pieces outside every word is not counted. Empty where
-    the model does not attend to the source. This is not the alignment error rate of Och and Ney (2003).
+    without a link are not scored, and attention on [BOS], [EOS] and pieces outside every word is not counted. Empty
+    where the model does not attend to the source. This is not the alignment error rate of Och and Ney (2003).
     """
     wrong: Tensor | None = None
     names: list[str] = []
@@ -42,7 +42,8 @@ def alignment_errors(model: nn.Module, task: Any, pairs: Sequence[Pair]) -> dict
         for row, pair in enumerate(chunk):
             assert pair.alignment is not None, "alignment errors need pairs whose alignment is known"
             begin = int(batch.scored[row].int().argmax())  # in a stream, after the source
-            misses, words = _misses(layers[:, row, begin:], pair, pair.alignment, task.tokenizer)
+            own = layers[:, row, begin:, int(task.begins_source) :]
+            misses, words = _misses(own, pair, pair.alignment, task.tokenizer)
             wrong = misses if wrong is None else wrong + misses
             scored += words
     assert wrong is not None

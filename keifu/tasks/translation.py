@@ -138,7 +138,7 @@ EncodedPairs = PairSequences | StoredPairSequences
 class Translation:
     """From the source text to the target text, one token after another (teacher forcing while training).
 
-    takes: what the model takes, "pair" or "tokens".
+    takes: what the model takes, "pair" or "tokens". begins_source: whether [BOS] stands before a source.
     """
 
     name = "translation"
@@ -146,25 +146,32 @@ class Translation:
     tokenizer: Tokenizer
     label_smoothing: float = 0.0
     takes: str = "pair"
+    begins_source: bool = False
+
+    @classmethod
+    def for_model(cls, model: Any, tokenizer: Tokenizer, label_smoothing: float = 0.0) -> "Translation":
+        """The task as a model, or a class of models, reads it."""
+        return cls(tokenizer, label_smoothing, model.takes, getattr(model, "begins_source", False))
 
     def head(self, model: Any) -> VocabularyHead:
         """Scores over the vocabulary; shares the model's embedding where the model ties them."""
         return VocabularyHead.beside(model.output_embedding, self.tokenizer.vocab_size, model.config.d_model)
 
     def encode(self, pairs: Sequence[Pair]) -> EncodedPairs:
-        """The pairs' tokens, sides ending with [EOS] (but not a source in a stream); of stored pairs, what encodes them
-        when they are used.
+        """The pairs' tokens, sides ending with [EOS] (but not a source in a stream), the source after [BOS] where it
+        begins so; of stored pairs, what encodes them when they are used.
         """
         return StoredPairSequences(pairs, self.encode_now) if isinstance(pairs, StoredPairs) else self.encode_now(pairs)
 
     def encode_now(self, pairs: Sequence[Pair]) -> PairSequences:
+        begins: tuple[list[int], list[int]] = ([self.tokenizer.bos_id] if self.begins_source else [], [])
         ends = ([self.tokenizer.eos_id] if self.takes == "pair" else [], [self.tokenizer.eos_id])
         sides: list[list[NDArray[np.int32]]] = [[], []]
         for begin in range(0, len(pairs), _ENCODED_TOGETHER):  # lists of Python's integers take nine times the memory
             block = pairs[begin : begin + _ENCODED_TOGETHER]
             texts = ([pair.source for pair in block], [pair.target for pair in block])
-            for side, written, end in zip(sides, texts, ends, strict=True):
-                side += [np.array([*row, *end], np.int32) for row in self.tokenizer.encode_batch(written)]
+            for side, written, first, end in zip(sides, texts, begins, ends, strict=True):
+                side += [np.array([*first, *row, *end], np.int32) for row in self.tokenizer.encode_batch(written)]
         return PairSequences(Sequences(sides[0]), Sequences(sides[1]))
 
     def sizes_read(self, data: EncodedPairs) -> Sizes:

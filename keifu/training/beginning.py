@@ -116,8 +116,7 @@ def begin_with(beginning: Beginning, named: list[tuple[str, nn.Parameter]], mode
     tensors = beginning.tensors
     own = [(name, parameter) for name, parameter in named if name.startswith("model.")]
     if beginning.name != model.name:
-        theirs = {name.removeprefix("model."): tensor for name, tensor in tensors.items() if name.startswith("model.")}
-        inherited = model_class(model.name).inherited(theirs).items()
+        inherited = model_class(model.name).inherited(tensors).items()
         tensors = {f"model.{name}": tensor for name, tensor in inherited}
         own = [(name, parameter) for name, parameter in own if name in tensors]
     if missing := [name for name, _ in own if name not in tensors]:  # a reader's decoder, say

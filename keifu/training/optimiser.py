@@ -82,8 +82,10 @@ def _depth(name: str) -> int | None:
 
 
 def _layer_rates(names: list[str], decay: float) -> dict[str, float]:
-    """The share of the rate at which each weight learns; a head learns at all of it."""
-    depths = {name: _depth(name) for name in names}
+    """The share of the rate at which each weight learns. A head learns at all of it, and so does a decoder: to write
+    from what another side has read is new to it, whatever it begins with.
+    """
+    depths = {name: None if name.startswith("model.decoder.") else _depth(name) for name in names}
     top = max((depth for depth in depths.values() if depth is not None), default=0)
     return {name: 1.0 if depth is None else decay ** (top + 1 - depth) for name, depth in depths.items()}
 

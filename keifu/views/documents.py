@@ -118,5 +118,5 @@ def _alignment(model: Any, source: str, target: str, wrote: int, read: int) -> T
     layers = [value.value[0].float().mean(0).cpu() for value in trace.find(pattern)]
     if not layers:
         return torch.zeros(wrote, read)
-    first = read if stream else 0
-    return torch.stack(layers).mean(0)[first : first + wrote, :read]
+    first, before = read if stream else 0, int(model.task.begins_source)
+    return torch.stack(layers).mean(0)[first : first + wrote, before : before + read]

@@ -86,7 +86,7 @@ def test_a_small_model_learns(model: str, task: Callable[[str], str], steps: int
 def _learner(config: object, training: Training, tokenizer: Tokenizer, pairs: list[Pair]) -> Learner:
     torch.manual_seed(0)
     network = make_model(config)
-    task = Translation(tokenizer, takes=network.takes)
+    task = Translation.for_model(network, tokenizer)
     head = task.head(network)
     peak = peak_learning_rate(training, 64)
     optimizers = make_optimizers(named_parameters(network, head), training, peak, torch.float32)

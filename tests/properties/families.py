@@ -154,6 +154,8 @@ def _bert_seq2seq_wiring(model: Any, values: Mapping[str, Recorded]) -> Iterator
             norm = getattr(block, f"{sublayer}_norm")
             yield f"{at}.{sublayer}_normalised", norm(value(f"{at}.{sublayer}_residual"))
             x = value(f"{at}.{sublayer}_normalised")
+    expanded = model.transform(x)
+    yield "output", model.norm(expanded * 0.5 * (1 + torch.erf(expanded / 2**0.5)))
 
 
 def _tokens_of(model: Any, values: Mapping[str, Recorded]) -> Tensor:
@@ -556,7 +558,7 @@ FAMILIES: dict[str, Family] = {
     ),
     "bert-seq2seq": Family(
         config=lambda rng: _bert_config(rng, bert_seq2seq),
-        inputs=PairInputs("encoder.embedding"),
+        inputs=PairInputs("encoder.embedding", ["[BOS]"]),
         dependencies=lambda config: {
             ("source", "source"): full,
             ("target", "source"): full,

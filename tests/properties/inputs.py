@@ -2,7 +2,7 @@
 the same `takes`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from inspect import signature
 from typing import Any
 
@@ -28,8 +28,9 @@ class PairInputs:
     session, task = Translator, Translation
     config: Mapping[str, Any] = {}
 
-    def __init__(self, source_embedding: str = "source_embedding") -> None:
+    def __init__(self, source_embedding: str = "source_embedding", begin: Sequence[str] = ()) -> None:
         self.embeddings: Mapping[str, str] = {"source": source_embedding, "target": "target_embedding"}
+        self.begin = begin  # of a source
 
     def batch(self, tokens: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> PairBatch:
         return PairBatch(tokens["source"], masks["source"], tokens["target"], masks["target"])
@@ -54,7 +55,7 @@ class PairInputs:
 
     def sequences(self, text: str, target: str) -> dict[str, list[str]]:
         """What a trace calls the tokens along its axes, where a token is a letter."""
-        return {"source": [*text, "[EOS]"], "target": ["[BOS]", *target], "predicted": [*target, "[EOS]"]}
+        return {"source": [*self.begin, *text, "[EOS]"], "target": ["[BOS]", *target], "predicted": [*target, "[EOS]"]}
 
 
 class TokenInputs:

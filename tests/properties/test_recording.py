@@ -315,7 +315,9 @@ def test_a_trace_names_the_tokens_of_every_time_axis(case: Case, session: Any) -
                 assert labels is not None, recorded.name
                 assert len(labels) == size, recorded.name
     bos, eos = session.tokenizer.bos_id, session.tokenizer.eos_id
-    ids = {"source": [*session.tokenizer.encode(text), eos], "target": [bos, *session.tokenizer.encode(target)]}
+    begin = [bos] if getattr(session.task, "begins_source", False) else []
+    ids = {"source": [*begin, *session.tokenizer.encode(text), eos]}
+    ids |= {"target": [bos, *session.tokenizer.encode(target)]}
     ids |= {"text": [bos, *session.tokenizer.encode(text)]}
     ids |= {"story": session.tokenizer.encode(text), "question": session.tokenizer.encode(target)}
     tokens = {side: torch.tensor([ids[side]]) for side in inputs.sides}

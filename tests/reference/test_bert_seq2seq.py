@@ -1,12 +1,14 @@
-"""bert-seq2seq against two BertModels of transformers, of which one reads the other's output, with the same weights."""
+"""bert-seq2seq against two BertModels of transformers, of which one reads the other's output and ends with the layer
+before BERT's scores, with the same weights.
+"""
 
 import random
-from typing import Any
 
 import pytest
 import torch
 from torch import nn
 from transformers import BertConfig, BertModel
+from transformers.models.bert.modeling_bert import BertPredictionHeadTransform
 
 from keifu.interface import PairBatch
 from keifu.models.bert_seq2seq import BertSeq2Seq, Config
@@ -16,8 +18,8 @@ SEEDS = range(min(CONFIGURATIONS, 20))
 TOLERANCE = 1e-5
 
 
-def _reference(config: Config, decoder: bool) -> Any:
-    settings = BertConfig(
+def _settings(config: Config, decoder: bool) -> BertConfig:
+    return BertConfig(
         vocab_size=config.vocab_size,
         hidden_size=config.d_model,
         num_hidden_layers=config.n_layers,
@@ -30,7 +32,6 @@ def _reference(config: Config, decoder: bool) -> Any:
         is_decoder=decoder,
         add_cross_attention=decoder,
     )
-    return BertModel(settings, add_pooling_layer=False).eval()
 
 
 def _renamed(name: str) -> str:
@@ -56,6 +57,8 @@ def _renamed(name: str) -> str:
         (".feedforward_norm.", ".output.LayerNorm."),
     ):
         name = name.replace(ours, theirs)
+    if name.startswith(("transform.", "norm.")):
+        return name.replace("transform.", "last.dense.").replace("norm.", "last.LayerNorm.")
     first, _, rest = name.partition(".")
     return f"decoder.encoder.layer.{rest}" if first == "decoder" and rest[0].isdigit() else name
 
@@ -71,7 +74,13 @@ def test_hidden_vectors_and_gradients_equal_the_reference(seed: int) -> None:
     torch.manual_seed(seed)
     model = BertSeq2Seq(config)
     scatter(model, seed)
-    sides = nn.ModuleDict({"encoder": _reference(config, False), "decoder": _reference(config, True)})
+    sides = nn.ModuleDict(
+        {
+            "encoder": BertModel(_settings(config, False), add_pooling_layer=False),
+            "decoder": BertModel(_settings(config, True), add_pooling_layer=False),
+            "last": BertPredictionHeadTransform(_settings(config, True)),
+        }
+    ).eval()
     theirs = dict(sides.named_parameters())
     pairs = [(name, parameter, theirs.pop(_renamed(name))) for name, parameter in model.named_parameters()]
     assert not theirs
@@ -85,12 +94,13 @@ def test_hidden_vectors_and_gradients_equal_the_reference(seed: int) -> None:
     target_mask = torch.arange(5) < torch.tensor([2, 5, 4, 1])[:, None]
     hidden = model(PairBatch(source, source_mask, target, target_mask)).hidden[target_mask]
     memory = sides["encoder"](input_ids=source, attention_mask=source_mask.long()).last_hidden_state
-    expected = sides["decoder"](
+    read = sides["decoder"](
         input_ids=target,
         attention_mask=target_mask.long(),
         encoder_hidden_states=memory,
         encoder_attention_mask=source_mask.long(),
-    ).last_hidden_state[target_mask]
+    ).last_hidden_state
+    expected = sides["last"](read)[target_mask]
     torch.testing.assert_close(hidden, expected, rtol=TOLERANCE, atol=TOLERANCE)
     probe = torch.randn(hidden.shape)
     (hidden * probe).mean().backward()

@@ -93,6 +93,15 @@ def test_rows_of_the_pieces_of_a_target_word_are_taken_together() -> None:
     assert errors([[together], [alone]]) == [0.0, 0.5]
 
 
+def test_weights_on_the_begin_of_a_source_are_left_out() -> None:
+    task = Translation(TASK.tokenizer, begins_source=True)
+    shifted = torch.cat([torch.full((4, 1), 0.9), WRONG], dim=1)
+    model = Planted(task, {CROSSED.source: shifted[None, None]}, 1)
+    assert list(alignment_errors(model, task, [CROSSED]).values()) == [1.0]
+    model = Planted(task, {CROSSED.source: torch.cat([shifted[:, :1], RIGHT], dim=1)[None, None]}, 1)
+    assert list(alignment_errors(model, task, [CROSSED]).values()) == [0.0]
+
+
 def test_heads_are_averaged() -> None:
     strong = rows([0, 0, 0, 1, 0], [0, 0, 0, 1, 0], [1, 0, 0, 0, 0], [0, 0, 0, 0, 1])
     weak = rows(*[[0.3, 0.3, 0, 0.4, 0]] * 2, [0.2, 0.2, 0, 0.6, 0], [0, 0, 0, 0, 1])

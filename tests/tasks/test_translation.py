@@ -35,6 +35,15 @@ def test_both_sides_end_with_eos_and_the_targets_are_the_inputs_moved_by_one() -
     assert TASK.scored(batch) == 7
 
 
+def test_a_source_begins_with_bos_where_the_model_wants_it() -> None:
+    task = Translation(TASK.tokenizer, begins_source=True)
+    encoded = task.encode([Pair("You", "君")])
+    assert encoded.sizes.tolist() == [[5, 2]]
+    inputs = task.batch(encoded, encoded.rows()).inputs
+    assert inputs.source.tolist() == [[BOS, *ids("You"), EOS]]
+    assert inputs.target.tolist() == [[BOS, *ids("君")]]
+
+
 def test_rows_are_chosen_and_repeated_by_index() -> None:
     encoded = TASK.encode(pairs(5))
     batch = TASK.batch(encoded, np.array([3, 0, 3]))

@@ -74,6 +74,8 @@ def test_both_sides_of_a_translator_begin_with_bert(pretrained: Path, tmp_path: 
             assert torch.equal(ours[f"model.encoder.blocks.{layer}.{part}"], expected)
             ours_is_called = part.replace("attention_norm", "self_attention_norm")
             assert torch.equal(ours[f"model.decoder.{layer}.{ours_is_called}"], expected)
+    for name in ("transform.weight", "transform.bias", "norm.weight", "norm.bias"):
+        assert torch.equal(ours[f"model.{name}"], theirs[f"head.masked.{name}"])
     for name in ("position.weight", "segments", "norm.weight"):
         assert torch.equal(ours[f"model.target_embedding.{name}"], theirs[f"model.embedding.{name}"])
     words, learned = ours["model.encoder.embedding.tokens"], theirs["model.embedding.tokens"]
@@ -82,7 +84,13 @@ def test_both_sides_of_a_translator_begin_with_bert(pretrained: Path, tmp_path: 
     assert run.settings.data.tokenizer == "wordpiece"
     assert run.beginning.endswith("; new: model.decoder")
     list(run.events())
-    assert isinstance(load(tmp_path / "run", "cpu").translate("I see cats.", beam=2), str)
+    model = load(tmp_path / "run", "cpu")
+    assert isinstance(model.translate("I see cats.", beam=2), str)
+    trace = model.trace("I see cats.")  # reads in one go what was written token by token
+    assert trace.sequences["source"][0] == "[BOS]"
+    assert trace.sequences["source"][-1] == "[EOS]"
+    told = [model.tokenizer.token(index) for index in trace["logits"].value[0].argmax(-1).tolist()]
+    assert told == trace.sequences["predicted"]
 
 
 def test_a_classifier_begins_with_another_ones_classes_only_where_they_are_the_same(
@@ -145,6 +153,18 @@ def test_every_layer_learns_at_a_share_of_the_rate_of_the_one_above(
     for name, rate in rates[1.0].items():
         depth = 0 if "embedding" in name else 4 if name.startswith("head") else int(name.split(".")[2]) + 1
         assert rates[0.5][name] == pytest.approx(rate * 0.5 ** (4 - depth)), name
+
+
+def test_a_decoder_learns_at_the_whole_rate(pretrained: Path, tmp_path: Path) -> None:
+    learner = begun("translation", write(tmp_path, pairs(40)), pretrained, tmp_path / "run", evaluate_on=4).learner
+    named = named_parameters(learner.model, learner.head)
+    [optimizer] = make_optimizers(named, Training(optimizer="adamw", layer_decay=0.5), 1.0, torch.float32)
+    set_learning_rate([optimizer], 1.0)
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    for name, parameter in named:
+        encoder = name.startswith("model.encoder.blocks.")
+        depth = 0 if "embedding" in name else int(name.split(".")[3]) + 1 if encoder else 4
+        assert rates[id(parameter)] == pytest.approx(0.5 ** (4 - depth)), name
 
 
 def test_what_cannot_begin_is_refused(pretrained: Path, tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_markup_is_where_attention_puts_it(model: Model, monkeypatch: pytest.Mon
     assert model.translate_document(content, "markdown") == f"{target[0]}**{target[1:3]}**{target[3:]}`cats`"
 
 
-@pytest.mark.parametrize("name", ["gpt", "lstm-attention", "lstm-seq2seq"])
+@pytest.mark.parametrize("name", ["gpt", "lstm-attention", "lstm-seq2seq", "bert-seq2seq"])
 def test_every_translator_places_markup(name: str, corpus: str, tmp_path: Path) -> None:
     """By what the source's columns have in a stream of both sides; a model without attention does without."""
     sizes = {"d_model": 16, "n_layers": 1, "dropout": 0.0, "max_length": 64}
@@ -90,6 +90,9 @@ def test_every_translator_places_markup(name: str, corpus: str, tmp_path: Path) 
     if name == "gpt":
         whole = model.trace("I see cats.", "私は猫", names=["*attention.weights"]).find("*")[0]
         assert torch.equal(weights[0], whole.value[0].mean(0)[read, :read])  # row of [BOS]
+    if name == "bert-seq2seq":
+        whole = model.trace("I see cats.", "私は猫", names=["*cross_attention.weights"]).find("*")[0]
+        assert torch.equal(weights, whole.value[0].mean(0)[:wrote, 1:-1])  # between [BOS] and [EOS]
 
 
 def test_a_sentence_too_long_for_the_model_is_translated_in_parts(

@@ -31,7 +31,8 @@ class TranslationLesson:
     def __init__(self, settings: Settings, corpus: Corpus, tokenizer: Tokenizer) -> None:
         data = settings.data
         self.settings, self.corpus = settings, corpus
-        self.task = Translation(tokenizer, settings.training.label_smoothing, model_class(settings.model.name).takes)
+        model = model_class(settings.model.name)
+        self.task = Translation.for_model(model, tokenizer, settings.training.label_smoothing)
         everything = self.task.encode(corpus.train.pairs)
         most = min(data.max_tokens, self.task.longest_side(settings.model.max_length))
         self.data = everything.up_to(most)
