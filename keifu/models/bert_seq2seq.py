@@ -4,11 +4,12 @@ Rothe, Narayan and Severyn 2020, "Leveraging Pre-trained Checkpoints for Sequenc
 where it is called BERT2BERT. The encoder is a `Bert`. The decoder's blocks are BERT's with two changes: their attention
 sees no later token, and a second attention, to the source, stands behind it. Above them stands the layer with GELU and
 the norm from which BERT scores masked tokens. `--init` begins both sides with a pre-trained BERT: of a decoder only the
-second attention is then new.
+second attention is then new (and what stands above it, where BERT was not taught masked tokens).
 
 Departures from the paper: [BOS] and [EOS] stand where BERT has [CLS] and [SEP], and begin as these were learned; one
-matrix holds the tokens of both sides and the output scores where embeddings are tied; the target stands in the first
-segment; dropout does not act on the attention's weights.
+matrix holds the tokens of both sides and the output scores where embeddings are tied, and a head of its own begins
+fresh where they are not; scores have no bias; the target stands in the first segment; dropout does not act on the
+attention's weights.
 
 The walk of shapes
 

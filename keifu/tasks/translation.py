@@ -93,18 +93,20 @@ class StoredPairSequences:
 
     estimated = True
 
-    def __init__(self, pairs: StoredPairs, encode: Callable[[Sequence[Pair]], PairSequences]) -> None:
+    def __init__(
+        self, pairs: StoredPairs, encode: Callable[[Sequence[Pair]], PairSequences], special: tuple[int, int]
+    ) -> None:
         self._pairs, self._encode = pairs, encode
         self._rows: NDArray[np.int32] | None = None
         self._most: int | None = None
         sample = np.unique(np.linspace(0, len(pairs) - 1, min(len(pairs), _SAMPLE)).astype(np.int64))
         self._sample = encode([pairs[int(row)] for row in sample])
         bytes_read = sum(pairs.byte_lengths(row, row + 1)[0] for row in sample.tolist())
-        tokens_a_byte = (self._sample.sizes - 1).sum(axis=0) / bytes_read
+        tokens_a_byte = (self._sample.sizes - special).sum(axis=0) / bytes_read
         self.sizes: Sizes = np.empty((len(pairs), 2), np.uint16)
         for begin in range(0, len(pairs), _ESTIMATED_TOGETHER):
             end = min(begin + _ESTIMATED_TOGETHER, len(pairs))
-            tokens = np.ceil(pairs.byte_lengths(begin, end) * tokens_a_byte) + 1
+            tokens = np.ceil(pairs.byte_lengths(begin, end) * tokens_a_byte) + special
             self.sizes[begin:end] = np.minimum(tokens, _MOST_ESTIMATED)
 
     def __len__(self) -> int:
@@ -161,18 +163,29 @@ class Translation:
         """The pairs' tokens, sides ending with [EOS] (but not a source in a stream), the source after [BOS] where it
         begins so; of stored pairs, what encodes them when they are used.
         """
-        return StoredPairSequences(pairs, self.encode_now) if isinstance(pairs, StoredPairs) else self.encode_now(pairs)
+        if isinstance(pairs, StoredPairs):
+            return StoredPairSequences(pairs, self.encode_now, self.special)
+        return self.encode_now(pairs)
 
     def encode_now(self, pairs: Sequence[Pair]) -> PairSequences:
-        begins: tuple[list[int], list[int]] = ([self.tokenizer.bos_id] if self.begins_source else [], [])
-        ends = ([self.tokenizer.eos_id] if self.takes == "pair" else [], [self.tokenizer.eos_id])
         sides: list[list[NDArray[np.int32]]] = [[], []]
         for begin in range(0, len(pairs), _ENCODED_TOGETHER):  # lists of Python's integers take nine times the memory
             block = pairs[begin : begin + _ENCODED_TOGETHER]
             texts = ([pair.source for pair in block], [pair.target for pair in block])
-            for side, written, first, end in zip(sides, texts, begins, ends, strict=True):
+            for side, written, (first, end) in zip(sides, texts, self._around, strict=True):
                 side += [np.array([*first, *row, *end], np.int32) for row in self.tokenizer.encode_batch(written)]
         return PairSequences(Sequences(sides[0]), Sequences(sides[1]))
+
+    @property
+    def special(self) -> tuple[int, int]:
+        """How many special tokens stand around a source, and around a target."""
+        source, target = (len(first) + len(end) for first, end in self._around)
+        return source, target
+
+    @property
+    def _around(self) -> list[tuple[list[int], list[int]]]:
+        bos, eos = [self.tokenizer.bos_id], [self.tokenizer.eos_id]
+        return [(bos if self.begins_source else [], eos if self.takes == "pair" else []), ([], eos)]
 
     def sizes_read(self, data: EncodedPairs) -> Sizes:
         """`[N, 2]` or `[N, 1]`: the lengths of what the model reads, apart or as one."""

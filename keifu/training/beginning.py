@@ -122,7 +122,7 @@ def begin_with(beginning: Beginning, named: list[tuple[str, nn.Parameter]], mode
     if missing := [name for name, _ in own if name not in tensors]:  # a reader's decoder, say
         raise ConfigError(
             f"{beginning.path}: cannot begin with it: its own training left {_parts(missing)} away; begin with a "
-            "model that was trained for this task"
+            "model that this version of keifu trained for this task"
         )
     heads = [
         (name, parameter)

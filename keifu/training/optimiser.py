@@ -82,8 +82,8 @@ def _depth(name: str) -> int | None:
 
 
 def _layer_rates(names: list[str], decay: float) -> dict[str, float]:
-    """The share of the rate at which each weight learns. A head learns at all of it, and so does a decoder: to write
-    from what another side has read is new to it, whatever it begins with.
+    """The share of the rate at which each weight learns. A head learns at all of it, and so do the blocks of a decoder:
+    to write from what another side has read is new to them, whatever they begin with.
     """
     depths = {name: None if name.startswith("model.decoder.") else _depth(name) for name in names}
     top = max((depth for depth in depths.values() if depth is not None), default=0)

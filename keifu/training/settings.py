@@ -77,9 +77,9 @@ class Training(Schema):
     """Peak learning rate. Empty: 0.256 / d_model, and at most 0.002."""
 
     layer_decay: float = Field(1.0, gt=0, le=1)
-    """Share of a layer's learning rate at which the layer below it learns; embeddings learn slowest, a decoder that
-    reads another side at the whole rate. 1: all alike. For going on with a pre-trained model (--init), whose lower
-    layers need to change less.
+    """Share of a layer's learning rate at which the layer below it learns; embeddings learn slowest, the blocks of a
+    decoder that reads another side at the whole rate. 1: all alike. For going on with a pre-trained model (--init),
+    whose lower layers need to change less.
     """
 
     frozen_layers: int = Field(0, ge=0)

@@ -62,11 +62,11 @@ def _parts_that_fit(model: Any, segment: Segment) -> list[Segment]:
     """The segment, or parts of it that the model can read. A span across a cut stays with the part it begins in; code
     and addresses do so as a whole.
     """
-    limit: int = model.longest_side
+    limit: int = model.longest_side - model.task.special[0]
 
     def fits(text: str) -> bool:
         tokens: list[int] = model.tokenizer.encode(model.normalisation.source(text))
-        return len(tokens) < limit  # [EOS] comes behind them
+        return len(tokens) <= limit
 
     ranges = cut_to_fit(segment.plain, fits)
     if len(ranges) == 1:

@@ -1,6 +1,8 @@
 """Pairs too many for memory give the batches, and the runs, that the same pairs in memory give."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,8 +24,8 @@ TEXTS = [text for pair in PAIRS for text in (pair.source, pair.target)]
 TASK = Translation(Tokenizer.train(TEXTS, "character", 100))
 
 
-def both(examples: list[Pair]) -> tuple[PairSequences, StoredPairSequences]:
-    kept, left_in_a_file = TASK.encode(examples), TASK.encode(store(examples))
+def both(examples: list[Pair], task: Translation = TASK) -> tuple[PairSequences, StoredPairSequences]:
+    kept, left_in_a_file = task.encode(examples), task.encode(store(examples))
     assert isinstance(kept, PairSequences)
     assert isinstance(left_in_a_file, StoredPairSequences)
     return kept, left_in_a_file
@@ -34,8 +36,9 @@ def assert_equal(one: Batch, other: Batch) -> None:
         assert torch.equal(mine, theirs)
 
 
-def test_lengths_are_right_where_every_token_has_as_many_bytes() -> None:
-    kept, in_file = both(PAIRS)
+@pytest.mark.parametrize("around", [{}, {"begins_source": True}, {"takes": "tokens"}], ids=["pair", "begins", "stream"])
+def test_lengths_are_right_where_every_token_has_as_many_bytes(around: Any) -> None:
+    kept, in_file = both(PAIRS, replace(TASK, **around))
     assert (in_file.estimated, kept.estimated) == (True, False)
     assert in_file.sizes.tolist() == kept.sizes.tolist()
 

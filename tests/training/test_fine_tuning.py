@@ -59,7 +59,9 @@ def test_the_encoder_its_tokenizer_and_heads_that_fit_are_taken(task: str, pretr
     assert ("head.pooler" in run.beginning) == (task == "classification")
 
 
-def test_both_sides_of_a_translator_begin_with_bert(pretrained: Path, tmp_path: Path) -> None:
+def test_both_sides_of_a_translator_begin_with_bert(
+    pretrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = begun("translation", write(tmp_path, pairs(40)), pretrained, tmp_path / "run", evaluate_on=4)
     assert run.settings.model.name == "bert-seq2seq"
     _, theirs, _ = load_model_files(pretrained / "best")
@@ -86,11 +88,19 @@ def test_both_sides_of_a_translator_begin_with_bert(pretrained: Path, tmp_path: 
     list(run.events())
     model = load(tmp_path / "run", "cpu")
     assert isinstance(model.translate("I see cats.", beam=2), str)
-    trace = model.trace("I see cats.")  # reads in one go what was written token by token
-    assert trace.sequences["source"][0] == "[BOS]"
-    assert trace.sequences["source"][-1] == "[EOS]"
-    told = [model.tokenizer.token(index) for index in trace["logits"].value[0].argmax(-1).tolist()]
-    assert told == trace.sequences["predicted"]
+    read, start = [], model.network.start
+    monkeypatch.setattr(model.network, "start", lambda source, *more: read.append(source[0]) or start(source, *more))
+    model.translate("I see cats.")
+    assert [model.tokenizer.token(int(index)) for index in read[0]] == model.trace("I see cats.").sequences["source"]
+    assert (read[0][0], read[0][-1]) == (model.tokenizer.bos_id, model.tokenizer.eos_id)
+
+
+def test_what_stands_above_a_decoder_is_new_where_bert_was_not_taught_masked_tokens(tmp_path: Path) -> None:
+    spec = write_text(tmp_path / "a.txt", TEXTS["masked-lm"](40))
+    bert = reading_run("masked-lm", spec, tmp_path / "bert", {"max_steps": 1, "masked": False})
+    list(bert.events())
+    run = begun("translation", write(tmp_path, pairs(40)), tmp_path / "bert", tmp_path / "run", evaluate_on=4)
+    assert run.beginning.endswith("; new: model.decoder, model.transform, model.norm")
 
 
 def test_a_classifier_begins_with_another_ones_classes_only_where_they_are_the_same(

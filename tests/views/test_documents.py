@@ -116,6 +116,17 @@ def test_a_sentence_too_long_for_the_model_is_translated_in_parts(
     assert not any("birds)" in part.plain for part in parts)
 
 
+def test_parts_leave_room_for_what_stands_around_a_source(corpus: str, tmp_path: Path) -> None:
+    sizes = {"d_model": 16, "n_layers": 1, "n_heads": 2, "d_ff": 16, "max_length": 48}
+    overrides = merge(TINY, {"training": {"max_steps": 1}}) | {"model": sizes}
+    model = train("translation", corpus, "bert-seq2seq", out=tmp_path / "run", overrides=overrides).model
+    for tokens in (46, 47):  # without [BOS] and [EOS]
+        (segment,) = read_document("I see cats, ".ljust(tokens, "d"), "text").segments
+        assert len(model.tokenizer.encode(model.normalisation.source(segment.plain))) == tokens
+        assert (len(_parts_that_fit(model, segment)) == 1) == (tokens == 46)
+        translate_segments(model, [segment])
+
+
 def test_front_matter_without_an_end_is_read_line_by_line(model: Model) -> None:
     content = "---\r\n" + "12\r\n" * 60  # a pattern that reads a line in two ways takes longer than anyone waits
     assert model.translate_document(content, "markdown") == content
