@@ -122,7 +122,7 @@ def keifu_model(precision: str, context: int, on: str = "cpu") -> Any:
     import torch
 
     from keifu.generation.sampling import Sampling
-    from keifu.layers.alone import compile_blocks
+    from keifu.layers.alone import compile_for_one
     from keifu.models import architecture
     from keifu.session.model import Model
     from keifu.tasks.language_modeling import LanguageModeling
@@ -151,7 +151,7 @@ def keifu_model(precision: str, context: int, on: str = "cpu") -> Any:
     precision, _, compiled = precision.partition(" ")
     model = Written(Path("benchmark"), config, tensors, Ids(), task).to(on, precision)  # type: ignore[arg-type]
     if compiled:
-        compile_blocks(model.network)
+        model.head = compile_for_one(model.network, model.head)
     model.decoding = Sampling()  # type: ignore[attr-defined]
     return model
 

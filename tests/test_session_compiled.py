@@ -98,6 +98,21 @@ def test_compiled_blocks_give_what_the_others_give(folder: Path, name: str, prec
 
 
 @needs_compiler
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["gpt", "llama"])
+def test_a_compiled_head_gives_what_the_other_gives(folder: Path, name: str, precision: str) -> None:
+    plain, compiled = _pair(folder / name, precision)
+    head, uncompiled = compiled.head_of_one, compiled.head
+    assert head is not None
+    hidden = torch.randn(3, plain.model_config.d_model).to(next(plain.network.parameters()).dtype)
+    assert torch.equal(head(hidden), plain.head(hidden))
+    with torch._dynamo.config.patch(error_on_recompile=True), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(uncompiled), "__call__", None)  # it is left alone
+        found = torch.cat([head(row[None]) for row in hidden])
+    _assert_close(found, plain.head(hidden), precision)
+
+
+@needs_compiler
 @pytest.mark.parametrize("name", ["gpt", "llama", "gpt that reads two tokens", "gpt of another size"])
 def test_writing_never_waits_for_the_compiler_again(folder: Path, name: str, precision: str) -> None:
     """Not for a text from nothing, longer than what is read together, or left over of several."""
@@ -143,7 +158,9 @@ def _recorded(model: LanguageModel) -> dict[str, Tensor]:
 def test_a_model_that_moves_is_compiled_anew(folder: Path) -> None:
     model = load(folder / "gpt", "cpu").compile()
     assert model.to("cpu", "bf16").network.compiled_block is None
+    assert model.head_of_one is None
     assert model.compile().network.compiled_block is not None
+    assert model.head_of_one is not None
 
 
 @needs_compiler

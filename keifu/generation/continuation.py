@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from torch import nn
 
 from keifu.data.batches import Sequences, cut, length_mask
 from keifu.generation.sampling import Drawn, Sampling, sample
+from keifu.generation.search import Head
 from keifu.generation.window import steps_for
 from keifu.tasks.language_modeling import LanguageModeling
 from keifu.text import Tokenizer
@@ -36,7 +36,7 @@ class Continued:
 
 def continue_texts(
     model: Any,
-    head: nn.Module,
+    head: Head,
     task: LanguageModeling,
     prompts: Sequence[str],
     settings: Sampling,

@@ -1,10 +1,11 @@
-"""Blocks of a decoder, compiled for a text that is written alone, token by token.
+"""Blocks of a decoder and the head above them, compiled for a text that is written alone, token by token.
 
 On a CPU the small operators between a block's products take as long as reading its weights from memory does; compiled
 by PyTorch they are a few loops. All blocks of a network are of one size and share the code.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -34,15 +35,14 @@ def _usual_mode() -> bool:
 
 
 @torch.no_grad()
-def compile_blocks(network: Any) -> None:
-    """Compiles the blocks of a network on a CPU, by letting it read a token after another. Weights in eight-bit
-    integers are then kept twice. Raises what torch.compile raises, and leaves the network as it was.
+def compile_for_one(network: Any, head: nn.Module) -> Callable[[Tensor], Tensor]:
+    """Compiles the blocks of a network, and the head, on a CPU, by letting them read a token after another. Weights in
+    eight-bit integers are then kept twice. Raises what torch.compile raises, and leaves both as they were.
+
+    Returns the head: from hidden vectors `[B, D]` to scores `[B, V]`, by the compiled code where B is 1.
     """
-    layers = [module for module in network.modules() if isinstance(module, QuantisedLinear)]
-    forward = type(network.blocks[0]).forward
-    # Of a second size code is made anew, not for any size. Guards have looked at the shapes already; to assert them
-    # again takes a twentieth of a step.
-    code: Callable[..., Any] = torch.compile(forward, fullgraph=True, dynamic=False, options={"size_asserts": False})
+    layers = [each for part in (network, head) for each in part.modules() if isinstance(each, QuantisedLinear)]
+    code, scores = _compiled(type(network.blocks[0]).forward), _compiled(type(head).forward)
 
     def of_any_length(block: nn.Module, *arguments: Any) -> Any:
         cache: LayerCache = arguments[-1]
@@ -57,10 +57,23 @@ def compile_blocks(network: Any) -> None:
         network.compiled_block = of_any_length
         with torch._dynamo.config.patch(recompile_limit=_MOST, fail_on_recompile_limit_hit=True):
             _, state = network.step(token, network.start(1))
-            network.step(token, state)
+            hidden, _ = network.step(token, state)
+            scores(head, hidden[:, -1])
         network.compiled_block = code
     except BaseException:
         network.compiled_block = None
         for layer in layers:
             layer.unpacked = None
         raise
+    return partial(_scores, head, scores)
+
+
+def _compiled(forward: Callable[..., Any]) -> Callable[..., Any]:
+    # Of a second size code is made anew, not for any size. Guards have looked at the shapes already; to assert them
+    # again takes a twentieth of a step.
+    return torch.compile(forward, fullgraph=True, dynamic=False, options={"size_asserts": False})
+
+
+def _scores(head: nn.Module, code: Callable[..., Tensor], hidden: Tensor) -> Tensor:
+    result: Tensor = code(head, hidden) if len(hidden) == 1 and _usual_mode() else head(hidden)
+    return result

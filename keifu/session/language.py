@@ -16,7 +16,7 @@ from keifu.errors import CheckpointError, ConfigError
 from keifu.generation.continuation import Continued, continue_texts
 from keifu.generation.sampling import Sampling
 from keifu.interface import TokenBatch
-from keifu.layers.alone import compile_blocks
+from keifu.layers.alone import compile_for_one
 from keifu.session.model import Model, one_by_one, pooled, read_sections
 from keifu.tasks.language_modeling import MOST_TOGETHER, LanguageModeling, refuse_looking_ahead, scores
 from keifu.text import Tokenizer
@@ -36,6 +36,8 @@ class LanguageModel(Model):
     """A trained language model, ready to use."""
 
     uses = ("generate", "embed", "evaluate")
+    head_of_one: Callable[[Tensor], Tensor] | None = None
+    """The head as a text that is written alone takes it, if it has been compiled."""
 
     def __init__(
         self, path: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor], tokenizer: Tokenizer
@@ -78,7 +80,7 @@ class LanguageModel(Model):
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
         settings = self.sampling_with(**sampling)
         every = [one for one in prompts for _ in range(samples)]
-        found = continue_texts(self.network, self.head, self.task, every, settings, seed, on_text)
+        found = continue_texts(self.network, self.head_of_one or self.head, self.task, every, settings, seed, on_text)
         texts: list[Continued | str] = [one if details else one.whole for one in found]
         if samples == 1:
             return texts[0] if isinstance(prompt, str) else texts
@@ -89,6 +91,7 @@ class LanguageModel(Model):
         """As `Model.to`; what was compiled has to be compiled again."""
         if hasattr(self.network, "compiled_block"):
             self.network.compiled_block = None
+        self.head_of_one = None
         super().to(device, precision)
         return self
 
@@ -104,7 +107,7 @@ class LanguageModel(Model):
         if self.device.type != "cpu":
             raise ConfigError(f"models are compiled for CPUs alone, found {self.device}; add --device cpu")
         try:
-            compile_blocks(self.network)
+            self.head_of_one = compile_for_one(self.network, self.head)
         except (RuntimeError, OSError, torch._dynamo.exc.FailOnRecompileLimitHit) as error:
             needed = "a C++ compiler, Python's headers (g++, python3-dev) and a folder for $TORCHINDUCTOR_CACHE_DIR"
             remedy = f"it takes {needed}; or leave --compile away"
