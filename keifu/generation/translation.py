@@ -13,7 +13,7 @@ from keifu.config import Schema
 from keifu.data.batches import Indices, Sequences, length_mask
 from keifu.errors import ConfigError
 from keifu.generation.search import Hypothesis, beam_search, greedy
-from keifu.tasks.translation import longest_side
+from keifu.tasks.translation import Translation, longest_side
 from keifu.text import Tokenizer
 
 EXTRA_TOKENS = 10
@@ -78,8 +78,7 @@ def translate(
     """
     device = next(model.parameters()).device
     ids = [row if text.strip() else [] for text, row in zip(texts, tokenizer.encode_batch(texts), strict=True)]
-    begin = [tokenizer.bos_id] if getattr(model, "begins_source", False) else []
-    end = [tokenizer.eos_id] if model.takes == "pair" else []
+    (begin, end), _ = Translation.for_model(model, tokenizer).around
     sources = Sequences([*begin, *row, *end] for row in ids)
     order = np.argsort(sources.lengths, kind="stable")
     results = [[Translated("", 0.0, [], True, "")] * decoding.n_best for _ in texts]

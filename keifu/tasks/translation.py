@@ -172,18 +172,19 @@ class Translation:
         for begin in range(0, len(pairs), _ENCODED_TOGETHER):  # lists of Python's integers take nine times the memory
             block = pairs[begin : begin + _ENCODED_TOGETHER]
             texts = ([pair.source for pair in block], [pair.target for pair in block])
-            for side, written, (first, end) in zip(sides, texts, self._around, strict=True):
+            for side, written, (first, end) in zip(sides, texts, self.around, strict=True):
                 side += [np.array([*first, *row, *end], np.int32) for row in self.tokenizer.encode_batch(written)]
         return PairSequences(Sequences(sides[0]), Sequences(sides[1]))
 
     @property
     def special(self) -> tuple[int, int]:
         """How many special tokens stand around a source, and around a target."""
-        source, target = (len(first) + len(end) for first, end in self._around)
+        source, target = (len(first) + len(end) for first, end in self.around)
         return source, target
 
     @property
-    def _around(self) -> list[tuple[list[int], list[int]]]:
+    def around(self) -> list[tuple[list[int], list[int]]]:
+        """The special tokens before and behind a source, and a target."""
         bos, eos = [self.tokenizer.bos_id], [self.tokenizer.eos_id]
         return [(bos if self.begins_source else [], eos if self.takes == "pair" else []), ([], eos)]
 
