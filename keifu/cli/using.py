@@ -243,7 +243,9 @@ def classify(
     found = model.classify(texts, top=top, head=head, details=True, batch_size=batch_size)
     if cut := sum(one.cut for one in found):
         longer = f"{cut:,} of {len(found):,} texts are longer than those of training"
-        print(f"note: {longer}, and only their beginnings were read", file=sys.stderr)
+        pairs = model.task.name == "masked-lm"
+        read = "what stands where the two of a pair meet was" if pairs else "their beginnings were"
+        print(f"note: {longer}, and only {read} read", file=sys.stderr)
     for one in found:
         shares = "\t".join(f"{label}\t{share:.4f}" for label, share in one.probabilities.items())
         print(json_line(vars(one)) if json_ else shares)

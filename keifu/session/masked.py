@@ -129,7 +129,8 @@ class MaskedModel(ReadingModel):
         batch_size: int | None = None,
     ) -> Any:
         """Whether the second text of a pair follows the first: "next", or "random". A pair is two texts with a TAB
-        between. head: "next-sentence", the only one; else as for a classifier. Raises ConfigError.
+        between; of one that is too long, what stands where the two meet is read. head: "next-sentence", the only one;
+        else as for a classifier. Raises ConfigError.
         """
         if head not in (None, _HEAD):
             raise ConfigError(f"head {head!r} is not known; expected {_HEAD}")
@@ -139,7 +140,7 @@ class MaskedModel(ReadingModel):
         for one in texts:
             if len(split_pair(one)) != 2:
                 raise ConfigError(f"{one[:40]!r}: one text; expected two with a TAB between, of which one may follow")
-        tokens, firsts, cut = join_all(self.tokenizer, [split_pair(one) for one in texts], self.room)
+        tokens, firsts, cut = join_all(self.tokenizer, [split_pair(one) for one in texts], self.room, nearest=True)
         shares = self._follows(tokens, firsts, batch_size)
         found = [
             ranked(one, NEXT_SENTENCE, share, top, shorter)

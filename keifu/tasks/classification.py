@@ -29,10 +29,14 @@ class Classification:
     """labels: the classes. weights: what an example of each class counts in the loss; none: all the same."""
 
     name = "classification"
-    selects_by = "accuracy"
     tokenizer: Tokenizer
     labels: tuple[str, ...]
     weights: tuple[float, ...] = ()
+
+    @property
+    def selects_by(self) -> str:
+        """Where classes weigh the same however many examples they have, the best checkpoint is chosen so, too."""
+        return "macro_f1" if self.weights else "accuracy"
 
     def head(self, model: Any) -> ClassHead:
         """Scores of the classes, from the vector of a text as a whole. What the model writes with is left away."""

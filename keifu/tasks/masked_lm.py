@@ -2,12 +2,14 @@
 
 Devlin et al. 2019, section 3.1. Of the tokens of a sequence 15 % are chosen; of these 80 % become [MASK], 10 % another
 token by chance, 10 % stay, and all are to be told. Half of the pairs are two stretches of a document of which the
-second follows the first; in the other half the second is one of another document, found in the same way, so that
-lengths do not betray it. What is chosen follows from the seed, the step and the row alone, so it is new in every epoch
-and the same again when a run goes on.
+second follows the first; in the other half the second is one of another document, found in the same way. Nothing but
+what they say tells the two apart: the first ends with a sentence and the second begins with one, and a second text is
+as long as the one that it stands for. What is chosen follows from the seed, the step and the row alone, so it is new in
+every epoch and the same again when a run goes on.
 
 Departures from the paper: choices are made anew each time (as RoBERTa's, Liu et al. 2019); a stretch is as many whole
-sentences as fit into half of the length.
+sentences as fit into half of a row; and beside the pairs, documents are read in stretches of a whole row without a
+second text, as texts with gaps are later.
 """
 
 import math
@@ -32,6 +34,8 @@ from keifu.text.words import word_ranges
 STRANGER, FOLLOWS, ALONE = 0, 1, -1
 """What the second text of a row is to the first; ALONE where there is none."""
 
+_NO_ROWS = np.zeros((0, 3), np.int64)
+
 MASK = "[MASK]"
 """What stands for a gap in a text."""
 
@@ -46,9 +50,9 @@ _EVALUATED = 0
 class Passages:
     """Documents as encoded sentences, and rows of stretches of them.
 
-    documents: of each sentence the number of its document. begins: for each token whether a word begins there; None
-    where words do not matter. first, middle, last: of each row the sentences first up to middle, and from middle up to
-    last, which are the second text where `paired`.
+    documents: of each sentence the number of its document. before: tokens before each sentence, and all. begins: for
+    each token whether a word begins there; None where words do not matter. first, middle, last: of each row the tokens
+    from first up to middle, and from middle up to last, which are the second text where `paired`.
     """
 
     def __init__(
@@ -60,25 +64,27 @@ class Passages:
         pairs: bool,
         alone: bool = True,
     ) -> None:
-        """most: tokens of a row, [CLS] and [SEP] included; sentences are no longer than what fits. alone: whether
-        documents of one sentence have rows beside those that are pairs.
+        """most: tokens of a row, [CLS] and [SEP] included. pairs: whether there are rows of two texts, where documents
+        have several sentences. alone: whether there are rows of one.
         """
         self.sentences, self.documents, self.begins = sentences, documents, begins
-        self.before = np.concatenate([[0], np.cumsum(sentences.lengths)])  # tokens before each sentence
-        self.half = (most - 3) // 2
-        rows = self._pairs(alone) if pairs else self._stretches(most - 2)
+        self.before = np.concatenate([[0], np.cumsum(sentences.lengths)])
+        two = self._pairs((most - 3) // 2) if pairs else _NO_ROWS
+        rows = np.concatenate([two, self._stretches(most - 2) if alone else _NO_ROWS])
         self.first, self.middle, self.last = rows.T
-        tokens = self.before[self.last] - self.before[self.first]
-        self.lengths: Indices = tokens + np.where(self.middle < self.last, 3, 2)
-        self.paired = np.flatnonzero(self.middle < self.last)
-        self.paired_documents = documents[self.first[self.paired]]
+        self.lengths: Indices = self.last - self.first + np.where(self.middle < self.last, 3, 2)
+        self.paired = np.arange(len(two))
+        self._document = documents[np.searchsorted(self.before, self.middle[self.paired])]
+        seconds = (self.last - self.middle)[self.paired]
+        self._by_length = np.argsort(seconds, kind="stable")  # the pairs, those with short second texts first
+        self._sorted = seconds[self._by_length]
 
     def __len__(self) -> int:
         return len(self.first)
 
     @property
     def sizes(self) -> Indices:
-        """`[N, 1]`, the tokens of each row; of a pair, as long as the second text is the one that follows."""
+        """`[N, 1]`, the most tokens of each row."""
         return self.lengths[:, None]
 
     def rows(self) -> Indices:
@@ -88,39 +94,55 @@ class Passages:
     @property
     def documents_with_pairs(self) -> int:
         """How many documents have several sentences, of which one follows another."""
-        return len(set(self.paired_documents.tolist()))
+        return len(set(self._document.tolist()))
 
     def share_of(self, ids: frozenset[int]) -> float:
         """The share of all tokens that are one of these."""
         return self.sentences.share_of(ids)
 
-    def _ends(self) -> NDArray[np.int64]:
-        """For each sentence the one with which its document ends, exclusive."""
-        return np.searchsorted(self.documents, self.documents, side="right")
+    def stranger(self, row: int, rng: np.random.Generator) -> int:
+        """A pair of another document, where there is another one, whose second text is as long as that of this pair, or
+        next to it where none is.
+        """
+        length, reach = int(self.last[row] - self.middle[row]), 0
+        while True:
+            begin = int(np.searchsorted(self._sorted, length - reach))
+            end = int(np.searchsorted(self._sorted, length + reach, side="right"))
+            near = self._by_length[begin:end]
+            others = near[self._document[near] != self._document[row]]
+            if len(others) or end - begin == len(self._sorted):
+                return int(rng.choice(others if len(others) else near))
+            reach = 2 * reach + 1
 
-    def _pairs(self, alone: bool) -> NDArray[np.int64]:
-        """A row for every sentence that has one before it in its document, and one for every document of one."""
-        begins, ends = np.searchsorted(self.documents, self.documents), self._ends()
-        places = np.arange(len(self.documents))
-        # As many whole sentences as fit, backward from each and forward from each, at least one.
-        backward = np.searchsorted(self.before, self.before[:-1] - self.half)
-        backward = np.minimum(np.maximum(backward, begins), places - 1)
-        forward = np.searchsorted(self.before, self.before[:-1] + self.half, side="right") - 1
-        forward = np.maximum(np.minimum(forward, ends), places + 1)
-        inner = places > begins
-        pairs = np.stack([backward, places, forward], axis=1)[inner]
-        single = places[(ends - begins == 1) & alone]
-        return np.concatenate([pairs, np.stack([single, single + 1, single + 1], axis=1)])
+    def _pairs(self, most: int) -> NDArray[np.int64]:
+        """A row for every sentence that has one before it in its document: what stands before it, and what begins with
+        it. Either is as many whole sentences as fit into so many tokens; where one does not, what is next to the other.
+        """
+        opens = np.searchsorted(self.documents, self.documents)  # the first sentence of each one's document
+        closes = np.searchsorted(self.documents, self.documents, side="right")
+        of = np.flatnonzero(np.arange(len(opens)) > opens)
+        before, at = self.before, self.before[of]
+        begin = np.maximum(np.searchsorted(before, at - most), opens[of])
+        end = np.minimum(np.searchsorted(before, at + most, side="right") - 1, closes[of])
+        first = np.maximum(before[np.minimum(begin, of - 1)], at - most)
+        last = np.minimum(before[np.maximum(end, of + 1)], at + most)
+        return np.stack([first, at, last], axis=1)
 
-    def _stretches(self, room: int) -> NDArray[np.int64]:
-        """Every document in stretches of as many whole sentences as fit."""
-        ends, rows, place = self._ends(), [], 0
-        while place < len(self.documents):
-            fits = int(np.searchsorted(self.before, self.before[place] + room, side="right")) - 1
-            end = max(place + 1, min(fits, int(ends[place])))
-            rows.append((place, end, end))
-            place = end
-        return np.array(rows, np.int64).reshape(-1, 3)
+    def _stretches(self, most: int) -> NDArray[np.int64]:
+        """Every document in rows of as many whole sentences as fit into so many tokens; a longer sentence is cut."""
+        cuts = [np.arange(*ends, most) for ends in zip(self.before[:-1], self.before[1:], strict=True)]
+        if not cuts:
+            return _NO_ROWS
+        begin, document = np.concatenate(cuts), np.repeat(self.documents, [len(each) for each in cuts])
+        end = np.append(begin[1:], self.before[-1])
+        closes = np.searchsorted(document, document, side="right")
+        fits = np.minimum(np.searchsorted(end, begin + most, side="right"), closes)
+        rows, place = [], 0
+        while place < len(begin):
+            last = end[fits[place] - 1]
+            rows.append((begin[place], last, last))
+            place = fits[place]
+        return np.array(rows, np.int64)
 
 
 class Batch(NamedTuple):
@@ -164,8 +186,7 @@ class MaskedLanguageModeling:
         return PretrainingHead(masked, config.d_model, self.next_sentence)
 
     def encode(self, passages: Sequence[Sequence[str]], most: int) -> Passages:
-        """Documents, each a list of sentences, in rows of at most so many tokens; longer sentences are cut."""
-        room = (most - 3) // 2 if self.next_sentence else most - 2
+        """Documents, each a list of sentences, in rows of at most so many tokens."""
         texts = [text for passage in passages for text in passage]
         of = np.repeat(np.arange(len(passages)), [len(passage) for passage in passages])
         sentences: list[NDArray[np.int32]] = []
@@ -173,14 +194,12 @@ class MaskedLanguageModeling:
         documents: list[int] = []
         for start in range(0, len(texts), _TOGETHER):
             some = texts[start : start + _TOGETHER]
-            words = [_word_begins(self.tokenizer, text) for text in some] if self.whole_words else None
             for place, ids in enumerate(self.tokenizer.encode_batch(some)):
-                for begin in range(0, len(ids), room):
-                    sentences.append(np.asarray(ids[begin : begin + room], np.int32))
+                if ids:
+                    sentences.append(np.asarray(ids, np.int32))
                     documents.append(int(of[start + place]))
-                    if words is not None:
-                        begins.append(words[place][begin : begin + room].copy())
-                        begins[-1][0] = 1  # of a sentence that is cut inside a word, the rest counts as a word
+                    if self.whole_words:
+                        begins.append(_word_begins(self.tokenizer, some[place]))
         known = Sequences(begins) if self.whole_words else None
         numbers = np.array(documents, np.int64)
         return Passages(Sequences(sentences), numbers, known, most, self.next_sentence, alone=self.masked)
@@ -211,25 +230,23 @@ class MaskedLanguageModeling:
     def _draw(self, data: Passages, row: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], int, Indices, int]:
         """Token ids, where the second text begins, the places of tokens to tell (in order), and what the second is."""
         first, middle, last = (int(part[row]) for part in (data.first, data.middle, data.last))
-        follows = ALONE
-        second = range(middle, last)
-        if second:
+        follows, stretches = ALONE, [slice(first, middle)]
+        if middle < last:
+            # Both are looked at whichever is taken, so that the length says nothing.
+            other = data.stranger(row, rng)
             follows = int(rng.random() < 0.5)
-            if follows == STRANGER:
-                second = _stranger(data, row, rng)
+            length = min(last - middle, int(data.last[other] - data.middle[other]))
+            begin = middle if follows == FOLLOWS else int(data.middle[other])
+            stretches.append(slice(begin, begin + length))
         special = self.tokenizer.cls_id, self.tokenizer.sep_id
         parts, begins = [np.array(special[:1])], [np.zeros(1, np.bool_)]
-        for stretch in (range(first, middle), second):
-            if not stretch:
-                break
-            at = slice(int(data.before[stretch.start]), int(data.before[stretch.stop]))
+        for at in stretches:
             parts += [data.sentences.tokens[at], np.array(special[1:])]
-            begins += [
-                np.ones(at.stop - at.start, np.bool_) if data.begins is None else data.begins.tokens[at] > 0,
-                np.zeros(1, np.bool_),
-            ]
+            words = np.ones(at.stop - at.start, np.bool_) if data.begins is None else data.begins.tokens[at] > 0
+            words[:1] = True  # of a word that is cut, the rest counts as one
+            begins += [words, np.zeros(1, np.bool_)]
         ids = np.concatenate(parts).astype(np.int64)
-        at_second = len(parts[1]) + 2 if second else len(ids)
+        at_second = len(parts[1]) + 2
         ordinary = (ids != special[0]) & (ids != special[1])
         return ids, at_second, _choose(np.concatenate(begins), ordinary, self.share, rng), follows
 
@@ -314,17 +331,6 @@ def with_masks(tokenizer: Tokenizer, text: str) -> list[int]:
 
 def _share(name: str, right: int, of: int) -> dict[str, Any]:
     return {name: right / max(1, of), f"{name}_interval": list(share_interval(right, of))}
-
-
-def _stranger(data: Passages, row: int, rng: np.random.Generator) -> range:
-    """The second text of a row of another document, where there is another one."""
-    own = data.documents[data.first[row]]
-    begin, end = np.searchsorted(data.paired_documents, own), np.searchsorted(data.paired_documents, own, "right")
-    if (others := len(data.paired) - int(end - begin)) == 0:
-        begin, end, others = 0, 0, len(data.paired)
-    place = int(rng.integers(others))
-    other = data.paired[place if place < begin else place + end - begin]
-    return range(int(data.middle[other]), int(data.last[other]))
 
 
 def _choose(begins: NDArray[np.bool_], ordinary: NDArray[np.bool_], share: float, rng: np.random.Generator) -> Indices:

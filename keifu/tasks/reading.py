@@ -76,29 +76,33 @@ def moved(inputs: TokenBatch, device: torch.device) -> TokenBatch:
     return inputs._replace(tokens=inputs.tokens.to(device), mask=inputs.mask.to(device), segments=segments)
 
 
-def join(tokenizer: Tokenizer, texts: Sequence[Sequence[int]], most: int | None = None) -> tuple[list[int], int]:
+def join(
+    tokenizer: Tokenizer, texts: Sequence[Sequence[int]], most: int | None = None, nearest: bool = False
+) -> tuple[list[int], int]:
     """Token ids of a text or a pair with [CLS] and [SEP], and how many of them are the first text's.
 
-    most: what goes beyond so many tokens is cut off, from the longer text first.
+    most: what goes beyond so many tokens is cut off, from the longer text first. nearest: of the first text the end is
+    kept, which is next to the second, and else the beginning.
     """
     first, second = list(texts[0]), list(texts[1]) if len(texts) > 1 else []
     if most is not None:
         room = most - 1 - len(texts)
         del second[max(room - len(first), room // 2) :]
-        del first[room - len(second) :]
+        kept = room - len(second)
+        first = first[max(0, len(first) - kept) :] if nearest else first[:kept]
     before = [tokenizer.cls_id, *first, tokenizer.sep_id]
     return before + ([*second, tokenizer.sep_id] if len(texts) > 1 else []), len(before)
 
 
 def join_all(
-    tokenizer: Tokenizer, texts: Sequence[Sequence[str]], most: int | None
+    tokenizer: Tokenizer, texts: Sequence[Sequence[str]], most: int | None, nearest: bool = False
 ) -> tuple[Sequences, Indices, NDArray[np.bool_]]:
     """Texts and pairs as `join` puts them together: the tokens, how many of each row are the first text's, and which
     rows were cut.
     """
     ids = iter(tokenizer.encode_batch([text for each in texts for text in each]))
     several = [[next(ids) for _ in each] for each in texts]
-    rows = [join(tokenizer, each, most) for each in several]
+    rows = [join(tokenizer, each, most, nearest) for each in several]
     whole = np.array([sum(map(len, each)) + 1 + len(each) for each in several], np.int64)
     tokens = Sequences(row for row, _ in rows)
     return tokens, np.array([first for _, first in rows], np.int64), tokens.lengths < whole

@@ -127,6 +127,17 @@ def test_a_pre_trained_model_says_what_follows(runs: dict[str, Path], keifu: Com
     assert sum(line["probabilities"].values()) == pytest.approx(1)
     trace = load(runs["masked-lm"], "cpu").trace(pair)
     assert trace["follows"].value.softmax(-1)[0, 1] == pytest.approx(line["probabilities"]["next"], abs=1e-5)
+    meeting = "and the fish " * 60 + "and the wave.\tthe boat."
+    told = [
+        keifu("classify", runs["masked-lm"], text, "--head", "next-sentence")
+        for text in (meeting, meeting.replace("and the wave.", "and the crow."), f"the hay and the hay {meeting}")
+    ]
+    assert told[0].err == (
+        "note: 1 of 1 texts are longer than those of training, and only what stands where the two of a pair meet was "
+        "read\n"
+    )
+    assert told[0].out != told[1].out
+    assert told[0].out == told[2].out
 
 
 def test_texts_are_classified_from_arguments_and_from_lines(runs: dict[str, Path], keifu: Command) -> None:

@@ -53,6 +53,39 @@ def test_pairs_are_neighbours_of_whole_sentences_or_strangers_half_of_the_time()
     assert set(counts) == {FOLLOWS, STRANGER}
 
 
+def test_lengths_do_not_tell_strangers_from_those_that_follow() -> None:
+    """Documents of several lengths, in which that of the first text says how much there is for a second one."""
+    task = MaskedLanguageModeling(TOKENIZER, masked=False, next_sentence=True)
+    documents = [each[:count] for count, each in zip([2, 2, 3, 3, 5, 5, 8, 8], DOCUMENTS, strict=True)]
+    data = task.encode(documents, 19)
+    of_rows: list[set[tuple[int, int]]] = [set() for _ in data.rows()]
+    kinds: list[set[int]] = [set() for _ in data.rows()]
+    for seed in range(30):
+        batch = task.batch(data, data.rows(), seed)
+        assert batch.inputs.segments is not None
+        for row, (mask, segments) in enumerate(zip(batch.inputs.mask, batch.inputs.segments, strict=True)):
+            of_rows[row].add((int(mask.sum()), int(segments.sum())))
+            kinds[row].add(int(batch.follows[row]))
+    assert [len(each) for each in of_rows] == [1] * len(data)
+    assert kinds == [{FOLLOWS, STRANGER}] * len(data)
+
+
+def test_texts_of_a_pair_part_where_a_sentence_ends() -> None:
+    """Also where sentences are too long to be read as a whole; else a cut would tell what follows."""
+    tokenizer = Tokenizer.train(["(abcdefghijklmnop)"], "character", 60, READING_TOKENS)
+    task = MaskedLanguageModeling(tokenizer, masked=False, next_sentence=True)
+    texts = ["(abcdefghijklmnop)", "(ab)", "(abcdefghijk)", "(abcdefghijklmnop)"]
+    data = task.encode([texts, texts[::-1], texts[1:]], 19)
+    assert len(data) == 3 + 3 + 2
+    for seed in range(10):
+        for row in task.batch(data, data.rows(), seed).inputs.tokens.tolist():
+            first, second, _ = "".join(tokenizer.token(id) for id in row if id != PAD).split("[SEP]")
+            assert first.endswith(")")
+            assert second.startswith("(")
+            assert len(first.removeprefix("[CLS]")) <= 8
+            assert len(second) <= 8
+
+
 def test_strangers_are_no_shorter_than_those_that_follow() -> None:
     task, data = encoded(masked=False, next_sentence=True)
     lengths: dict[int, list[int]] = {FOLLOWS: [], STRANGER: []}
@@ -79,8 +112,11 @@ def test_segments_and_masks_say_where_the_texts_stand() -> None:
 def test_a_document_of_one_sentence_has_no_pair() -> None:
     task = MaskedLanguageModeling(TOKENIZER, next_sentence=True)
     data = task.encode([["a0"], ["b0", "b1"]], 19)
-    assert task.batch(data, data.rows(), 0).follows.tolist().count(ALONE) == 1
     assert data.paired.tolist() == [0]
+    assert task.batch(data, data.rows(), 0).follows[1:].tolist() == [
+        ALONE,
+        ALONE,
+    ]  # each document without a second text
     only = MaskedLanguageModeling(TOKENIZER, masked=False, next_sentence=True).encode([["a0"], ["b0", "b1"]], 19)
     assert len(only) == 1  # nothing else could be learned from the other
 
@@ -91,7 +127,9 @@ def test_without_pairs_every_token_stands_in_one_sequence() -> None:
     found = [token for row in data.rows() for token in task.batch(data, np.array([row]), 0).targets.tolist()]
     assert found
     spans = [range(first, middle) for first, middle in zip(data.first, data.middle, strict=True)]
-    assert [sentence for span in spans for sentence in span] == list(range(len(data.sentences)))
+    assert [token for span in spans for token in span] == list(range(len(data.sentences.tokens)))
+    inside = [each for each in data.first.tolist() if each not in data.before]
+    assert inside == [8 * 16 + 17, 8 * 16 + 34]  # a sentence of 40 tokens alone is cut
     assert data.lengths.max() <= 19
     assert (data.lengths - 2).sum() == sum(len(text) for each in DOCUMENTS for text in each) + 40
 
@@ -148,9 +186,16 @@ def test_whole_words_are_masked_together() -> None:
 def test_a_word_does_not_reach_from_one_sentence_into_another() -> None:
     tokenizer = Tokenizer.train(["abcdefghijklmn"] * 3, "character", 60, READING_TOKENS)
     task = MaskedLanguageModeling(tokenizer, whole_words=True, next_sentence=True, share=0.3)
-    data = task.encode([["abcdefghijk", "abcdefghijk"]], 19)  # in pieces of 8 tokens, and of the 3 that are left
-    assert data.begins is not None
-    assert [row.tolist() for row in data.begins] == 2 * [[1, 0, 0, 0, 0, 0, 0, 0], [1, 0, 0]]
+    data = task.encode([["abcdefghijk", "abcdefghijk"]] * 2, 19)  # the last 8 tokens of one, the first 8 of the other
+    halves = [[*range(1, 9)], [*range(10, 18)]]
+    seen = set()
+    for seed in range(20):
+        masked = task.batch(data, data.paired, seed).masked[0]
+        whole = [bool(masked[half].all()) for half in halves]
+        assert masked.sum() == 8
+        assert sum(whole) == 1
+        seen.add(whole.index(True))
+    assert seen == {0, 1}
 
 
 @pytest.mark.parametrize("kind", ["character", "word", "bpe", "byte-bpe", "wordpiece", "unigram"])
@@ -199,7 +244,7 @@ def test_a_measurement_is_repeatable_and_counts_what_it_says(masked: bool, pairs
         whole = task.loss(model, head, batch)
         assert found["loss"] == pytest.approx(whole.surprise.item() / whole.tokens, rel=1e-5)
     if pairs:
-        assert found["pairs"] == len(data)
+        assert found["pairs"] == len(data.paired)
         low, high = found["next_sentence_accuracy_interval"]
         assert low < found["next_sentence_accuracy"] < high
 

@@ -10,9 +10,11 @@ from keifu.data.examples import LabelledText, TaggedSentence
 from keifu.layers.heads import ClassHead
 from keifu.models import bert, recurrent, transformer
 from keifu.tasks.classification import Classification, balanced
+from keifu.tasks.classification_metrics import classification_scores
 from keifu.tasks.reading import by_length, decide, join, summary_of
 from keifu.tasks.tagging import Tagging
 from keifu.text import READING_TOKENS, Tokenizer
+from keifu.training.loop import score_of
 
 TOKENIZER = Tokenizer.train(["abcdefghij klmno"], "character", 40, READING_TOKENS)
 CLS, SEP = 4, 5
@@ -47,6 +49,28 @@ def test_the_longer_text_is_cut_first(most: int, first: int, second: int) -> Non
     assert before == kept[0] + 2
     if second and sum(kept) < first + second:  # the shorter one is whole, or both are as good as equal
         assert min(kept) == min(first, second) or abs(kept[0] - kept[1]) <= 1
+
+
+def test_of_a_long_pair_the_end_of_the_first_text_is_kept_where_it_meets_the_second() -> None:
+    texts = [list(range(10, 40)), list(range(50, 54))]
+    for most in (12, 20):
+        beginnings, meeting = (join(TOKENIZER, texts, most, nearest)[0] for nearest in (False, True))
+        room = most - 3 - 4
+        assert beginnings == [CLS, *texts[0][:room], SEP, *texts[1], SEP]
+        assert meeting == [CLS, *texts[0][-room:], SEP, *texts[1], SEP]
+    assert join(TOKENIZER, texts, 60, nearest=True) == join(TOKENIZER, texts, 60)
+
+
+def test_classes_that_weigh_the_same_choose_by_macro_f1() -> None:
+    """Of 95 and 5 examples: always the larger class, or nine tenths of either."""
+    expected = [0] * 95 + [1] * 5
+    reports = [
+        classification_scores(expected, [0] * 100, ("a", "b")),
+        classification_scores(expected, [0] * 85 + [1] * 10 + [1] * 5, ("a", "b")),
+    ]
+    for weights, better in (((), 0), (balanced([95, 5]), 1)):
+        task = Classification(TOKENIZER, ("a", "b"), weights)
+        assert max((0, 1), key=lambda place: score_of(reports[place], task.selects_by)) == better
 
 
 def test_rows_of_like_length_stand_together_and_each_once() -> None:
