@@ -8,8 +8,7 @@ as long as the one that it stands for. What is chosen follows from the seed, the
 every epoch and the same again when a run goes on.
 
 Departures from the paper: choices are made anew each time (as RoBERTa's, Liu et al. 2019); a stretch is as many whole
-sentences as fit into half of a row; and beside the pairs, documents are read in stretches of a whole row without a
-second text, as texts with gaps are later.
+sentences as fit into half of a row.
 """
 
 import math
@@ -65,12 +64,15 @@ class Passages:
         alone: bool = True,
     ) -> None:
         """most: tokens of a row, [CLS] and [SEP] included. pairs: whether there are rows of two texts, where documents
-        have several sentences. alone: whether there are rows of one.
+        have several sentences. alone: whether documents of one sentence have rows beside those that are pairs.
         """
         self.sentences, self.documents, self.begins = sentences, documents, begins
         self.before = np.concatenate([[0], np.cumsum(sentences.lengths)])
-        two = self._pairs((most - 3) // 2) if pairs else _NO_ROWS
-        rows = np.concatenate([two, self._stretches(most - 2) if alone else _NO_ROWS])
+        opens = np.searchsorted(documents, documents)  # the first sentence of each one's document
+        closes = np.searchsorted(documents, documents, side="right")
+        two = self._pairs(opens, closes, (most - 3) // 2) if pairs else _NO_ROWS
+        one = np.flatnonzero((closes - opens == 1) & alone) if pairs else np.arange(len(documents))
+        rows = np.concatenate([two, self._stretches(one, most - 2)])
         self.first, self.middle, self.last = rows.T
         self.lengths: Indices = self.last - self.first + np.where(self.middle < self.last, 3, 2)
         self.paired = np.arange(len(two))
@@ -114,12 +116,10 @@ class Passages:
                 return int(rng.choice(others if len(others) else near))
             reach = 2 * reach + 1
 
-    def _pairs(self, most: int) -> NDArray[np.int64]:
+    def _pairs(self, opens: Indices, closes: Indices, most: int) -> NDArray[np.int64]:
         """A row for every sentence that has one before it in its document: what stands before it, and what begins with
         it. Either is as many whole sentences as fit into so many tokens; where one does not, what is next to the other.
         """
-        opens = np.searchsorted(self.documents, self.documents)  # the first sentence of each one's document
-        closes = np.searchsorted(self.documents, self.documents, side="right")
         of = np.flatnonzero(np.arange(len(opens)) > opens)
         before, at = self.before, self.before[of]
         begin = np.maximum(np.searchsorted(before, at - most), opens[of])
@@ -128,13 +128,15 @@ class Passages:
         last = np.minimum(before[np.maximum(end, of + 1)], at + most)
         return np.stack([first, at, last], axis=1)
 
-    def _stretches(self, most: int) -> NDArray[np.int64]:
-        """Every document in rows of as many whole sentences as fit into so many tokens; a longer sentence is cut."""
-        cuts = [np.arange(*ends, most) for ends in zip(self.before[:-1], self.before[1:], strict=True)]
-        if not cuts:
+    def _stretches(self, of: Indices, most: int) -> NDArray[np.int64]:
+        """The documents of these sentences in rows of as many whole sentences as fit into so many tokens; a longer
+        sentence is cut.
+        """
+        if not len(of):
             return _NO_ROWS
-        begin, document = np.concatenate(cuts), np.repeat(self.documents, [len(each) for each in cuts])
-        end = np.append(begin[1:], self.before[-1])
+        cuts = [np.arange(self.before[each], self.before[each + 1], most) for each in of]
+        begin, sentence = np.concatenate(cuts), np.repeat(of, [len(each) for each in cuts])
+        document, end = self.documents[sentence], np.minimum(begin + most, self.before[sentence + 1])
         closes = np.searchsorted(document, document, side="right")
         fits = np.minimum(np.searchsorted(end, begin + most, side="right"), closes)
         rows, place = [], 0

@@ -112,11 +112,8 @@ def test_segments_and_masks_say_where_the_texts_stand() -> None:
 def test_a_document_of_one_sentence_has_no_pair() -> None:
     task = MaskedLanguageModeling(TOKENIZER, next_sentence=True)
     data = task.encode([["a0"], ["b0", "b1"]], 19)
+    assert task.batch(data, data.rows(), 0).follows.tolist().count(ALONE) == 1
     assert data.paired.tolist() == [0]
-    assert task.batch(data, data.rows(), 0).follows[1:].tolist() == [
-        ALONE,
-        ALONE,
-    ]  # each document without a second text
     only = MaskedLanguageModeling(TOKENIZER, masked=False, next_sentence=True).encode([["a0"], ["b0", "b1"]], 19)
     assert len(only) == 1  # nothing else could be learned from the other
 
@@ -244,7 +241,7 @@ def test_a_measurement_is_repeatable_and_counts_what_it_says(masked: bool, pairs
         whole = task.loss(model, head, batch)
         assert found["loss"] == pytest.approx(whole.surprise.item() / whole.tokens, rel=1e-5)
     if pairs:
-        assert found["pairs"] == len(data.paired)
+        assert found["pairs"] == len(data)
         low, high = found["next_sentence_accuracy_interval"]
         assert low < found["next_sentence_accuracy"] < high
 
