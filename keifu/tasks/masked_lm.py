@@ -8,7 +8,7 @@ as long as the one that it stands for. What is chosen follows from the seed, the
 every epoch and the same again when a run goes on.
 
 Departures from the paper: choices are made anew each time (as RoBERTa's, Liu et al. 2019); a stretch is as many whole
-sentences as fit into half of a row.
+sentences as fit into its part of a row, and which part is the first one's is drawn once for each pair.
 """
 
 import math
@@ -70,7 +70,7 @@ class Passages:
         self.before = np.concatenate([[0], np.cumsum(sentences.lengths)])
         opens = np.searchsorted(documents, documents)  # the first sentence of each one's document
         closes = np.searchsorted(documents, documents, side="right")
-        two = self._pairs(opens, closes, (most - 3) // 2) if pairs else _NO_ROWS
+        two = self._pairs(opens, closes, most - 3) if pairs else _NO_ROWS
         one = np.flatnonzero((closes - opens == 1) & alone) if pairs else np.arange(len(documents))
         rows = np.concatenate([two, self._stretches(one, most - 2)])
         self.first, self.middle, self.last = rows.T
@@ -118,14 +118,19 @@ class Passages:
 
     def _pairs(self, opens: Indices, closes: Indices, most: int) -> NDArray[np.int64]:
         """A row for every sentence that has one before it in its document: what stands before it, and what begins with
-        it. Either is as many whole sentences as fit into so many tokens; where one does not, what is next to the other.
+        it, in so many tokens. Either has room for the sentence next to the other, or for half of the row where that is
+        less, and for as many more whole sentences as fit. Where between these the two part is drawn, so that first
+        texts come to the places where a text stands that is read alone.
         """
         of = np.flatnonzero(np.arange(len(opens)) > opens)
         before, at = self.before, self.before[of]
-        begin = np.maximum(np.searchsorted(before, at - most), opens[of])
-        end = np.minimum(np.searchsorted(before, at + most, side="right") - 1, closes[of])
-        first = np.maximum(before[np.minimum(begin, of - 1)], at - most)
-        last = np.minimum(before[np.maximum(end, of + 1)], at + most)
+        half, lengths = most // 2, self.sentences.lengths
+        least, largest = np.minimum(half, lengths[of - 1]), most - np.minimum(half, lengths[of])
+        room = np.random.default_rng(0).integers(most, size=len(of)).clip(least, largest)  # of the first text
+        begin = np.maximum(np.searchsorted(before, at - room), opens[of])
+        end = np.minimum(np.searchsorted(before, at + most - room, side="right") - 1, closes[of])
+        first = np.maximum(before[np.minimum(begin, of - 1)], at - room)
+        last = np.minimum(before[np.maximum(end, of + 1)], at + most - room)
         return np.stack([first, at, last], axis=1)
 
     def _stretches(self, of: Indices, most: int) -> NDArray[np.int64]:

@@ -43,8 +43,7 @@ def test_pairs_are_neighbours_of_whole_sentences_or_strangers_half_of_the_time()
             assert first.startswith("[CLS]")
             assert rest == ""
             a, b = first.removeprefix("[CLS]"), second
-            assert len(a) <= 8
-            assert len(b) <= 8  # half of the length each
+            assert len(a) + len(b) <= 16
             assert (a[0] == b[0]) == (follows == FOLLOWS)
             if follows == FOLLOWS:
                 assert int(b[1]) == int(a[-1]) + 1
@@ -82,8 +81,20 @@ def test_texts_of_a_pair_part_where_a_sentence_ends() -> None:
             first, second, _ = "".join(tokenizer.token(id) for id in row if id != PAD).split("[SEP]")
             assert first.endswith(")")
             assert second.startswith("(")
-            assert len(first.removeprefix("[CLS]")) <= 8
-            assert len(second) <= 8
+            assert len(first.removeprefix("[CLS]")) + len(second) <= 16
+
+
+def test_either_text_of_a_pair_reaches_far_into_a_row() -> None:
+    """Texts that are read alone later stand where first ones stood."""
+    tokenizer = Tokenizer.train(["abcd", "efgh"], "character", 60, READING_TOKENS)
+    data = MaskedLanguageModeling(tokenizer, next_sentence=True).encode([["abcd", "efgh"] * 450], 131)
+    inside = slice(40, -40)  # where there are sentences enough on both sides
+    firsts, seconds = (data.middle - data.first)[inside], (data.last - data.middle)[inside]
+    for lengths in (firsts, seconds):
+        assert lengths.min() == 4
+        assert lengths.max() == 124
+        assert len(set(lengths.tolist())) == 31  # every whole number of sentences
+    assert (firsts + seconds).min() > 128 - 8  # what the one leaves, the other takes
 
 
 def test_strangers_are_no_shorter_than_those_that_follow() -> None:
