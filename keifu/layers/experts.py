@@ -43,7 +43,7 @@ class Routed(NamedTuple):
     scores: Tensor
 
     def balance(self) -> Tensor:
-        """The balance penalty, from 1 up."""
+        """The balance penalty, 1 where all work alike."""
         chosen = (self.gates != 0).to(self.shares.dtype).sum(0)
         return len(chosen) * (chosen / chosen.sum().clamp(min=1) * _mean(self.shares)).sum()
 

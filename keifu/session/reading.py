@@ -105,7 +105,7 @@ class ReadingModel(Model):
         if pool not in pools:
             raise ConfigError(f"pool {pool!r} is not known of {name}; expected {', '.join(pools[:-1])} or {pools[-1]}")
         texts = [text] if isinstance(text, str) else list(text)
-        parts = [self._parts(ids) for ids in self.tokenizer.encode_batch(texts)]
+        parts = [self._parts(ids) for ids in self.tokens_of(texts)]
         tokens = Sequences(part for each in parts for part in each)
         vectors: list[Any] = [None] * len(tokens)
         for some in by_length(tokens.lengths, self.batch_size(batch_size)):
@@ -127,6 +127,10 @@ class ReadingModel(Model):
         whole = [F.normalize(vector, dim=-1) for vector in whole] if normalise else whole
         return whole[0] if isinstance(text, str) else whole
 
+    def tokens_of(self, texts: Sequence[str]) -> list[list[int]]:
+        """The token ids of each text, without [CLS] and [SEP]."""
+        return self.tokenizer.encode_batch(texts)
+
     def _parts(self, ids: Sequence[int]) -> list[list[int]]:
         """A text as it is read, in parts where it is too long."""
         most = max(1, len(ids)) if self.room is None else self.room - 2
@@ -135,7 +139,7 @@ class ReadingModel(Model):
     def inputs(self, text: str, *more: str) -> TokenBatch:
         if more:
             raise ConfigError("it reads one text; leave the other away")
-        ids = join(self.tokenizer, [self.tokenizer.encode(text)])[0]
+        ids = join(self.tokenizer, self.tokens_of([text]))[0]
         self.refuse_too_long([text], [len(ids)])
         tokens = Sequences([ids])
         return moved(pad(self.tokenizer, tokens, tokens.lengths, np.array([0])), self.device)
@@ -157,6 +161,8 @@ class ReadingModel(Model):
         decided, surprise = decide(self.task, self.network, self.head, encoded, self.batch_size(batch_size))
         seconds = time.perf_counter() - began
         left_out = {"left_out": found.blank} if getattr(found, "blank", 0) else {}
+        if unit == "word" and (unread := sum(len(one.words) for one in found.examples) - len(encoded.targets.tokens)):
+            left_out["unread"] = unread
         report = {"data": found.spec, "cut": int(encoded.cut.sum()), "unit": unit, **left_out}
         report |= decision_scores(encoded, decided, surprise, classes)
         return report | self.role_in_training(found.sha256) | {"texts_per_second": len(encoded) / seconds}

@@ -58,6 +58,11 @@ class Tagger(ReadingModel):
             results.append(found if details else [(one.word, one.tag) for one in found])
         return results[0] if isinstance(text, str) else results
 
+    def tokens_of(self, texts: Sequence[str]) -> list[list[int]]:
+        """As in training, where every word is cut by itself."""
+        tokens = self.task.encode_words([words(one) for one in texts]).tokens
+        return [tokens[place][1:-1].tolist() for place in range(len(tokens))]
+
     def trace(self, text: str, names: Sequence[str] = ("*",), edits: Mapping[str, Edit] | None = None) -> Trace:
         """What the model computes while it reads a text; "classes" are the scores of the tags at every token.
 
@@ -76,7 +81,7 @@ class Tagger(ReadingModel):
         self, data: str, *, encoding: str = "utf-8", batch_size: int | None = None, **other: Any
     ) -> dict[str, Any]:
         """Accuracy over all words and macro F1 with their 95 % intervals, the scores of every tag, and the confusion
-        matrix.
+        matrix. Words of long sentences that it does not read are counted in "unread", and in nothing else.
 
         A set without a part is measured on `test`. Says in "selected_on" whether the best checkpoint was chosen on
         this very data, in "trained_on" whether it is what the model was trained on. Raises ConfigError and DataError.

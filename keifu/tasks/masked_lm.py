@@ -323,6 +323,38 @@ class MaskedLanguageModeling:
             found |= _share("next_sentence_accuracy", rightly, pairs)
         return found
 
+    @torch.no_grad()
+    def samples(self, model: nn.Module, head: PretrainingHead, data: Passages, most: int) -> list[tuple[str, ...]]:
+        """Some rows to read, as the model is measured on them: what it is given, what stood there and what it tells; of
+        a pair whether the second text follows, and what it tells.
+        """
+        rows = np.linspace(0, len(data) - 1, min(most, len(data))).astype(np.int64)
+        batch = self.batch(data, rows, _EVALUATED).to(next(model.parameters()).device)
+        hidden = model(batch.inputs).hidden
+        read = [batch.inputs.tokens]
+        if self.masked:
+            told = exact(head(hidden[batch.masked])).argmax(-1)
+            read += [batch.inputs.tokens.masked_scatter(batch.masked, each) for each in (batch.targets, told)]
+        lines = [
+            [self._shown(ids[real].tolist()) for ids, real in zip(tokens, batch.inputs.mask, strict=True)]
+            for tokens in read
+        ]
+        if self.next_sentence:
+            guesses = exact(head.follows(hidden[:, 0])).argmax(-1).tolist()
+            known = zip(batch.follows.tolist(), guesses, strict=True)
+            lines.append(["" if true == ALONE else _judged(true, guess) for true, guess in known])
+        return [tuple(line for line in each if line) for each in zip(*lines, strict=True)]
+
+    def _shown(self, ids: Sequence[int]) -> str:
+        """Tokens as a text, special ones among them."""
+        pieces = [self.tokenizer.token(id).removeprefix("##" * self.tokenizer.goes_on(id)) for id in ids[1:-1]]
+        text = "".join(f" {piece} " if piece in self.tokenizer.special else piece for piece in pieces)
+        return " ".join(text.split())
+
+
+def _judged(true: int, guess: int) -> str:
+    return f"{NEXT_SENTENCE[true]}, told as {NEXT_SENTENCE[guess]}"
+
 
 def with_masks(tokenizer: Tokenizer, text: str) -> list[int]:
     """Token ids of a text in which "[MASK]" stands for one token, with the space before it; special ones are added."""

@@ -28,7 +28,7 @@ _OF_CLASSES = ("head.classes.", "head.own")  # before the names of weights that 
 @dataclass(frozen=True)
 class Beginning:
     """A trained model to begin with: where it lies, its architecture, its sizes, its weights, its tokenizer, and its
-    classes where it has some.
+    classes where it has some. most_tokens: that it has read together, where that is known.
     """
 
     path: Path
@@ -37,6 +37,7 @@ class Beginning:
     tensors: Mapping[str, Tensor]
     tokenizer: Tokenizer | None
     labels: Any = None
+    most_tokens: int | None = None
 
 
 def read_beginning(path: str | Path, preset: str | None = None) -> Beginning:
@@ -57,7 +58,10 @@ def read_beginning(path: str | Path, preset: str | None = None) -> Beginning:
     model = _defaults(model["name"]) | model  # what came to the settings later was as it is by default
     sizes = {key: _ONCE.get(key, value) for key, value in model.items() if key != "name"}
     known = Tokenizer.load(tokenizer) if tokenizer else None
-    return Beginning(folder, model["name"], sizes, tensors, known, classes_of(config))
+    most = config.get("max_tokens")
+    return Beginning(
+        folder, model["name"], sizes, tensors, known, classes_of(config), most if type(most) is int else None
+    )
 
 
 def _defaults(name: str) -> dict[str, Any]:
@@ -137,6 +141,19 @@ def begin_with(beginning: Beginning, named: list[tuple[str, nn.Parameter]], mode
     new = [name for name, _ in named if name not in taken]
     count = sum(parameter.numel() for parameter in taken.values())
     return f"taken: {_parts(list(taken))} ({count:,} weights); new: {_parts(new) or 'nothing'}"
+
+
+def places_to_teach(beginning: Beginning, model: Any, longest: int) -> str:
+    """In words, for behind those of `begin_with`, that rows of up to `longest` tokens have places of which the model
+    knows nothing; "" where they have none.
+    """
+    known = beginning.most_tokens
+    if known is None or longest <= known or getattr(model, "longest", None) is None:
+        return ""
+    return (
+        f"; rows have up to {longest:,} tokens, and it has read {known:,} at most: the vectors of later places are as "
+        f"fresh ones (teach them with data.max_tokens={longest} in its own training)"
+    )
 
 
 def _parts(names: list[str]) -> str:

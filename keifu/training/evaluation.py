@@ -96,15 +96,16 @@ def evaluate_language(
 def evaluate_masked(
     learner: Learner, passages: Passages, reading: Reading, should_stop: Callable[[], bool] = lambda: False
 ) -> Evaluation:
-    """Loss and the shares of masked tokens and of pairs that are told right. should_stop: asked before each batch.
-    Raises Stopped when it says so.
+    """Loss and the shares of masked tokens and of pairs that are told right, and a few rows to read. should_stop: asked
+    before each batch. Raises Stopped when it says so.
     """
     before_batch = partial(_stop_if_asked, should_stop)
     began = time.perf_counter()
     learner.network.eval()
     with learner.used_weights(), autocast(learner.device, learner.dtype):
         metrics = learner.task.measure(learner.model, learner.head, passages, reading.batch_size, before_batch)
-    return Evaluation(learner.step, metrics, [], time.perf_counter() - began)
+        samples = learner.task.samples(learner.model, learner.head, passages, _SAMPLES)
+    return Evaluation(learner.step, metrics, samples, time.perf_counter() - began)
 
 
 def evaluate_decisions(

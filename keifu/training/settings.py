@@ -66,7 +66,8 @@ class Training(Schema):
 
     accumulate: int = Field(1, ge=1)
     """Parts in which each batch is computed: more need less memory and give the same result, but for what is drawn by
-    chance (dropout) and for the balance penalty of `moe`, which each part has for itself.
+    chance (dropout) and for the balance penalty of `moe`, and the z penalty of one that translates, which each part has
+    for itself.
     """
 
     optimizer: Literal["muon", "adamw"] = "muon"
@@ -83,7 +84,9 @@ class Training(Schema):
     """
 
     frozen_layers: int = Field(0, ge=0)
-    """Lowest layers that stay as they are, and with them the embeddings. For going on with a pre-trained model."""
+    """Lowest layers that stay as they are, of a translator on both sides but for the attention from one to the other,
+    and with them the embeddings. For going on with a pre-trained model.
+    """
 
     warmup: float = Field(0.05, ge=0, lt=1)
     """Share of the steps over which the learning rate rises from zero."""

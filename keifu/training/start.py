@@ -18,7 +18,7 @@ from keifu.models import heir
 from keifu.text import Tokenizer
 from keifu.training.allocator import keep_freed_memory
 from keifu.training.average import Average
-from keifu.training.beginning import Beginning, begin_with, check_begins, classes_of, read_beginning
+from keifu.training.beginning import Beginning, begin_with, check_begins, classes_of, places_to_teach, read_beginning
 from keifu.training.budget import (
     ENOUGH,
     EVALUATIONS,
@@ -149,6 +149,8 @@ def start(
     if begun:
         named = named_parameters(run.learner.model, run.learner.head)
         run.beginning = begin_with(begun, named, run.settings.model, classes_of(run.lesson.model_facts))
+        if begun.most_tokens is not None:
+            run.beginning += places_to_teach(begun, run.learner.model, int(run.lesson.data.sizes.max()))
         if run.learner.average:
             run.learner.average.begin()
     say("measuring how fast training is here")

@@ -12,7 +12,6 @@ from tests.small_text import write_text
 
 MODELS = [name for name, ancestor in LINEAGE.items() if "language-modeling" in ancestor.tasks]
 WITHOUT_GATES = ("rnn",)
-ATTENDING = ("gpt", "llama", "moe")
 GENTLY = ("rnn", "gru", "moe")  # routers that move fast keep changing their minds
 LETTERS = "abcdefghijklmn"
 
@@ -29,18 +28,21 @@ def remembered(rng: random.Random) -> str:
     return f"{first}{''.join(others)}={first}"
 
 
+SOON = [("gpt", copied), ("gpt", remembered), ("llama", copied), ("moe", copied)]
+
+
 @pytest.mark.parametrize(
     ("model", "task"),
     [
         (model, task)
         for model in MODELS
         for task in (copied, remembered)
-        # Gates are what keeps the first letter from the others, or attention, which one of its models may show.
-        if task is copied or model not in (*WITHOUT_GATES, *ATTENDING[1:])
+        # Gates keep the first letter from the others. Each expert sees a part of the examples, too few in these steps.
+        if task is copied or model not in (*WITHOUT_GATES, "moe")
     ],
 )
 def test_a_small_model_learns(model: str, task: Callable[[random.Random], str], tmp_path: Path) -> None:
-    steps, rate = 400 if model in ATTENDING else 1000, 0.002 if model in GENTLY else 0.004
+    steps, rate = 400 if (model, task) in SOON else 1000, 0.002 if model in GENTLY else 0.004
     rng = random.Random(0)
     lines = list(dict.fromkeys(task(rng) for _ in range(4000)))
     held_out, lines = lines[:200], lines[200:]

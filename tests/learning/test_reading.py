@@ -47,6 +47,24 @@ def test_a_small_model_learns_which_of_two_letters_stands_first(model: str, tmp_
     assert run.metrics["accuracy"] >= 0.98
 
 
+def test_bert_learns_whether_two_texts_are_of_one_letter(tmp_path: Path) -> None:
+    """Neither text says so alone."""
+    rng, steps = random.Random(0), 500
+    lines = []
+    for _ in range(4000):
+        first, second = (rng.choice(LETTERS[:4]) * rng.randint(1, 4) for _ in range(2))
+        if rng.random() < 0.33:
+            second = first[0] * len(second)
+        lines.append(f"{first}\t{second}\t{'alike' if first[0] == second[0] else 'other'}\n")
+    spec = write_text(tmp_path / "a.tsv", "".join(lines))
+    held_out = write_text(tmp_path / "b.tsv", "".join(lines[-300:]))
+    run = train(
+        "classification", f"{spec}[:3700]", valid=held_out, out=tmp_path / "run", max_steps=steps,
+        overrides=overrides("bert", steps),
+    )  # fmt: skip
+    assert run.metrics["accuracy"] >= 0.98
+
+
 @pytest.mark.parametrize("model", ["bert", "lstm"])
 def test_a_small_model_learns_tags_that_hang_on_what_stands_around(model: str, tmp_path: Path) -> None:
     """A word that has two tags: what comes after it decides."""

@@ -47,11 +47,16 @@ def test_every_token_is_the_weighted_sum_of_its_own_experts(experts_per_token: i
         assert (found[~chosen] == 0).all()
 
 
-def test_gradients_of_experts_and_router() -> None:
-    experts = layer()
+@pytest.mark.parametrize(("experts_per_token", "renormalise"), [(1, False), (2, True)])
+@pytest.mark.parametrize("step", [0.0, 0.01])
+def test_gradients_of_experts_and_router(experts_per_token: int, renormalise: bool, step: float) -> None:
+    experts = layer(experts_per_token=experts_per_token, renormalise=renormalise, step=step)
+    if experts.router.bias is not None:
+        with torch.no_grad():
+            experts.router.bias.copy_(torch.tensor([0.3, -0.2, 0.0, 0.1]))
     x = torch.randn(2, 3, 6, dtype=torch.float64, requires_grad=True)
-    weights = [each.detach().clone().requires_grad_() for each in experts.parameters()]
-    names = [name for name, _ in experts.named_parameters()]
+    learned = {name: each for name, each in experts.named_parameters() if each.requires_grad}
+    weights, names = [each.detach().clone().requires_grad_() for each in learned.values()], list(learned)
 
     def run(x: Tensor, *given: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         routed: Routed = torch.func.functional_call(experts, dict(zip(names, given, strict=True)), (x, None))

@@ -21,12 +21,12 @@ from keifu.layers.attention import (
     padding_mask,
     scaled_dot_product,
 )
-from keifu.layers.embeddings import Embedding, LearnedPosition, SinusoidalPosition, sinusoidal
+from keifu.layers.embeddings import Embedding, LearnedPosition, SegmentEmbedding, SinusoidalPosition, sinusoidal
 from keifu.layers.feedforward import FeedForward, GatedFeedForward
-from keifu.layers.heads import ClassHead, VocabularyHead
+from keifu.layers.heads import AnswerHead, ClassHead, MaskedHead, Pooler, PretrainingHead, VocabularyHead
 from keifu.layers.norms import RMSNorm
 from keifu.layers.rotary import RotaryPosition
-from keifu.models import transformer
+from keifu.models import bert, gpt, llama, moe, transformer
 from tests.properties.cases import Case, scatter
 
 CPU = torch.device("cpu")
@@ -113,7 +113,9 @@ def test_heads_that_share_keys_with_rotary_positions(form: None, n_kv_heads: int
     check(MultiHeadAttention(5, 4, 4, n_kv_heads, bias=False), run, normal(2, 3, 5))
 
 
-@pytest.mark.parametrize("layer", [FeedForward(3, 5), FeedForward(3, 5, F.gelu), GatedFeedForward(3, 5)])
+@pytest.mark.parametrize(
+    "layer", [FeedForward(3, 5), *(FeedForward(3, 5, each) for each in gpt.GELU.values()), GatedFeedForward(3, 5)]
+)
 def test_feedforward(layer: nn.Module) -> None:
     check(layer, lambda layer, x: layer(x), normal(2, 3, 3))
 
@@ -131,8 +133,32 @@ def test_embedding(position: Any, first: Tensor | None) -> None:
     check(Embedding(nn.Parameter(torch.zeros(5, 3)), position), lambda layer: layer(tokens, first))
 
 
-def test_vocabulary_head() -> None:
-    check(VocabularyHead(nn.Parameter(torch.zeros(5, 3))), lambda head, hidden: head(hidden), normal(2, 3, 3))
+def test_embedding_of_pairs() -> None:
+    tokens, segments = torch.tensor([[1, 0, 1], [4, 1, 2]]), torch.tensor([[0, 0, 1], [0, 1, 1]])
+    check(SegmentEmbedding(nn.Parameter(torch.zeros(5, 3)), 6, 1e-3), lambda layer: layer(tokens, segments))
+
+
+HEADS: dict[str, Callable[[], nn.Module]] = {
+    "vocabulary": lambda: VocabularyHead(nn.Parameter(torch.zeros(5, 3))),
+    "masked tokens": lambda: MaskedHead(nn.Parameter(torch.zeros(5, 3)), 1e-3),
+    "pooler": lambda: Pooler(3),
+    "classes": lambda: ClassHead(3, 4, 0.0, pooled=False),
+    "classes of a text": lambda: ClassHead(3, 4, 0.0, pooled=True),
+    "answers": lambda: AnswerHead(nn.Parameter(torch.zeros(5, 3)), [[0], [1, 4], []]),
+}
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_head(head: str) -> None:
+    check(HEADS[head](), lambda head, hidden: head(hidden), normal(2, 3, 3))
+
+
+def test_both_heads_of_pre_training() -> None:
+    def run(head: Any, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        return head(hidden), head.follows(hidden[:, 0])
+
+    masked = MaskedHead(nn.Parameter(torch.zeros(5, 3)), 1e-3)
+    check(PretrainingHead(masked, 3, next_sentence=True), run, normal(2, 3, 3))
 
 
 @pytest.mark.parametrize("rows", [1, 3, 7, 512])
@@ -207,6 +233,36 @@ def test_transformer_decoder_block(form: None) -> None:
         return block(x, causal_mask(3, 3, CPU), *block.cross_attention.keys_values(memory), padding_mask(REAL))
 
     check(transformer.DecoderBlock(_config(n_heads=1, d_head=2)), run, normal(2, 3, 4), normal(2, 4, 4))
+
+
+def test_bert_block(form: None) -> None:
+    block = bert.Block(bert.Config(vocab_size=5, d_model=4, n_heads=2, d_ff=3, dropout=0.0))
+    check(block, lambda block, x: block(x, padding_mask(REAL)), normal(2, 4, 4))
+
+
+def test_gpt_block(form: None) -> None:
+    block = gpt.Block(gpt.Config(vocab_size=5, d_model=4, n_heads=2, d_ff=3, dropout=0.0))
+    check(block, lambda block, x: block(x, causal_mask(3, 3, CPU)), normal(2, 3, 4))
+
+
+DECODER: dict[str, Any] = {"vocab_size": 5, "d_model": 8, "n_heads": 2, "n_kv_heads": 1, "d_ff": 3, "dropout": 0.0}
+
+
+def test_llama_block(form: None) -> None:
+    rotation = RotaryPosition(4, 100.0).double()(3)
+    check(llama.Block(llama.Config(**DECODER)), lambda block, x: block(x, None, rotation), normal(1, 3, 8))
+
+
+@pytest.mark.parametrize("routing", ["mixtral", "switch"])
+def test_block_of_experts(form: None, routing: str) -> None:
+    rotation = RotaryPosition(4, 100.0).double()(3)
+    config = moe.Config(**DECODER, n_experts=3, experts_per_token=1 + (routing == "mixtral"), routing=routing)
+
+    def run(block: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+        result, routed = block(x, causal_mask(3, 3, CPU), None, rotation)
+        return result, routed.balance()
+
+    check(moe.Block(config), run, normal(1, 3, 8))
 
 
 def test_derivative_of_the_loss_in_any_direction(case: Case) -> None:

@@ -8,10 +8,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import BertConfig, BertForPreTraining
+from transformers import BertConfig, BertForPreTraining, BertForSequenceClassification, BertForTokenClassification
 
+from keifu.data.examples import LabelledText, TaggedSentence
 from keifu.models.bert import Bert, Config
+from keifu.tasks.classification import Classification
 from keifu.tasks.masked_lm import ALONE, Batch, MaskedLanguageModeling
+from keifu.tasks.tagging import Tagging
 from keifu.text import READING_TOKENS
 from tests.properties.cases import CONFIGURATIONS, letters, scatter
 
@@ -23,18 +26,7 @@ class Twins:
     """One random configuration, twice: ours, and the reference with our weights copied into it."""
 
     def __init__(self, seed: int) -> None:
-        rng = random.Random(seed)
-        n_heads = rng.choice([1, 2, 3, 4])
-        self.config = Config(
-            vocab_size=rng.randint(16, 40),
-            max_length=64,
-            d_model=n_heads * rng.choice([4, 6, 8]),
-            n_layers=rng.randint(1, 3),
-            n_heads=n_heads,
-            d_ff=rng.randint(4, 40),
-            dropout=0.0,
-            tie_embeddings=rng.random() < 0.6,
-        )
+        self.config = _config(seed)
         torch.manual_seed(seed)
         self.model = Bert(self.config)
         tokenizer = letters(self.config.vocab_size or 0, READING_TOKENS)
@@ -42,7 +34,7 @@ class Twins:
         self.head = self.task.head(self.model)
         ours = nn.ModuleDict({"model": self.model, "head": self.head})
         scatter(ours, seed)
-        self.reference = _reference(self.config)
+        self.reference = BertForPreTraining(_settings(self.config)).eval()
         theirs = dict(self.reference.named_parameters())
         self.pairs = [
             (name, parameter, theirs[_renamed(name, self.config.tie_embeddings)])
@@ -65,8 +57,23 @@ class Twins:
         )
 
 
-def _reference(config: Config) -> Any:
-    settings = BertConfig(
+def _config(seed: int) -> Config:
+    rng = random.Random(seed)
+    n_heads = rng.choice([1, 2, 3, 4])
+    return Config(
+        vocab_size=rng.randint(16, 40),
+        max_length=64,
+        d_model=n_heads * rng.choice([4, 6, 8]),
+        n_layers=rng.randint(1, 3),
+        n_heads=n_heads,
+        d_ff=rng.randint(4, 40),
+        dropout=0.0,
+        tie_embeddings=rng.random() < 0.6,
+    )
+
+
+def _settings(config: Config, **more: Any) -> BertConfig:
+    return BertConfig(
         vocab_size=config.vocab_size,
         hidden_size=config.d_model,
         num_hidden_layers=config.n_layers,
@@ -77,8 +84,8 @@ def _reference(config: Config) -> Any:
         attention_probs_dropout_prob=0.0,
         layer_norm_eps=config.norm_eps,
         tie_word_embeddings=config.tie_embeddings,
+        **more,
     )
-    return BertForPreTraining(settings).eval()
 
 
 def _renamed(name: str, tied: bool) -> str:
@@ -104,6 +111,7 @@ def _renamed(name: str, tied: bool) -> str:
         ("head.masked.bias", f"cls.predictions.{bias}"),
         ("head.pooler.transform.", "bert.pooler.dense."),
         ("head.next_sentence.", "cls.seq_relationship."),
+        ("head.classes.", "classifier."),
     ):
         name = name.replace(ours, theirs)
     return name
@@ -150,3 +158,47 @@ def test_hidden_vectors_scores_losses_and_gradients_equal_the_reference(seed: in
         assert ours.grad is not None, name
         assert other.grad is not None, name
         close(ours.grad, other.grad, name)
+
+
+LABELS = ("x", "y", "z")
+PAIRS = [LabelledText(("abc", "de"), "x"), LabelledText(("d", "efghab"), "y"), LabelledText(("bcbcbc", "a"), "z")]
+WORDS = [TaggedSentence(("abc", "d", "ef"), ("x", "y", "z")), TaggedSentence(("g", "hab"), ("z", "x"))]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("name", ["classification", "tagging"])
+def test_fine_tuned_heads_losses_and_gradients_equal_the_reference(name: str, seed: int) -> None:
+    config = _config(seed)
+    torch.manual_seed(seed)
+    tokenizer = letters(config.vocab_size or 0, READING_TOKENS)
+    task: Any = {"classification": Classification, "tagging": Tagging}[name](tokenizer, LABELS)
+    kind = {"classification": BertForSequenceClassification, "tagging": BertForTokenClassification}[name]
+    model = Bert(config)
+    head = task.head(model)
+    ours = nn.ModuleDict({"model": model, "head": head})
+    scatter(ours, seed)
+    reference: Any = kind(_settings(config, num_labels=len(LABELS), classifier_dropout=0.0)).eval()
+    theirs = dict(reference.named_parameters())
+    pairs = [(key, weight, theirs.pop(_renamed(key, tied=True))) for key, weight in ours.named_parameters()]
+    assert not theirs
+    with torch.no_grad():
+        for _, weight, other in pairs:
+            other.copy_(weight)
+
+    examples: Any = {"classification": PAIRS, "tagging": WORDS}[name]
+    batch = task.batch(task.encode(examples), np.arange(len(examples)))
+    inputs = batch.inputs
+    expected = reference(
+        input_ids=inputs.tokens, attention_mask=inputs.mask.long(), token_type_ids=inputs.segments
+    ).logits
+    if batch.places is not None:
+        expected = expected[batch.places[0], batch.places[1]]
+    close(task.scores(model, head, batch), expected)
+    loss, wanted = task.loss(model, head, batch), F.cross_entropy(expected, batch.targets)
+    close(loss.total / loss.tokens, wanted)
+    (loss.total / loss.tokens).backward()
+    wanted.backward()
+    for key, weight, other in pairs:
+        assert weight.grad is not None, key
+        assert other.grad is not None, key
+        close(weight.grad, other.grad, key)

@@ -21,9 +21,11 @@ from transformers import (
     MixtralForCausalLM,
 )
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
+from transformers.models.mixtral.modeling_mixtral import load_balancing_loss_func
 
 from keifu.data.windows import whole
 from keifu.generation.sampling import Sampling, sample
+from keifu.layers.experts import Experts
 from keifu.layers.norms import RMSNorm
 from keifu.models import gpt, llama, moe
 from keifu.tasks.language_modeling import Batch, LanguageModeling
@@ -270,6 +272,28 @@ def test_greedy_generation_writes_what_the_reference_writes(twins: Twins) -> Non
         assert [eos if drawn is None else drawn.token for drawn in ours] == theirs
         written.update(theirs)
     assert len(written) > 1
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_balance_penalty_is_mixtrals(seed: int) -> None:
+    """There the shares of a token's choices add up to their number, here to 1."""
+    torch.manual_seed(seed)
+    rng = random.Random(seed)
+    n_experts = rng.randint(2, 8)
+    experts_per_token = rng.randint(1, n_experts)
+    experts = Experts(6, 5, n_experts, experts_per_token, renormalise=experts_per_token > 1, step=0.0)
+    for weight in experts.parameters():
+        nn.init.normal_(weight)
+    x, real = torch.randn(3, 7, 6, requires_grad=True), torch.arange(7) < torch.tensor([7, 4, 1])[:, None]
+    routed = experts(x, real)
+    scores = experts.router(x.flatten(0, 1))
+    expected = load_balancing_loss_func((scores,), n_experts, experts_per_token, real.long()) / experts_per_token
+    torch.testing.assert_close(routed.balance(), expected, rtol=TOLERANCE, atol=0)
+    ours, theirs = (
+        torch.autograd.grad(each, (x, experts.router.weight), retain_graph=True)
+        for each in (routed.balance(), expected)
+    )
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=TOLERANCE)
 
 
 @torch.no_grad()

@@ -17,6 +17,7 @@ from keifu.tasks.masked_lm import (
     with_masks,
 )
 from keifu.text import READING_TOKENS, Tokenizer
+from keifu.text.words import word_ranges
 
 PAD, CLS, SEP, MASK = 0, 4, 5, 6
 DOCUMENTS = [[f"{sign}{number}" for number in range(8)] for sign in "abcdefgh"]  # a sentence names its document
@@ -191,6 +192,31 @@ def test_whole_words_are_masked_together() -> None:
     assert any(each.any() and not each.all() for each in other)
 
 
+@pytest.mark.parametrize("kind", ["character", "bpe", "byte-bpe", "wordpiece", "unigram"])
+@pytest.mark.parametrize("text", ["The walking, talking cats are sitting.", "吾輩は黒猫であり、名前はまだありません。"])
+def test_words_are_whole_however_they_are_cut(kind: str, text: str) -> None:
+    if not text.isascii():
+        pytest.importorskip("fugashi", reason="needs the extra ja")
+    tokenizer = Tokenizer.train(["The cat sat.", "walk talk sit cat", "吾輩は猫。", *text], kind, 300, READING_TOKENS)
+    task = MaskedLanguageModeling(tokenizer, whole_words=True, share=0.3)
+    data = task.encode([[text]], 400)
+    _, offsets = tokenizer.encode_with_offsets(text)
+    ranges = word_ranges(text)
+    of = [[n for n, word in enumerate(ranges) if last > word[0] and first < word[1]] for first, last in offsets]
+    # None for the space between two words, several for a piece of Japanese that reaches from one into the next.
+    shared = {word for its in of if len(its) > 1 for word in its}
+    several = {its[0] for its in of if its and of.count(its) > 1} - shared
+    assert len(several) > 1
+    seen = set()
+    for seed in range(60):
+        masked = task.batch(data, data.rows(), seed).masked[0, 1:-1].tolist()
+        for word in several:
+            each = {chosen for chosen, its in zip(masked, of, strict=True) if its == [word]}
+            assert len(each) == 1, text[slice(*ranges[word])]
+            seen.add((word, *each))
+    assert len(seen) == 2 * len(several)  # each is chosen in some, and not in others
+
+
 def test_a_word_does_not_reach_from_one_sentence_into_another() -> None:
     tokenizer = Tokenizer.train(["abcdefghijklmn"] * 3, "character", 60, READING_TOKENS)
     task = MaskedLanguageModeling(tokenizer, whole_words=True, next_sentence=True, share=0.3)
@@ -255,6 +281,35 @@ def test_a_measurement_is_repeatable_and_counts_what_it_says(masked: bool, pairs
         assert found["pairs"] == len(data)
         low, high = found["next_sentence_accuracy_interval"]
         assert low < found["next_sentence_accuracy"] < high
+
+
+@pytest.mark.parametrize("kind", ["character", "wordpiece"])
+@pytest.mark.parametrize(("masked", "pairs"), [(True, False), (False, True), (True, True)])
+def test_samples_show_what_is_given_what_stood_there_and_what_is_told(kind: str, masked: bool, pairs: bool) -> None:
+    documents = [[f"The {noun} sat on the mat.", f"Then the {noun} walked away."] for noun in ("cat", "dog", "bird")]
+    texts = [text for document in documents for text in document]
+    wholes = [text.replace(" ", "") for text in (*texts, *map("".join, documents))]
+    tokenizer = Tokenizer.train(texts, kind, 300, READING_TOKENS)
+    task = MaskedLanguageModeling(tokenizer, masked, pairs)
+    data = task.encode(documents, 120)
+    torch.manual_seed(0)
+    model = Bert(Config(vocab_size=tokenizer.vocab_size, d_model=8, n_layers=1, n_heads=2, d_ff=8)).eval()
+    found = task.samples(model, task.head(model).eval(), data, 2)
+    batch = task.batch(data, np.array([0, len(data) - 1]), 0)
+    assert len(found) == 2
+    for row, sample in enumerate(found):
+        assert len(sample) == 1 + 2 * masked + pairs
+        if masked:
+            given, true, told = sample[:3]
+            assert given.count("[MASK]") == batch.inputs.tokens[row].tolist().count(MASK) > 0
+            assert "[MASK]" not in true
+            parts = [part.replace(" ", "") for part in true.split(" [SEP] ")]
+            assert len(parts) == 1 + pairs
+            assert all(any(whole.startswith(part) for whole in wholes) for part in parts), true
+            assert given != true != told
+        if pairs:
+            follows = ("random", "next")[int(batch.follows[row])]
+            assert sample[-1] in (f"{follows}, told as random", f"{follows}, told as next")
 
 
 def test_a_stranger_comes_from_another_document_however_long_its_own_is() -> None:

@@ -18,7 +18,8 @@ from keifu.training.loop import score_of
 
 TOKENIZER = Tokenizer.train(["abcdefghij klmno"], "character", 40, READING_TOKENS)
 CLS, SEP = 4, 5
-TEXTS = [("abc",), ("defghij",), ("a",), ("klmno abc",), ("gh",)] * 3
+TEXTS: list[tuple[str, ...]] = [("abc",), ("defghij",), ("a",), ("klmno abc",), ("gh",)] * 3
+PAIRS: list[tuple[str, ...]] = [("abc", "d"), ("d", "abc"), ("a", "klmno abc"), ("gh", "gh"), ("defghij", "k")] * 3
 SIZES = {"vocab_size": TOKENIZER.vocab_size, "d_model": 8, "n_layers": 2}
 MODELS = {
     "bert": lambda: bert.Bert(bert.Config(**SIZES, n_heads=2, d_ff=8)),
@@ -90,12 +91,22 @@ def test_a_tagger_drops_what_the_model_has_not_dropped_itself(name: str) -> None
     assert dropped == (name not in ("lstm", "rnn"))
 
 
+def test_of_a_pair_the_second_text_is_a_segment_of_its_own() -> None:
+    task = Classification(TOKENIZER, ("x", "y"))
+    data = task.encode([LabelledText(("abc", "de"), "x"), LabelledText(("f", "ghijk"), "y")])
+    inputs = task.batch(data, np.arange(2)).inputs
+    assert inputs.segments is not None
+    assert inputs.segments.tolist() == [[0, 0, 0, 0, 0, 1, 1, 1, 0], [0, 0, 0, 1, 1, 1, 1, 1, 1]]
+    assert inputs.mask.tolist() == [[True] * 8 + [False], [True] * 9]
+
+
+@pytest.mark.parametrize("texts", [TEXTS, PAIRS], ids=["texts", "pairs"])
 @pytest.mark.parametrize("name", MODELS)
-def test_a_text_has_the_same_class_alone_and_among_others(name: str) -> None:
+def test_a_text_has_the_same_class_alone_and_among_others(name: str, texts: list[tuple[str, ...]]) -> None:
     task = Classification(TOKENIZER, ("x", "y", "z"))
     model, head = made(name, task)
-    together, surprise = decide(task, model, head, task.encode_texts(TEXTS), 16)
-    alone = [decide(task, model, head, task.encode_texts([text]), 1) for text in TEXTS]
+    together, surprise = decide(task, model, head, task.encode_texts(texts), 16)
+    alone = [decide(task, model, head, task.encode_texts([text]), 1) for text in texts]
     np.testing.assert_allclose(np.concatenate(together), np.concatenate([each[0][0] for each in alone]), rtol=1e-6)
     assert surprise == pytest.approx(sum(each[1] for each in alone), rel=1e-9)
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from keifu.checkpoint import load_model_files
+from keifu.config import merge
 from keifu.errors import ConfigError
 from keifu.session import load
 from keifu.training.network import named_parameters
@@ -15,7 +16,7 @@ from keifu.training.optimiser import make_optimizers, set_learning_rate
 from keifu.training.run import Run
 from keifu.training.settings import Training
 from keifu.training.start import prepare, resume
-from tests.small_reading import TEXTS, reading_run
+from tests.small_reading import SMALL, TEXTS, reading_run
 from tests.small_text import language_run, running, write_text
 from tests.tiny import pairs, weights, write
 
@@ -125,6 +126,18 @@ def test_frozen_layers_stay_and_the_others_learn(pretrained: Path, tmp_path: Pat
         assert torch.equal(tensor, before[name]) == stays, name
     with pytest.raises(ConfigError, match="frozen_layers: 4, but the model has 3 layers; give 3 at most"):
         begun("classification", spec, pretrained, tmp_path / "more", frozen_layers=4)
+
+
+def test_places_that_the_pre_training_did_not_reach_are_named(tmp_path: Path) -> None:
+    text = write_text(tmp_path / "book.txt", TEXTS["masked-lm"](40))
+    bert = prepare("masked-lm", text, out=tmp_path / "bert", overrides=merge(SMALL, {"data": {"max_tokens": 10}}))
+    list(bert.events(should_stop=lambda: bert.learner.step == 1))
+    note = "rows have up to 60 tokens, and it has read 10 at most"
+    for words, expected in ((58, True), (4, False)):
+        lines = f"{' '.join(['boat'] * words)}\tsea\n{' '.join(['cow'] * 4)}\tfarm\n" * 20
+        spec = write_text(tmp_path / f"{words}.tsv", lines)
+        run = begun("classification", spec, tmp_path / "bert", tmp_path / str(words))
+        assert (note in run.beginning) == expected, run.beginning
 
 
 def test_a_model_of_which_all_is_frozen_is_refused(tmp_path: Path) -> None:

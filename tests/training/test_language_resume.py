@@ -1,23 +1,19 @@
 """A language model's run that was stopped goes on exactly: what it remembered of the text before goes on with it."""
 
-import copy
-import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
-from keifu.checkpoint import MODEL, OPTIMIZER, load_training_state
+from keifu.checkpoint import load_training_state
 from keifu.config import merge
 from keifu.errors import ConfigError
 from keifu.training.growth import batches_in_step
 from keifu.training.loop import Checkpoint, Finished, Step, Stopped
 from keifu.training.run import Run
 from keifu.training.start import resume
+from tests.resuming import assert_ends_equal, fingerprints, stopped_everywhere, stops
 from tests.small_text import language_run, running, sentences, write_text
-from tests.tiny import digest, metric_lines, optimiser_state, weights
 
 STEPS, EVERY, PARTS = 16, 5, 3
 TRAINING = {"max_steps": STEPS, "evaluate_every": EVERY, "accumulate": PARTS}
@@ -28,28 +24,6 @@ READINGS = {"stream": running(40), "documents": "".join(f"{line}\n" for line in 
 def settings(name: str) -> dict[str, Any]:
     """What a run of the model has beside small sizes; experts keep count of their load."""
     return merge(DROPOUT, {"model": {"balance_step": 0.01}}) if name == "moe" else DROPOUT
-
-
-def fingerprints(run: Run, stop: int | None = None) -> Iterator[tuple[int, dict[str, str]]]:
-    """All that the rest of a run depends on, after every step."""
-    for event in run.events(should_stop=lambda: run.learner.step == stop):
-        if isinstance(event, Step):
-            learner = run.learner
-            following = learner.task.batch(learner.data, next(copy.copy(learner.sampler)))
-            carried = [tensor for state in learner.carried for tensor in state.tensors().values()]
-            yield (
-                event.step,
-                {
-                    "weights": weights(run),
-                    "optimiser": optimiser_state(run),
-                    "mean": digest(learner.average.mean if learner.average else []),
-                    "carried": digest(carried),
-                    "position": json.dumps(learner.position()),
-                    "random": digest([torch.get_rng_state()]),
-                    "next batch": digest([following.inputs.tokens, following.inputs.mask, following.targets]),
-                    "loss": event.loss.hex(),
-                },
-            )
 
 
 CASES = [
@@ -80,25 +54,12 @@ def begun(whole: Whole, out: Path) -> Run:
     return language_run(whole[2], out, {**TRAINING, "batch_growth": growth}, model, **settings(model))
 
 
-def assert_ends_equal(path: Path, unbroken: Run) -> None:
-    for link in ("last", "best"):
-        assert (path / link).resolve().name == (unbroken.folder.path / link).resolve().name
-        for name in (MODEL, OPTIMIZER, "training.json", "tokenizer.json", "config.json"):
-            assert (path / link / name).read_bytes() == (unbroken.folder.path / link / name).read_bytes(), (link, name)
-    assert metric_lines(path) == metric_lines(unbroken.folder.path)
-
-
 def test_a_run_may_be_stopped_at_every_step(whole: Whole, tmp_path: Path) -> None:
     run = begun(whole, tmp_path / "run")
     batches = run.learner.sampler.batches_per_epoch
     assert 2 < batches < STEPS  # stops in the middle and at the end of an epoch
-    found: dict[int, dict[str, str]] = {}
-    for stop in range(1, STEPS + 1):
-        found |= dict(fingerprints(run, stop if stop < STEPS else None))
-        if stop < STEPS:
-            run = resume(tmp_path / "run")
-    assert found == whole[1]
-    assert_ends_equal(tmp_path / "run", whole[0])
+    assert stopped_everywhere(run, stops(STEPS, EVERY)) == whole[1]
+    assert_ends_equal(tmp_path / "run", whole[0].folder.path)
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -116,7 +77,7 @@ def test_a_run_that_was_stopped_within_a_step_takes_it_anew(part: int, whole: Wh
     assert before == list(range(1, 7))
     found = dict(fingerprints(resume(tmp_path / "run")))
     assert found == {number: each for number, each in whole[1].items() if number > 6}
-    assert_ends_equal(tmp_path / "run", whole[0])
+    assert_ends_equal(tmp_path / "run", whole[0].folder.path)
 
 
 def test_a_run_that_was_stopped_in_an_evaluation_makes_it_first(whole: Whole, tmp_path: Path) -> None:
@@ -124,7 +85,7 @@ def test_a_run_that_was_stopped_in_an_evaluation_makes_it_first(whole: Whole, tm
     events = list(run.events(lambda: run.learner.step == EVERY))
     assert [type(event) for event in events[-2:]] == [Checkpoint, Finished]
     list(resume(tmp_path / "run").events())
-    assert_ends_equal(tmp_path / "run", whole[0])
+    assert_ends_equal(tmp_path / "run", whole[0].folder.path)
 
 
 def test_an_evaluation_can_be_stopped_wherever_the_text_that_it_writes_goes_on(tmp_path: Path) -> None:

@@ -1,48 +1,22 @@
 """A run on pictures that was stopped goes on exactly, moved pictures included."""
 
-import copy
-import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from PIL import Image
 
-from keifu.checkpoint import MODEL, OPTIMIZER
 from keifu.errors import ConfigError, DataError
-from keifu.training.loop import Step
-from keifu.training.run import Run
 from keifu.training.start import resume
+from tests.resuming import assert_ends_equal, fingerprints, stopped_everywhere, stops
 from tests.small_pictures import picture_run, write_pictures
-from tests.tiny import digest, metric_lines, optimiser_state, weights
 
-STEPS = 11
-TRAINING = {"max_steps": STEPS, "evaluate_every": 4, "accumulate": 3}
+STEPS, EVERY = 11, 4
+TRAINING = {"max_steps": STEPS, "evaluate_every": EVERY, "accumulate": 3}
 MODELS = {
     "flat": {"d_model": 16, "dropout": 0.2},
     "vit": {"d_model": 8, "n_heads": 2, "n_layers": 1, "d_ff": 8, "dropout": 0.2},
     "gru": {"d_model": 8, "n_layers": 1, "dropout": 0.2},
 }
-
-
-def fingerprints(run: Run, stop: int | None = None) -> Iterator[tuple[int, dict[str, str]]]:
-    """All that the rest of a run depends on, after every step."""
-    for event in run.events(should_stop=lambda: run.learner.step == stop):
-        if isinstance(event, Step):
-            learner = run.learner
-            following = learner.task.batch(learner.data, next(copy.copy(learner.sampler)))
-            yield (
-                event.step,
-                {
-                    "weights": weights(run),
-                    "optimiser": optimiser_state(run),
-                    "position": json.dumps(learner.position()),
-                    "random": digest([torch.get_rng_state()]),
-                    "next batch": digest([following.inputs.pixels, following.targets]),
-                    "loss": event.loss.hex(),
-                },
-            )
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -52,17 +26,8 @@ def test_a_run_may_be_stopped_at_every_step(model: str, tmp_path: Path) -> None:
     expected = dict(fingerprints(whole))
     run = picture_run(spec, tmp_path / "run", TRAINING, model, model=MODELS[model])
     assert 2 < run.learner.sampler.batches_per_epoch < STEPS
-    found: dict[int, dict[str, str]] = {}
-    for stop in range(1, STEPS + 1):
-        found |= dict(fingerprints(run, stop if stop < STEPS else None))
-        if stop < STEPS:
-            run = resume(tmp_path / "run")
-    assert found == expected
-    for link in ("last", "best"):
-        for name in (MODEL, OPTIMIZER, "training.json", "config.json"):
-            one, other = (tmp_path / each / link / name for each in ("run", "whole"))
-            assert one.read_bytes() == other.read_bytes(), (link, name)
-    assert metric_lines(tmp_path / "run") == metric_lines(tmp_path / "whole")
+    assert stopped_everywhere(run, stops(STEPS, EVERY)) == expected
+    assert_ends_equal(tmp_path / "run", tmp_path / "whole")
 
 
 def test_a_run_on_other_pictures_is_not_gone_on_with(tmp_path: Path) -> None:

@@ -1,67 +1,67 @@
 """A run of a task that reads goes on exactly where it was stopped: what is masked next is the same too."""
 
-import copy
-import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
-from keifu.checkpoint import MODEL, OPTIMIZER
 from keifu.training.loop import Step
 from keifu.training.run import Run
 from keifu.training.start import resume
+from tests.resuming import assert_ends_equal, fingerprints, stopped_everywhere, stops
 from tests.small_reading import TEXTS, reading_run
 from tests.small_text import write_text
-from tests.tiny import digest, metric_lines, optimiser_state, weights
 
-STEPS, EVERY = 9, 4
-TRAINING = {"max_steps": STEPS, "evaluate_every": EVERY, "accumulate": 2}
+STEPS, EVERY, PARTS = 9, 4, 2
+TRAINING = {"max_steps": STEPS, "evaluate_every": EVERY, "accumulate": PARTS}
 DROPOUT = {"model": {"dropout": 0.3}}
 
 
-def fingerprints(run: Run, stop: int | None = None) -> Iterator[tuple[int, dict[str, str]]]:
-    """All that the rest of a run depends on, after every step."""
-    for event in run.events(should_stop=lambda: run.learner.step == stop):
-        if isinstance(event, Step):
-            learner = run.learner
-            following = learner.task.batch(learner.data, next(copy.copy(learner.sampler)))
-            yield (
-                event.step,
-                {
-                    "weights": weights(run),
-                    "optimiser": optimiser_state(run),
-                    "mean": digest(learner.average.mean if learner.average else []),
-                    "position": json.dumps(learner.position()),
-                    "random": digest([torch.get_rng_state()]),
-                    "next batch": digest([following.inputs.tokens, following.inputs.mask, following.targets]),
-                    "loss": event.loss.hex(),
-                },
-            )
+CASES = [
+    ("masked-lm", "bert"),
+    ("classification", "bert"),
+    ("classification", "lstm"),
+    ("tagging", "bert"),
+    ("tagging", "transformer"),
+]
+Whole = tuple[Run, dict[int, dict[str, str]], str]
 
 
-CASES = [("masked-lm", "bert"), ("classification", "bert"), ("classification", "lstm"), ("tagging", "transformer")]
+@pytest.fixture(scope="module", params=CASES, ids=str)
+def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """A run that never stopped, its fingerprints and its data."""
+    task, model = request.param
+    folder = tmp_path_factory.mktemp("whole")
+    spec = write_text(folder / "a.txt", TEXTS[task](40 if task == "masked-lm" else 60))
+    run = reading_run(task, spec, folder / "run", TRAINING, model, **DROPOUT)
+    return run, dict(fingerprints(run)), spec
 
 
-@pytest.mark.parametrize(("task", "model"), CASES)
-def test_a_run_may_be_stopped_at_every_step(task: str, model: str, tmp_path: Path) -> None:
-    spec = write_text(tmp_path / "a.txt", TEXTS[task](40 if task == "masked-lm" else 60))
-    unbroken = reading_run(task, spec, tmp_path / "whole", TRAINING, model, **DROPOUT)
-    expected = dict(fingerprints(unbroken))
-    run = reading_run(task, spec, tmp_path / "run", TRAINING, model, **DROPOUT)
+def begun(whole: Whole, out: Path) -> Run:
+    settings = whole[0].settings
+    return reading_run(settings.training.task, whole[2], out, TRAINING, settings.model.name, **DROPOUT)
+
+
+def test_a_run_may_be_stopped_at_every_step(whole: Whole, tmp_path: Path) -> None:
+    run = begun(whole, tmp_path / "run")
     assert 1 < run.learner.sampler.batches_per_epoch < STEPS  # stops in the middle and at the end of an epoch
-    found: dict[int, dict[str, str]] = {}
-    for stop in (1, 2, 3, 4, 5, 7, None):
-        found |= dict(fingerprints(run, stop))
-        if stop:
-            run = resume(tmp_path / "run")
-    assert found == expected
-    for link in ("last", "best"):
-        for name in (MODEL, OPTIMIZER, "training.json", "tokenizer.json", "config.json"):
-            ours, theirs = ((tmp_path / folder / link / name).read_bytes() for folder in ("run", "whole"))
-            assert ours == theirs, (link, name)
-    assert metric_lines(tmp_path / "run") == metric_lines(tmp_path / "whole")
+    assert stopped_everywhere(run, stops(STEPS, EVERY)) == whole[1]
+    assert_ends_equal(tmp_path / "run", whole[0].folder.path)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_run_that_was_stopped_within_a_step_takes_it_anew(part: int, whole: Whole, tmp_path: Path) -> None:
+    run = begun(whole, tmp_path / "run")
+    asked = 0
+
+    def should_stop() -> bool:  # once before the step, then in each of its parts
+        nonlocal asked
+        asked += run.learner.step == 2
+        return asked > part + 1
+
+    before = dict(fingerprints(run, should_stop))
+    assert list(before) == [1, 2]
+    assert before | dict(fingerprints(resume(tmp_path / "run"))) == whole[1]
+    assert_ends_equal(tmp_path / "run", whole[0].folder.path)
 
 
 def test_the_parts_in_which_a_step_is_computed_change_neither_masks_nor_result(tmp_path: Path) -> None:

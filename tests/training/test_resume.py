@@ -1,18 +1,15 @@
 """A run that was stopped, anywhere and anyhow, goes on as if it had never been."""
 
 import copy
-import json
 import random
 import shutil
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
-from keifu.checkpoint import MODEL, OPTIMIZER, RunFolder, load_training_state
+from keifu.checkpoint import OPTIMIZER, RunFolder, load_training_state
 from keifu.config import read_yaml
 from keifu.errors import CheckpointError, ConfigError, DataError
 from keifu.session import load
@@ -24,7 +21,8 @@ from keifu.training.run import Run
 from keifu.training.start import resume
 from tests.counts import Record, repeats
 from tests.faults import damage
-from tests.tiny import digest, metric_lines, optimiser_state, pairs, tiny_run, weights, write
+from tests.resuming import Stop, assert_ends_equal, fingerprints, stopped_everywhere, stops
+from tests.tiny import metric_lines, pairs, tiny_run, weights, write
 
 STEPS, EVERY, PARTS = 16, 5, 3
 TRAINING = {"max_steps": STEPS, "evaluate_every": EVERY, "accumulate": PARTS}
@@ -33,26 +31,6 @@ DROPOUT = {"model": {"dropout": 0.3}}
 
 def new_run(spec: str, out: Path) -> Run:
     return tiny_run(spec, out, TRAINING, **DROPOUT)
-
-
-def fingerprints(run: Run, stop: int | None = None) -> Iterator[tuple[int, dict[str, str]]]:
-    """All that the rest of a run depends on, after every step."""
-    for event in run.events(should_stop=lambda: run.learner.step == stop):
-        if isinstance(event, Step):
-            learner = run.learner
-            following = learner.task.batch(learner.data, next(copy.copy(learner.sampler)))
-            yield (
-                event.step,
-                {
-                    "weights": weights(run),
-                    "optimiser": optimiser_state(run),
-                    "mean": digest(learner.average.mean if learner.average else []),
-                    "position": json.dumps(learner.position()),
-                    "random": digest([torch.get_rng_state()]),
-                    "next batch": digest([*following.inputs, following.targets]),
-                    "loss": event.loss.hex(),
-                },
-            )
 
 
 class FailsOnce:
@@ -82,26 +60,16 @@ def unbroken(spec: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, 
     return run, dict(fingerprints(run))
 
 
-def assert_ends_equal(path: Path, unbroken: Run) -> None:
-    """The last and the best checkpoint of a run and its metrics are those of the unbroken one, byte for byte."""
-    whole = unbroken.folder.path
-    for link in ("last", "best"):
-        assert (path / link).resolve().name == (whole / link).resolve().name
-        for name in (MODEL, OPTIMIZER, "training.json", "tokenizer.json", "config.json"):
-            assert (path / link / name).read_bytes() == (whole / link / name).read_bytes(), (link, name)
-    assert metric_lines(path) == metric_lines(whole)
-    assert read_yaml(path / "config.yaml") == read_yaml(whole / "config.yaml")
-    steps = [(line["step"], "valid" in line) for line in metric_lines(path)]
-    assert len(steps) == len(set(steps))
-
-
-def moments(batches: int) -> dict[str, int]:
-    """Steps after which to stop. None of them is the last, and the first two are not followed by an evaluation."""
-    found = {"mid-epoch": 3, "end of an epoch": batches, "right after an evaluation": 2 * EVERY}
-    assert found["mid-epoch"] % batches
+def moments(batches: int) -> dict[str, Stop]:
+    """Where to stop. No step is the last, and the first two are not followed by an evaluation."""
+    assert 3 % batches
     assert batches % EVERY
-    assert max(found.values()) < STEPS
-    return found
+    assert max(3, batches, 2 * EVERY) < STEPS
+    return {
+        "mid-epoch": Stop(3),
+        "end of an epoch": Stop(batches),
+        "right after an evaluation": Stop(2 * EVERY, evaluated=True),
+    }
 
 
 @pytest.mark.parametrize("moment", ["mid-epoch", "end of an epoch", "right after an evaluation"])
@@ -117,11 +85,12 @@ def test_a_run_that_was_stopped_goes_on_exactly(
     first = new_run(spec, tmp_path / "run")
     stop = moments(first.learner.sampler.batches_per_epoch)[moment]
     before = dict(fingerprints(first, stop))
-    assert list(before) == list(range(1, stop + 1))
+    assert list(before) == list(range(1, stop.step + 1))
+    assert (first.learner.evaluated == stop.step) == stop.evaluated
     after = dict(fingerprints(resume(tmp_path / "run")))
-    assert list(after) == list(range(stop + 1, STEPS + 1))
+    assert list(after) == list(range(stop.step + 1, STEPS + 1))
     assert before | after == expected
-    assert_ends_equal(tmp_path / "run", whole)
+    assert_ends_equal(tmp_path / "run", whole.folder.path)
 
 
 @pytest.mark.parametrize("part", [1, 2, 3])
@@ -142,7 +111,7 @@ def test_a_run_that_was_broken_off_mid_accumulation_goes_on_from_its_checkpoint(
     assert first.learner.step == EVERY + 2
     after = dict(fingerprints(resume(tmp_path / "run")))
     assert after == {step: found for step, found in expected.items() if step > EVERY}
-    assert_ends_equal(tmp_path / "run", whole)
+    assert_ends_equal(tmp_path / "run", whole.folder.path)
 
 
 def _loss_calls_before(run: Run, step: int) -> int:
@@ -177,7 +146,7 @@ def test_a_run_that_was_stopped_in_an_evaluation_makes_it_first_when_it_goes_on(
     assert again.learner.step == step
     assert isinstance(next(again.events()), Evaluation)
     list(resume(tmp_path / "run").events())
-    assert_ends_equal(tmp_path / "run", unbroken[0])
+    assert_ends_equal(tmp_path / "run", unbroken[0].folder.path)
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -205,7 +174,7 @@ def test_a_run_that_was_stopped_within_a_step_takes_it_anew(
     again = resume(tmp_path / "run")
     found = dict(fingerprints(again))
     assert found == {number: each for number, each in unbroken[1].items() if number >= step}
-    assert_ends_equal(tmp_path / "run", unbroken[0])
+    assert_ends_equal(tmp_path / "run", unbroken[0].folder.path)
 
 
 @pytest.mark.parametrize(
@@ -253,15 +222,10 @@ def test_a_run_killed_before_it_could_say_that_it_ended_early_ends_there(spec: s
 def test_a_run_may_be_stopped_at_every_step(
     spec: str, unbroken: tuple[Run, dict[int, dict[str, str]]], tmp_path: Path, record_property: Record
 ) -> None:
-    record_property("stops", STEPS - 1)
-    run = new_run(spec, tmp_path / "run")
-    found: dict[int, dict[str, str]] = {}
-    for stop in range(1, STEPS + 1):
-        found |= dict(fingerprints(run, stop if stop < STEPS else None))
-        if stop < STEPS:
-            run = resume(tmp_path / "run")
-    assert found == unbroken[1]
-    assert_ends_equal(tmp_path / "run", unbroken[0])
+    at = stops(STEPS, EVERY)
+    record_property("stops", len(at))
+    assert stopped_everywhere(new_run(spec, tmp_path / "run"), at) == unbroken[1]
+    assert_ends_equal(tmp_path / "run", unbroken[0].folder.path)
 
 
 def test_a_stopped_run_saves_once_and_says_that_it_was_interrupted(spec: str, tmp_path: Path) -> None:
@@ -299,7 +263,7 @@ def test_a_run_killed_between_saving_and_pointing_there_points_there_when_resume
     assert (tmp_path / "run" / "last").resolve().name == f"step-{EVERY}"
     assert (tmp_path / "run" / "best").resolve().name == f"step-{EVERY}"
     list(run.events())
-    assert_ends_equal(tmp_path / "run", unbroken[0])
+    assert_ends_equal(tmp_path / "run", unbroken[0].folder.path)
 
 
 def test_the_metrics_are_on_the_disk_when_their_checkpoint_is(spec: str, tmp_path: Path) -> None:
@@ -319,7 +283,7 @@ def test_a_run_killed_between_an_evaluation_and_its_checkpoint_has_no_line_of_me
     again = resume(tmp_path / "run")
     assert again.learner.step == EVERY
     list(again.events())
-    assert_ends_equal(tmp_path / "run", unbroken[0])
+    assert_ends_equal(tmp_path / "run", unbroken[0].folder.path)
 
 
 def test_a_line_of_metrics_that_was_cut_short_is_dropped(spec: str, tmp_path: Path) -> None:
@@ -343,7 +307,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_named(
     assert again.history == f"goes on from step {EVERY}; damaged, so not used: step-{EVERY + 2}"
     list(again.events())
     assert again.history in (tmp_path / "run" / "train.log").read_text()
-    assert_ends_equal(tmp_path / "run", unbroken[0])
+    assert_ends_equal(tmp_path / "run", unbroken[0].folder.path)
 
 
 def test_every_damage_is_passed_over_and_named(
@@ -360,7 +324,7 @@ def test_every_damage_is_passed_over_and_named(
         again = resume(tmp_path / "run")
         assert again.history == f"goes on from step {EVERY}; damaged, so not used: step-{EVERY + 2}", how
     list(again.events())
-    assert_ends_equal(tmp_path / "run", unbroken[0])
+    assert_ends_equal(tmp_path / "run", unbroken[0].folder.path)
 
 
 # ---- going further than was asked for ----------------------------------------------------------------------
@@ -524,4 +488,4 @@ def test_a_run_that_was_resumed_twice_goes_on_once(
     list(one.events())
     with pytest.raises(ConfigError, match="another process has gone on with this run meanwhile; resume it again"):
         list(other.events())
-    assert_ends_equal(tmp_path / "run", unbroken[0])
+    assert_ends_equal(tmp_path / "run", unbroken[0].folder.path)

@@ -1,22 +1,18 @@
 """A run on stories that was stopped goes on exactly: its noise, its linear start and its answers go on with it."""
 
-import copy
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
-from keifu.checkpoint import MODEL, OPTIMIZER
 from keifu.errors import ConfigError
 from keifu.training.loop import Step
 from keifu.training.run import Run
 from keifu.training.start import prepare, resume
+from tests.resuming import assert_ends_equal, fingerprints, stopped_everywhere, stops
 from tests.small_stories import story_run, write_stories
-from tests.tiny import digest, metric_lines, optimiser_state, weights
 
 STEPS, EVERY = 14, 5
 TRAINING = {"max_steps": STEPS, "evaluate_every": EVERY, "accumulate": 3}
@@ -24,32 +20,12 @@ MODELS = {
     "memory-network": {"linear_start": 0.4, "time_noise": 0.3, "d_ff": 8, "tie_answers": True, "nonlinearity": "relu"},
     "lstm": {"n_layers": 1, "direction": "bidirectional"},
     "transformer": {"n_layers": 1, "n_heads": 2, "d_ff": 16},
+    "bert": {"n_layers": 1, "n_heads": 2, "d_ff": 16},
 }
 
 
 def begun(spec: str, out: Path, model: str) -> Run:
     return story_run(spec, out, TRAINING, model, model=MODELS[model])
-
-
-def fingerprints(run: Run, stop: int | None = None) -> Iterator[tuple[int, dict[str, str]]]:
-    """All that the rest of a run depends on, after every step."""
-    for event in run.events(should_stop=lambda: run.learner.step == stop):
-        if isinstance(event, Step):
-            learner = run.learner
-            following = learner.task.batch(learner.data, next(copy.copy(learner.sampler)))
-            read = [part for part in following.inputs if part is not None]
-            yield (
-                event.step,
-                {
-                    "weights": weights(run),
-                    "optimiser": optimiser_state(run),
-                    "mean": digest(learner.average.mean if learner.average else []),
-                    "position": json.dumps(learner.position()),
-                    "random": digest([torch.get_rng_state()]),
-                    "next batch": digest([*read, following.targets]),
-                    "loss": event.loss.hex(),
-                },
-            )
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -59,17 +35,8 @@ def test_a_run_may_be_stopped_at_every_step(model: str, tmp_path: Path) -> None:
     expected = dict(fingerprints(whole))
     run = begun(spec, tmp_path / "run", model)
     assert 2 < run.learner.sampler.batches_per_epoch < STEPS  # stops in the middle and at the end of an epoch
-    found: dict[int, dict[str, str]] = {}
-    for stop in range(1, STEPS + 1):
-        found |= dict(fingerprints(run, stop if stop < STEPS else None))
-        if stop < STEPS:
-            run = resume(tmp_path / "run")
-    assert found == expected
-    for link in ("last", "best"):
-        for name in (MODEL, OPTIMIZER, "training.json", "tokenizer.json", "config.json"):
-            one, other = (tmp_path / each / link / name for each in ("run", "whole"))
-            assert one.read_bytes() == other.read_bytes(), (link, name)
-    assert metric_lines(tmp_path / "run") == metric_lines(tmp_path / "whole")
+    assert stopped_everywhere(run, stops(STEPS, EVERY)) == expected
+    assert_ends_equal(tmp_path / "run", tmp_path / "whole")
 
 
 def test_the_model_is_told_how_far_training_is(tmp_path: Path) -> None:
