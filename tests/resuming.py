@@ -86,8 +86,7 @@ def assert_ends_equal(path: Path, unbroken: Path) -> None:
     """The last and the best checkpoint of a run and its metrics are those of the unbroken one, byte for byte."""
     for link in ("last", "best"):
         assert (path / link).resolve().name == (unbroken / link).resolve().name
-        names = [name for name in FILES if (unbroken / link / name).exists()]
-        assert MODEL in names
+        names = [name for name in FILES if name != "tokenizer.json" or (unbroken / link / name).exists()]
         for name in names:
             assert (path / link / name).read_bytes() == (unbroken / link / name).read_bytes(), (link, name)
     assert metric_lines(path) == metric_lines(unbroken)

@@ -72,8 +72,8 @@ def _decision_report(report: dict[str, Any]) -> str:
         lines.append(f"note: left out: {report['left_out']:,} lines without a text or without a class")
     if report.get("cut"):
         lines.append(f"note: {report['cut']:,} texts are longer than the model can read, and were cut")
-    if "unread" in report:
-        lines.append(f"note: {report['unread']:,} words stood behind, and are not in the scores")
+    if report.get("unread"):
+        lines.append(f"note: words that were cut off with them, and are not in the scores: {report['unread']:,}")
     lines.append(f"accuracy  {with_interval(report, 'accuracy')}")
     lines.append(f"macro F1  {with_interval(report, 'macro_f1')}")
     width = max(map(len, report["labels"]))

@@ -140,7 +140,7 @@ class Sampler:
         return self
 
     def __next__(self) -> Indices:
-        if self.batch == len(self._batches):
+        if self.batch >= len(self._batches):  # more, where a run goes on that had more in an epoch
             self.go_to(self.epoch + 1, 0)
         self.batch += 1
         return self._batches[self.batch - 1]

@@ -161,9 +161,9 @@ class ReadingModel(Model):
         decided, surprise = decide(self.task, self.network, self.head, encoded, self.batch_size(batch_size))
         seconds = time.perf_counter() - began
         left_out = {"left_out": found.blank} if getattr(found, "blank", 0) else {}
-        if unit == "word" and (unread := sum(len(one.words) for one in found.examples) - len(encoded.targets.tokens)):
-            left_out["unread"] = unread
         report = {"data": found.spec, "cut": int(encoded.cut.sum()), "unit": unit, **left_out}
+        if unit == "word":
+            report["unread"] = sum(len(one.words) for one in found.examples) - len(encoded.targets.tokens)
         report |= decision_scores(encoded, decided, surprise, classes)
         return report | self.role_in_training(found.sha256) | {"texts_per_second": len(encoded) / seconds}
 

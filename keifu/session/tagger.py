@@ -60,8 +60,7 @@ class Tagger(ReadingModel):
 
     def tokens_of(self, texts: Sequence[str]) -> list[list[int]]:
         """As in training, where every word is cut by itself."""
-        tokens = self.task.encode_words([words(one) for one in texts]).tokens
-        return [tokens[place][1:-1].tolist() for place in range(len(tokens))]
+        return [row[1:-1].tolist() for row in self.task.encode_words([words(one) for one in texts]).tokens]
 
     def trace(self, text: str, names: Sequence[str] = ("*",), edits: Mapping[str, Edit] | None = None) -> Trace:
         """What the model computes while it reads a text; "classes" are the scores of the tags at every token.

@@ -4,11 +4,11 @@ Devlin et al. 2019, section 3.1. Of the tokens of a sequence 15 % are chosen; of
 token by chance, 10 % stay, and all are to be told. Half of the pairs are two stretches of a document of which the
 second follows the first; in the other half the second is one of another document, found in the same way. Nothing but
 what they say tells the two apart: the first ends with a sentence and the second begins with one, and a second text is
-as long as the one that it stands for. What is chosen follows from the seed, the step and the row alone, so it is new in
-every epoch and the same again when a run goes on.
+as long as the one that it stands for, and cut where that is. What is chosen follows from the seed, the step and the row
+alone, so it is new in every epoch and the same again when a run goes on.
 
 Departures from the paper: choices are made anew each time (as RoBERTa's, Liu et al. 2019); a stretch is as many whole
-sentences as fit into its part of a row, and which part is the first one's is drawn once for each pair.
+sentences as fit into its part of a row, and where a row parts is drawn once for each pair.
 """
 
 import math
@@ -42,6 +42,7 @@ NEXT_SENTENCE = ("random", "next")
 """What the first two of these are called."""
 
 _TOGETHER = 10_000
+_APART = 1 << 30  # more tokens than a text has
 _EVALUATED = 0
 """The seed of what is masked where a model is measured."""
 
@@ -77,9 +78,11 @@ class Passages:
         self.lengths: Indices = self.last - self.first + np.where(self.middle < self.last, 3, 2)
         self.paired = np.arange(len(two))
         self._document = documents[np.searchsorted(self.before, self.middle[self.paired])]
-        seconds = (self.last - self.middle)[self.paired]
-        self._by_length = np.argsort(seconds, kind="stable")  # the pairs, those with short second texts first
-        self._sorted = seconds[self._by_length]
+        # The pairs, those with short second texts first, and those first that end with a sentence.
+        cut = ~np.isin(self.last[self.paired], self.before)
+        self._kind: Indices = (self.last - self.middle)[self.paired] + np.where(cut, _APART, 0)
+        self._by_kind = np.argsort(self._kind, kind="stable")
+        self._sorted = self._kind[self._by_kind]
 
     def __len__(self) -> int:
         return len(self.first)
@@ -103,14 +106,14 @@ class Passages:
         return self.sentences.share_of(ids)
 
     def stranger(self, row: int, rng: np.random.Generator) -> int:
-        """A pair of another document, where there is another one, whose second text is as long as that of this pair, or
-        next to it where none is.
+        """A pair of another document, where there is another one, whose second text is as long as that of this pair and
+        as whole: ends within a sentence where that does. Where none is, one that is next to it.
         """
-        length, reach = int(self.last[row] - self.middle[row]), 0
+        kind, reach = int(self._kind[row]), 0
         while True:
-            begin = int(np.searchsorted(self._sorted, length - reach))
-            end = int(np.searchsorted(self._sorted, length + reach, side="right"))
-            near = self._by_length[begin:end]
+            begin = int(np.searchsorted(self._sorted, kind - reach))
+            end = int(np.searchsorted(self._sorted, kind + reach, side="right"))
+            near = self._by_kind[begin:end]
             others = near[self._document[near] != self._document[row]]
             if len(others) or end - begin == len(self._sorted):
                 return int(rng.choice(others if len(others) else near))
@@ -120,18 +123,26 @@ class Passages:
         """A row for every sentence that has one before it in its document: what stands before it, and what begins with
         it, in so many tokens. Either has room for the sentence next to the other, or for half of the row where that is
         less, and for as many more whole sentences as fit. Where between these the two part is drawn, so that first
-        texts come to the places where a text stands that is read alone.
+        texts come to the places where a text stands that is read alone; what the one leaves is the other's.
         """
         of = np.flatnonzero(np.arange(len(opens)) > opens)
         before, at = self.before, self.before[of]
+
+        def first(room: Indices) -> Indices:
+            begin = np.maximum(np.searchsorted(before, at - room), opens[of])
+            found: Indices = np.maximum(before[np.minimum(begin, of - 1)], at - room)
+            return found
+
+        def last(room: Indices) -> Indices:
+            end = np.minimum(np.searchsorted(before, at + room, side="right") - 1, closes[of])
+            found: Indices = np.minimum(before[np.maximum(end, of + 1)], at + room)
+            return found
+
         half, lengths = most // 2, self.sentences.lengths
         least, largest = np.minimum(half, lengths[of - 1]), most - np.minimum(half, lengths[of])
-        room = np.random.default_rng(0).integers(most, size=len(of)).clip(least, largest)  # of the first text
-        begin = np.maximum(np.searchsorted(before, at - room), opens[of])
-        end = np.minimum(np.searchsorted(before, at + most - room, side="right") - 1, closes[of])
-        first = np.maximum(before[np.minimum(begin, of - 1)], at - room)
-        last = np.minimum(before[np.maximum(end, of + 1)], at + most - room)
-        return np.stack([first, at, last], axis=1)
+        drawn = np.random.default_rng(0).integers(most, size=len(of)).clip(least, largest)
+        ends = last(most - (at - first(drawn)))
+        return np.stack([first(most - (ends - at)), at, ends], axis=1)
 
     def _stretches(self, of: Indices, most: int) -> NDArray[np.int64]:
         """The documents of these sentences in rows of as many whole sentences as fit into so many tokens; a longer

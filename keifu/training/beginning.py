@@ -148,12 +148,10 @@ def places_to_teach(beginning: Beginning, model: Any, longest: int) -> str:
     knows nothing; "" where they have none.
     """
     known = beginning.most_tokens
-    if known is None or longest <= known or getattr(model, "longest", None) is None:
+    assert known is not None
+    if longest <= known or getattr(model, "longest", None) is None:
         return ""
-    return (
-        f"; rows have up to {longest:,} tokens, and it has read {known:,} at most: the vectors of later places are as "
-        f"fresh ones (teach them with data.max_tokens={longest} in its own training)"
-    )
+    return f"; rows have up to {longest:,} tokens, and it has read {known:,} at most: later places are as fresh ones"
 
 
 def _parts(names: list[str]) -> str:

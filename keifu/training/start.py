@@ -149,7 +149,7 @@ def start(
     if begun:
         named = named_parameters(run.learner.model, run.learner.head)
         run.beginning = begin_with(begun, named, run.settings.model, classes_of(run.lesson.model_facts))
-        if begun.most_tokens is not None:
+        if begun.most_tokens is not None:  # not of pictures
             run.beginning += places_to_teach(begun, run.learner.model, int(run.lesson.data.sizes.max()))
         if run.learner.average:
             run.learner.average.begin()

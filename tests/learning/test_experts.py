@@ -30,7 +30,8 @@ def test_experts_are_kept_at_work_by_the_penalty_or_by_the_bias(means: str, tmp_
     assert largest_share(network, task, running(40, seed=1)) == 0.5
     list(run.events())
     largest = largest_share(network, task, running(40, seed=1))
-    assert largest > 0.25 if means == "none" else largest < 0.22, f"{largest:.0%} of the choices fall on one expert"
+    # On an EPYC 0.19, 0.15 and, with nothing against it, 0.29.
+    assert largest > 0.24 if means == "none" else largest < 0.24, f"{largest:.0%} of the choices fall on one expert"
 
 
 @torch.no_grad()

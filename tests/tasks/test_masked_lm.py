@@ -1,5 +1,6 @@
 """What is masked, which pairs are made, and that both follow from seed and row alone."""
 
+import random
 from collections import Counter
 from typing import Any
 
@@ -98,16 +99,42 @@ def test_either_text_of_a_pair_reaches_far_into_a_row() -> None:
     assert (firsts + seconds).min() > 128 - 8  # what the one leaves, the other takes
 
 
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_a_document_that_fits_into_a_row_is_read_whole(count: int) -> None:
+    task = MaskedLanguageModeling(TOKENIZER, next_sentence=True)
+    data = task.encode([each[:count] for each in DOCUMENTS], 13)
+    assert set((data.last - data.first).tolist()) == {2 * count}
+
+
 def test_strangers_are_no_shorter_than_those_that_follow() -> None:
     task, data = encoded(masked=False, next_sentence=True)
     lengths: dict[int, list[int]] = {FOLLOWS: [], STRANGER: []}
-    for seed in range(60):
+    for seed in range(300):
         batch = task.batch(data, data.rows(), seed)
         seconds = batch.inputs.segments.sum(1).tolist()  # type: ignore[union-attr]
         for follows, length in zip(batch.follows.tolist(), seconds, strict=True):
             lengths[follows].append(length)
     means = [np.mean(each) for each in lengths.values()]
     assert abs(means[0] - means[1]) < 0.25
+
+
+def test_a_second_text_that_is_cut_follows_no_more_often_than_a_whole_one() -> None:
+    """Sentences of all lengths, of which long ones do not fit: what fills a row to its end is cut, and no stranger."""
+    tokenizer = Tokenizer.train(["(abcdefghijklmnop)"], "character", 60, READING_TOKENS)
+    task = MaskedLanguageModeling(tokenizer, masked=False, next_sentence=True)
+    draw = random.Random(0)
+    documents = [[f"({'abcdefghijklmnop'[: draw.randint(1, 16)]})" for _ in range(12)] for _ in range(60)]
+    data = task.encode(documents, 23)
+    counts = Counter[tuple[bool, bool, int]]()
+    for seed in range(6):
+        batch = task.batch(data, data.rows(), seed)
+        for row, follows in zip(batch.inputs.tokens.tolist(), batch.follows.tolist(), strict=True):
+            text = "".join(tokenizer.token(id) for id in row if id != PAD)
+            counts[text.endswith(")[SEP]"), PAD in row, follows] += 1
+    for whole in (True, False):
+        for short in (True, False):
+            both = [counts[whole, short, follows] for follows in (STRANGER, FOLLOWS)]
+            assert sum(both) < 100 or abs(both[1] / sum(both) - 0.5) < 0.06, (whole, short, both)
 
 
 def test_segments_and_masks_say_where_the_texts_stand() -> None:
@@ -294,8 +321,10 @@ def test_samples_show_what_is_given_what_stood_there_and_what_is_told(kind: str,
     data = task.encode(documents, 120)
     torch.manual_seed(0)
     model = Bert(Config(vocab_size=tokenizer.vocab_size, d_model=8, n_layers=1, n_heads=2, d_ff=8)).eval()
-    found = task.samples(model, task.head(model).eval(), data, 2)
+    head = task.head(model).eval()
+    found = task.samples(model, head, data, 2)
     batch = task.batch(data, np.array([0, len(data) - 1]), 0)
+    hidden = model(batch.inputs).hidden
     assert len(found) == 2
     for row, sample in enumerate(found):
         assert len(sample) == 1 + 2 * masked + pairs
@@ -306,10 +335,15 @@ def test_samples_show_what_is_given_what_stood_there_and_what_is_told(kind: str,
             parts = [part.replace(" ", "") for part in true.split(" [SEP] ")]
             assert len(parts) == 1 + pairs
             assert all(any(whole.startswith(part) for whole in wholes) for part in parts), true
-            assert given != true != told
+            ids = batch.inputs.tokens[row].clone()
+            ids[batch.masked[row]] = head(hidden[row][batch.masked[row]]).argmax(-1)
+            pieces = [tokenizer.token(id).removeprefix("##") for id in ids[batch.inputs.mask[row]][1:-1].tolist()]
+            assert told.replace(" ", "") == "".join(pieces).replace(" ", "")
+            assert " on the mat" in true
         if pairs:
-            follows = ("random", "next")[int(batch.follows[row])]
-            assert sample[-1] in (f"{follows}, told as random", f"{follows}, told as next")
+            follows, told_as = int(batch.follows[row]), int(head.follows(hidden[row, :1]).argmax())
+            names = ("random", "next")
+            assert sample[-1] == f"{names[follows]}, told as {names[told_as]}"
 
 
 def test_a_stranger_comes_from_another_document_however_long_its_own_is() -> None:
