@@ -35,15 +35,7 @@ class Twins:
         ours = nn.ModuleDict({"model": self.model, "head": self.head})
         scatter(ours, seed)
         self.reference = BertForPreTraining(_settings(self.config)).eval()
-        theirs = dict(self.reference.named_parameters())
-        self.pairs = [
-            (name, parameter, theirs[_renamed(name, self.config.tie_embeddings)])
-            for name, parameter in ours.named_parameters()
-        ]
-        with torch.no_grad():
-            for _, parameter, other in self.pairs:
-                assert parameter.shape == other.shape
-                other.copy_(parameter)
+        self.pairs = _copied(ours, self.reference, self.config.tie_embeddings)
 
     def batch(self, count: int = 6) -> Batch:
         texts = [["abc", "bcdefa", "d"], ["efg", "ghi", "bb"], ["agfedcba", "c"]]
@@ -86,6 +78,17 @@ def _settings(config: Config, **more: Any) -> BertConfig:
         tie_word_embeddings=config.tie_embeddings,
         **more,
     )
+
+
+def _copied(ours: nn.Module, reference: nn.Module, tied: bool) -> list[tuple[str, Tensor, Tensor]]:
+    """Every weight of ours by its name, and the reference's, which now has its values."""
+    theirs = dict(reference.named_parameters())
+    pairs = [(name, weight, theirs[_renamed(name, tied)]) for name, weight in ours.named_parameters()]
+    with torch.no_grad():
+        for _, weight, other in pairs:
+            assert weight.shape == other.shape
+            other.copy_(weight)
+    return pairs
 
 
 def _renamed(name: str, tied: bool) -> str:
@@ -178,12 +181,8 @@ def test_fine_tuned_heads_losses_and_gradients_equal_the_reference(name: str, se
     ours = nn.ModuleDict({"model": model, "head": head})
     scatter(ours, seed)
     reference: Any = kind(_settings(config, num_labels=len(LABELS), classifier_dropout=0.0)).eval()
-    theirs = dict(reference.named_parameters())
-    pairs = [(key, weight, theirs.pop(_renamed(key, tied=True))) for key, weight in ours.named_parameters()]
-    assert not theirs
-    with torch.no_grad():
-        for _, weight, other in pairs:
-            other.copy_(weight)
+    pairs = _copied(ours, reference, tied=True)
+    assert {id(other) for *_, other in pairs} == {id(other) for other in reference.parameters()}
 
     examples: Any = {"classification": PAIRS, "tagging": WORDS}[name]
     batch = task.batch(task.encode(examples), np.arange(len(examples)))
