@@ -18,7 +18,7 @@ def _head(report: dict[str, Any]) -> list[str]:
     all_of = "all" if report["pairs"] == report["of"] else f"{report['pairs']:,} of"
     lines = [*wrapped(f"{report['data']}: {all_of} {report['of']:,} pairs, beam {report['decoding']['beam']}", "")]
     if report["too_long"]:
-        lines.append(f"note: {report['too_long']:,} pairs were left out, because they are longer than model.max_length")
+        lines.append(f"note: {report['too_long']:,} pairs were left out: the model does not read texts that long")
     if report["trained_on"]:
         lines.append("note: the model was trained on this very data; name other data for its outputs on new text")
     return [*lines, f"verdict: {report['verdict']}"]

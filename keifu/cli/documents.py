@@ -21,6 +21,7 @@ def translate_file(file: Path, out: Path | None, as_json: bool, load: Callable[[
     _refuse_used(out)
     content = _read(file)
     from keifu.checkpoint import write_atomically
+    from keifu.tasks.translation import limit_name
     from keifu.views.documents import open_document, translate_segments
 
     model = load()
@@ -40,10 +41,9 @@ def translate_file(file: Path, out: Path | None, as_json: bool, load: Callable[[
     else:
         result = document.fill([one.text for one in found])
     if long := sum(one.parts > 1 for one in found):
-        limit = model.longest_side
+        limit = f"{limit_name(model.task.takes)} ({model.longest_side} tokens)"
         print(
-            f"keifu: {file}: translated in parts, because longer than model.max_length ({limit} tokens): {long} of "
-            f"{len(found)} sentences",
+            f"keifu: {file}: translated in parts, because longer than {limit}: {long} of {len(found)} sentences",
             file=sys.stderr,
         )
     if out is None:

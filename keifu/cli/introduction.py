@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 from keifu.cli.columns import wrapped
+from keifu.tasks.translation import limit_name
 from keifu.training.journal import clock
 from keifu.training.lessons.translation import TranslationLesson
 from keifu.training.memory import gigabytes
@@ -45,8 +46,10 @@ def _pair_data(run: Run) -> Iterator[str]:
         f"{report['padding']:.1%} padding beside them",
     )
     if lesson.left_out:
-        most = min(run.settings.data.max_tokens, run.task.longest_side(run.settings.model.max_length))
-        yield from _entry("left out", f"{_pairs(lesson.left_out)} with more than {most} tokens (data.max_tokens)")
+        asked, side = run.settings.data.max_tokens, run.task.longest_side(run.settings.model.max_length)
+        name = "data.max_tokens" if asked <= side else limit_name(run.task.takes)
+        limit = f"{min(asked, side)} tokens ({name})"
+        yield from _entry("left out", f"{_pairs(lesson.left_out)} with more than {limit}")
     marks = report["vocabulary"]["unknown"]
     known = f"; unknown to the vocabulary: {unknown['source']:.2%} and {unknown['target']:.2%} of its tokens ({marks})"
     yield from _entry(

@@ -107,6 +107,9 @@ def _translation_report(report: dict[str, Any]) -> str:
     if data != model and _UNNAMED not in (data, model):
         lines.append(f"note: the data go from {data}, the model from {model}; name both alike, or choose other data")
     lines += _role(report)
+    if "left_out_as_too_long" in report:
+        left_out = f"{report['left_out_as_too_long']:,} pairs were left out"
+        lines.append(f"note: {left_out}: the model does not read sources that long")
     lines.append(f"BLEU           {report['bleu']:6.2f}   {report['bleu_signature']}")
     if "bleu_note" in report:
         lines.append(f"               {report['bleu_note']}")

@@ -91,9 +91,16 @@ class TextData:
     @property
     def is_a_list(self) -> bool:
         """Whether its lines seem to stand each for itself: there are several, and no blank one divides them."""
-        if not all(map(str.strip, self.lines())):
-            return False
-        return self.line_count > 1
+        texts, ended, blank = 0, True, False
+        for piece in self.pieces():
+            if piece.strip():
+                if blank:
+                    return False
+                texts += ended  # of a line that comes in parts the first
+            elif ended:
+                blank = texts > 0
+            ended = piece.endswith("\n")
+        return texts > 1
 
     def passages(self, reading: str) -> list[list[str]]:
         """The sentences of each document: of "documents" each line is one, of a "stream" what blank lines divide."""
@@ -207,7 +214,8 @@ def _pieces(path: Path, form: Form) -> Iterator[str]:
         yield from running_text(path, form.encoding)
         return
     column = _column(table, form.columns)
-    yield from (f"{_in_one_line(cells[column])}\n" for _, cells in table.rows)  # a row is a line
+    texts = (cells[column] for _, cells in table.rows)  # a row is a line; a blank one divides nothing
+    yield from (f"{_in_one_line(text)}\n" for text in texts if text.strip())
 
 
 def _in_one_line(text: str) -> str:

@@ -13,7 +13,7 @@ from keifu.config import Schema
 from keifu.data.batches import Indices, Sequences, length_mask
 from keifu.errors import ConfigError
 from keifu.generation.search import Hypothesis, beam_search, greedy
-from keifu.tasks.translation import Translation, longest_side
+from keifu.tasks.translation import Translation, limit_name, longest_side
 from keifu.text import Tokenizer
 
 EXTRA_TOKENS = 10
@@ -126,7 +126,7 @@ def _refuse_too_long(texts: Sequence[str], lengths: Indices, model: Any) -> None
     if lengths[place] > most:
         raise ConfigError(
             f"text {place + 1}, {texts[place][:40]!r}... has {lengths[place]} tokens; this model reads {most} "
-            "(model.max_length); split it"
+            f"({limit_name(model.takes)}); split it"
         )
 
 

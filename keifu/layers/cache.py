@@ -135,9 +135,31 @@ class KeyValueCache:
         """The rows of index `[R]`, from the groups of index `[G]`, equally many from each; None: from all groups as
         they stand.
         """
+        lengths, past = self.lengths[rows], None if self.past is None else self.past[rows]
+        kept = torch.arange(self.groups, device=rows.device) if groups is None else groups
+        if past is not None and self.group_size > 1 and 0 < len(rows) == len(kept):
+            return self._apart(kept, lengths, past)
         storage = self.storage if groups is None else self._copied(self.storage.capacity, groups)
-        past = None if self.past is None else self.past[rows]
-        return type(self)(storage, self.columns, self.lengths[rows], past)
+        return type(self)(storage, self.columns, lengths, past)
+
+    def _apart(self, groups: Tensor, lengths: Tensor, past: Tensor) -> Self:
+        """Rows that leave their groups, of index `[R]`, each with a copy of its own past alone: with all columns of its
+        group it would need as many times the memory as there were rows.
+        """
+        counts = past.sum(1)
+        columns = int(counts.max())
+        own = past.byte().argsort(dim=1, descending=True, stable=True)[:, :columns]
+
+        def copied(old: Tensor) -> Tensor:
+            layers, _, heads, _, width = old.shape
+            new = old.new_empty(layers, len(groups), heads, columns + 1, width)
+            for row, (group, places) in enumerate(zip(groups.tolist(), own, strict=True)):
+                new[:, row, :, :columns] = old[:, group].index_select(2, places)
+            return new
+
+        storage = _Storage(copied(self.storage.keys), copied(self.storage.values), columns)
+        short = torch.arange(columns, device=past.device) >= counts[:, None]
+        return type(self)(storage, columns, lengths, ~short if short.any() else None)
 
     def _copied(self, capacity: int, groups: Tensor | None = None) -> _Storage:
         def copied(old: Tensor) -> Tensor:

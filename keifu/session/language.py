@@ -214,8 +214,8 @@ class LanguageModel(Model):
         return pattern
 
     def expert_load(self, text: str | Sequence[str]) -> dict[str, Any]:
-        """How the choices of each layer's router fall on its experts, and where each kind of token goes, as
-        views/experts.py defines it. Raises ConfigError for a model without experts.
+        """How the choices of each layer's router fall on its experts, and where each kind of token goes, over the first
+        20,000 tokens, as views/experts.py defines it. Raises ConfigError for a model without experts.
         """
         if not hasattr(self.network, "gates"):
             raise ConfigError(f"a {self.model_config.name} has no experts; moe has")

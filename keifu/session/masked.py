@@ -162,6 +162,11 @@ class MaskedModel(ReadingModel):
                 found[row] = share
         return found
 
+    def tokens_of(self, texts: Sequence[str]) -> list[list[int]]:
+        """With the gaps that are written in them, as in training."""
+        plain = zip(texts, self.tokenizer.encode_batch(texts), strict=True)
+        return [with_masks(self.tokenizer, one)[1:-1] if MASK in one else ids for one, ids in plain]
+
     @torch.no_grad()
     def logits(self, tokens: Tensor, mask: Tensor | None = None, segments: Tensor | None = None) -> Tensor:
         """Scores `[B, T, V]` of what each token is, from ids `[B, T]`, which begin with [CLS] and end with [SEP].

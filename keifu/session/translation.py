@@ -23,7 +23,7 @@ from keifu.models import model_class
 from keifu.session.model import Model, one_by_one, pooled, read_sections
 from keifu.tasks.alignment import alignment_errors
 from keifu.tasks.reading import backward_parts_of
-from keifu.tasks.translation import Batch, PairSequences, Translation, in_one_stream
+from keifu.tasks.translation import Batch, PairSequences, Translation, in_one_stream, limit_name
 from keifu.tasks.translation_metrics import score_translations
 from keifu.text import Tokenizer
 from keifu.text.normalisation import PairNormalisation
@@ -200,27 +200,31 @@ class Translator(Model):
 
         Outputs are compared as the model writes them, with the references as they are: BLEU and chrF with their
         signatures, exact match; loss (nats a token) and perplexity of the references; for a corpus that knows its
-        constructions and alignments, exact match by construction and the alignment error. A set without a part is
-        scored on `test`. Says in "selected_on" whether the best checkpoint was chosen on this very data, in
-        "trained_on" whether it is what the model was trained on.
+        constructions and alignments, exact match by construction and the alignment error. Pairs whose source is longer
+        than the model reads are left out, and counted. A set without a part is scored on `test`. Says in "selected_on"
+        whether the best checkpoint was chosen on this very data, in "trained_on" whether it is what the model was
+        trained on.
         """
-        pairs = self._load_pairs(data, source, target, Form(tuple(columns), encoding))
+        given = self._load_pairs(data, source, target, Form(tuple(columns), encoding))
         settings = self.decoding_with(**decoding)
+        pairs = self._readable(given)
         began = time.perf_counter()
-        sources = [self.normalisation.source(pair.source) for pair in pairs.pairs]
+        sources = [self.normalisation.source(pair.source) for pair in pairs]
         found = translate(self.network, self.head, self.tokenizer, sources, settings)
         seconds = time.perf_counter() - began
         outputs = [bests[0].text for bests in found]
-        scores = score_translations(outputs, [pair.target for pair in pairs.pairs])
+        scores = score_translations(outputs, [pair.target for pair in pairs])
         report: dict[str, Any] = {
-            "data": pairs.spec,
-            "languages": list(pairs.languages),
+            "data": given.spec,
+            "languages": list(given.languages),
             "model_languages": list(self.languages),
         }
-        report |= {"sentences": len(outputs), "beam": settings.beam, **scores, **self._surprise(pairs.pairs)}
-        report |= _by_construction(pairs.pairs, outputs)
-        report |= self._alignment(pairs)
-        return report | self.role_in_training(pairs.sha256) | {"sentences_per_second": len(outputs) / seconds}
+        if len(pairs) < len(given.pairs):
+            report["left_out_as_too_long"] = len(given.pairs) - len(pairs)
+        report |= {"sentences": len(outputs), "beam": settings.beam, **scores, **self._surprise(pairs)}
+        report |= _by_construction(pairs, outputs)
+        report |= self._alignment(pairs, given.languages)
+        return report | self.role_in_training(given.sha256) | {"sentences_per_second": len(outputs) / seconds}
 
     def diagnose(
         self,
@@ -264,7 +268,8 @@ class Translator(Model):
         sample = sampled(chosen.pairs)
         if not sample.pairs:
             raise DataError(
-                f"{chosen.spec}: every pair has over {self.longest_side} tokens (model.max_length); name other data"
+                f"{chosen.spec}: every pair has over {self.longest_side} tokens ({limit_name(self.task.takes)}); name "
+                "other data"
             )
         sentences = read_sentences(self.network, self.head, self.task, sample, chosen.places, settings)
         here = surprise(sample)
@@ -289,35 +294,51 @@ class Translator(Model):
         most: int = self.task.longest_side(self.model_config.max_length)
         return most
 
+    def _readable(self, data: PairData) -> Sequence[Pair]:
+        """The pairs whose source is not longer than the model reads. Raises DataError where it is so in none."""
+        if self.network.longest is None:
+            return data.pairs
+        lengths = self.task.encode(self._as_read(data.pairs)).sizes[:, 0]
+        pairs = [pair for pair, length in zip(data.pairs, lengths, strict=True) if length <= self.longest_side]
+        if not pairs:
+            raise DataError(
+                f"{data.spec}: every source has over {self.longest_side} tokens ({limit_name(self.task.takes)}); name "
+                "other data"
+            )
+        return pairs
+
+    def _as_read(self, pairs: Sequence[Pair]) -> list[Pair]:
+        """The pairs with their sources as the model takes them."""
+        return [replace(pair, source=self.normalisation.source(pair.source)) for pair in pairs]
+
     def _surprise(self, pairs: Sequence[Pair]) -> dict[str, Any]:
         """Loss in nats a target token and perplexity of the references, but for those that are longer than the model
         reads.
         """
-        chosen = [replace(pair, source=self.normalisation.source(pair.source)) for pair in pairs]
-        encoded = self.task.encode(chosen)
+        encoded = self.task.encode(self._as_read(pairs))
         if self.network.longest is not None:
             encoded = encoded.up_to(self.longest_side)
         if not len(encoded):
             return {}
         loss: float = self.task.mean_surprise(self.network, self.head, encoded)
-        left_out = {"too_long": len(chosen) - len(encoded)} if len(encoded) < len(chosen) else {}
+        left_out = {"too_long": len(pairs) - len(encoded)} if len(encoded) < len(pairs) else {}
         return {"loss": loss, "perplexity": math.exp(min(loss, 100.0)), **left_out}
 
-    def _alignment(self, data: PairData) -> dict[str, Any]:
+    def _alignment(self, pairs: Sequence[Pair], languages: tuple[str, str]) -> dict[str, Any]:
         """The alignment error of the decoder layer that has the smallest on 500 pairs of builtin:enja:dev.
 
         Empty where the words' alignment is not known, where the model reads the texts in another form, or where it does
         not attend to the source.
         """
         written = self.normalisation.source
-        if any(pair.alignment is None or written(pair.source) != pair.source for pair in data.pairs):
+        if any(pair.alignment is None or written(pair.source) != pair.source for pair in pairs):
             return {}
-        dev = load_pairs("builtin:enja:dev", None, *data.languages).pairs[:_ALIGNMENT_PAIRS]
+        dev = load_pairs("builtin:enja:dev", None, *languages).pairs[:_ALIGNMENT_PAIRS]
         on_dev = alignment_errors(self.network, self.task, dev)
         if not on_dev:
             return {}
         layer = min(on_dev, key=lambda layer: on_dev[layer])
-        error = alignment_errors(self.network, self.task, data.pairs)[layer]
+        error = alignment_errors(self.network, self.task, pairs)[layer]
         return {
             "alignment_error": error,
             "alignment_layer": [*on_dev].index(layer),

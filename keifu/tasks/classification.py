@@ -18,6 +18,7 @@ from keifu.tasks.reading import (
     join_all,
     make_batch,
     reader,
+    selected_by,
     summary_of,
     width_of,
 )
@@ -35,8 +36,8 @@ class Classification:
 
     @property
     def selects_by(self) -> str:
-        """Where classes weigh the same however many examples they have, the best checkpoint is chosen so, too."""
-        return "macro_f1" if self.weights else "accuracy"
+        """What the best checkpoint has the most of."""
+        return selected_by(self.weights)
 
     def head(self, model: Any) -> ClassHead:
         """Scores of the classes, from the vector of a text as a whole. What the model writes with is left away."""
@@ -81,11 +82,3 @@ class Classification:
     def scored(batch: Batch) -> int:
         """The number of texts that the loss sums over."""
         return len(batch.targets)
-
-
-def balanced(counts: Sequence[int]) -> tuple[float, ...]:
-    """Weights that make every class count as much as any other, from how often each occurs; 1 for an example in the
-    mean.
-    """
-    total, classes = sum(counts), len(counts)
-    return tuple(total / (classes * count) for count in counts)

@@ -191,6 +191,19 @@ def class_loss(scores: Tensor, targets: Tensor, weights: Sequence[float] = ()) -
     return Loss(counted.sum(), surprise.detach().sum(), len(targets))
 
 
+def balanced(counts: Sequence[int]) -> tuple[float, ...]:
+    """Weights that make every class count as much as any other, from how often each occurs; 1 for an example in the
+    mean.
+    """
+    total, classes = sum(counts), len(counts)
+    return tuple(total / (classes * count) for count in counts)
+
+
+def selected_by(weights: Sequence[float]) -> str:
+    """Where classes weigh the same however many examples they have, the best checkpoint is chosen so, too."""
+    return "macro_f1" if weights else "accuracy"
+
+
 def by_length(lengths: Indices, most: int) -> Iterator[Indices]:
     """Rows of like length together, at most so many, the shortest first."""
     order = np.argsort(lengths, kind="stable")

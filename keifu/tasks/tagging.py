@@ -11,18 +11,33 @@ from keifu.data.batches import Indices, Sequences
 from keifu.data.examples import TaggedSentence
 from keifu.interface import Loss
 from keifu.layers.heads import ClassHead
-from keifu.tasks.reading import Batch, Encoded, class_loss, dropout_of, hidden_of, make_batch, reader, width_of
+from keifu.tasks.reading import (
+    Batch,
+    Encoded,
+    class_loss,
+    dropout_of,
+    hidden_of,
+    make_batch,
+    reader,
+    selected_by,
+    width_of,
+)
 from keifu.text import Tokenizer
 
 
 @dataclass(frozen=True)
 class Tagging:
-    """labels: the tags."""
+    """labels: the tags. weights: what a word with each tag counts in the loss; none: all the same."""
 
     name = "tagging"
-    selects_by = "accuracy"
     tokenizer: Tokenizer
     labels: tuple[str, ...]
+    weights: tuple[float, ...] = ()
+
+    @property
+    def selects_by(self) -> str:
+        """What the best checkpoint has the most of."""
+        return selected_by(self.weights)
 
     def head(self, model: Any) -> ClassHead:
         """Scores of the tags, from the vector of a token. What the model writes with is left away."""
@@ -72,7 +87,7 @@ class Tagging:
 
     def loss(self, model: nn.Module, head: nn.Module, batch: Batch) -> Loss:
         """Cross-entropy of the right tags."""
-        return class_loss(self.scores(model, head, batch), batch.targets)
+        return class_loss(self.scores(model, head, batch), batch.targets, self.weights)
 
     @staticmethod
     def sample(example: TaggedSentence, found: Sequence[str]) -> tuple[str, ...]:

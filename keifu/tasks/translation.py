@@ -265,6 +265,11 @@ def longest_side(takes: str, max_length: int) -> int:
     return max_length if takes == "pair" else max(1, max_length // 2)
 
 
+def limit_name(takes: str) -> str:
+    """Where `longest_side` comes from, for messages."""
+    return "model.max_length" if takes == "pair" else "half of model.max_length"
+
+
 def in_one_stream(pair: PairBatch) -> tuple[TokenBatch, Tensor]:
     """Each row's source and target as one sequence, no longer than the longest, padded on the right, and the order
     `[B, S + T]` in which its tokens were taken, which `from_right_padded` undoes.

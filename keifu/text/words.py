@@ -13,6 +13,7 @@ _WORD = re.compile(
     r"[^\W\d_]+?(?=n['’]t(?!\w))|n['’]t(?!\w)|['’](?:[dmst]|ll|re|ve)(?!\w)|[^\W\d_]+|\d+(?:[.,:]\d+)*|\S",
     re.IGNORECASE,
 )
+_RUNNING = re.compile(r"[^\s、。，．！？][、。，．！？]")  # a sign right behind a word, as where nobody cut words apart
 _JOINER = "\u200d"  # between emoji that make one
 _SKINS = range(0x1F3FB, 0x1F400)
 _REMEDY = "install it with pip install 'keifu[ja]' (fugashi and unidic-lite)"
@@ -34,11 +35,11 @@ def word_ranges(text: str) -> list[tuple[int, int]]:
 
 
 def words(text: str) -> list[str]:
-    """The words and signs of a text; of Japanese with spaces in it, what stands between these. Raises ConfigError as
-    `word_ranges` does.
+    """The words and signs of a text; of Japanese whose words and signs have spaces between them, what stands between
+    these. Raises ConfigError as `word_ranges` does.
     """
     parts = text.split()
-    if len(parts) > 1 and _JAPANESE.search(text):
+    if len(parts) > 1 and _JAPANESE.search(text) and not _RUNNING.search(text):
         return parts
     return [text[begin:end] for begin, end in word_ranges(text)]
 

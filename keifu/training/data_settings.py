@@ -54,7 +54,9 @@ class Data(Schema):
     """Most tokens the tokenizer may learn; both languages share them."""
 
     max_tokens: int = Field(256, ge=1)
-    """Training pairs with more tokens on a side (or more than model.max_length) are left out, and counted."""
+    """Training pairs with more tokens on a side (or more than model.max_length, or than half of it where a model reads
+    source and translation as one text) are left out, and counted.
+    """
 
     probes: str | None = None
     """Data of whose first 4 pairs the attention is kept at up to 64 steps along training, and of whose first 64 the
@@ -101,8 +103,8 @@ class TextData(Schema):
     """
 
     max_tokens: int | None = Field(None, ge=1, le=1_000_000)
-    """Documents with more tokens (or more than model.max_length) are read in parts of this length. Without a number:
-    model.max_length, so that a model learns every place in it; 256 where a model remembers what was before.
+    """Documents with more tokens are read in parts of this length: 256 without a number, where a model remembers what
+    was before. Others take model.max_length, so that they learn every place in it.
     """
 
     packed: bool | None = None

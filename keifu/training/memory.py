@@ -20,8 +20,8 @@ _STATE = 20  # bytes a weight: itself, its gradient, the optimiser's two moments
 _ROWS_MEASURED = 2
 
 LESS_A_STEP = (
-    "lower training.batch_tokens, raise training.accumulate (the same step in less memory), lower data.max_tokens, "
-    "or choose a smaller --preset"
+    "lower training.batch_tokens, raise training.accumulate (the same step in less memory), lower data.max_tokens "
+    "(of GPTs model.max_length), or choose a smaller --preset"
 )
 
 

@@ -205,17 +205,21 @@ class MaskedTraining(Training):
         return self
 
 
-class ClassificationTraining(Training):
-    """How a classifier is trained."""
-
-    task: Literal["classification"] = "classification"
-    """What is learned."""
+class DecisionTraining(Training):
+    """How a model is trained that chooses among classes."""
 
     class_weights: Literal["none", "balanced"] = "none"
     """What an example counts: the same whatever its class, or more where its class is rare."""
 
 
-class TaggingTraining(Training):
+class ClassificationTraining(DecisionTraining):
+    """How a classifier is trained."""
+
+    task: Literal["classification"] = "classification"
+    """What is learned."""
+
+
+class TaggingTraining(DecisionTraining):
     """How a tagger is trained."""
 
     task: Literal["tagging"] = "tagging"

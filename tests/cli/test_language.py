@@ -132,6 +132,19 @@ def test_the_seed_decides_and_samples_differ(run: Path, keifu: Command) -> None:
     assert model.generate(["", "a"], samples=2)[1][0].startswith("a")
 
 
+def test_options_of_generate_have_their_effect(run: Path, keifu: Command) -> None:
+    def written(*options: object) -> str:
+        return keifu("generate", run, "the cat", "--max-tokens", 12, "--seed", 3, *options).out
+
+    likeliest, free = (written("--temperature", value) for value in (0, 2))
+    assert free != likeliest
+    for option, value in (("--top-k", 1), ("--top-p", 1e-9), ("--min-p", 1)):
+        assert written("--temperature", 2, option, value) == likeliest, option
+    assert written("--temperature", 0, "--repetition-penalty", 100) != likeliest
+    assert written("--temperature", 2, "--seed", 4) != free
+    assert_one_message(keifu("generate", run, "--batch-size", 0), 2, "decoding.batch_size: expected at least 1")
+
+
 def test_a_model_of_documents_ends_them_itself(run: Path) -> None:
     found = load(run, "cpu").generate([""] * 20, max_tokens=400, details=True)
     assert sum(one.complete for one in found) > 10
@@ -299,6 +312,9 @@ def test_documents_teach_every_place_of_a_window(tmp_path: Path, keifu: Command)
         settings, _ = read_yaml(out / "config.yaml")
         assert settings["data"]["max_tokens"] == most
         assert settings["model"].get("max_length", most) == most
+    result = keifu(*given, "--model", "gpt", "--set", "data.max_tokens=9", "--out", tmp_path / "short")
+    message = "data.max_tokens 9: this model reads up to model.max_length 128, and would not learn the places behind;"
+    assert_one_message(result, 2, message)
 
 
 def test_training_says_in_which_windows_a_text_is_read(book: str, keifu: Command) -> None:

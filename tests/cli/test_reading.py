@@ -187,6 +187,9 @@ def test_vectors_are_those_of_cls_or_the_mean_and_may_have_the_length_1(runs: di
             torch.testing.assert_close(mean, hidden.mean(0), rtol=1e-4, atol=1e-5)
             first = torch.tensor(json.loads(keifu("embed", runs[task], text, "--pool", "cls").out)["vector"])
             torch.testing.assert_close(first, hidden[0], rtol=1e-4, atol=1e-5)
+    model, gap = load(runs["masked-lm"], "cpu"), "the [MASK] and the boat."
+    hidden = model.trace(gap)["blocks.0.feedforward_normalised"].value[0]
+    torch.testing.assert_close(model.embed(gap), hidden.mean(0), rtol=1e-4, atol=1e-5)
     vector = json.loads(keifu("embed", runs["masked-lm"], "the cow.", "--normalise").out)["vector"]
     assert sum(value * value for value in vector) == pytest.approx(1, rel=1e-5)
     plain = load(runs["masked-lm"], "cpu").embed("the cow.")

@@ -68,6 +68,15 @@ def test_lines_that_stand_for_themselves_are_told_from_running_text() -> None:
     assert TextData("", "one\ntwo\n").is_a_list
     assert not TextData("", "one\n\ntwo\n").is_a_list
     assert not TextData("", "one long line\n").is_a_list
+    assert TextData("", "\n one\ntwo\n\n \n").is_a_list  # around them they divide nothing
+    assert not TextData("", "\none long line\n\n").is_a_list
+
+
+def test_blank_cells_of_a_table_divide_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,text\n1,one\n2,\n3,two\n4, \n5,three\n")
+    data = load_text(f"{tmp_path}/a.csv")
+    assert data.text == "one\ntwo\nthree\n"
+    assert data.is_a_list
 
 
 @pytest.mark.parametrize(

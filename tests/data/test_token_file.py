@@ -67,10 +67,13 @@ def test_a_stored_text_is_the_text(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert load_text(f"{path}[2:-3]+{path}[:1]").text == load_text(f"{path}[2:-3]").text + TEXT.split("\n")[0] + "\n"
 
 
-@pytest.mark.parametrize("text", ["a\nb\n", "a\nb", "a\n", "a", "a\n\nb\n", "x" * 300, "x" * 300 + "\n", "xy\n" * 99])
+@pytest.mark.parametrize(
+    "text",
+    ["a\nb\n", "a\nb", "a\n", "a", "a\n\nb\n", "\na\nb\n\n", "\na\n", "x" * 300, "x" * 300 + "\n", "xy\n" * 99],
+)
 def test_a_list_is_told_from_a_text_wherever_it_lies(text: str) -> None:
     assert TextData("", collect_text([text], 0)).is_a_list == TextData("", text).is_a_list
-    lines = text.removesuffix("\n").split("\n")
+    lines = text.strip("\n").split("\n")
     assert TextData("", text).is_a_list == (len(lines) > 1 and all(lines))
 
 

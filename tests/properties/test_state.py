@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from keifu.interface import State
+from keifu.layers.cache import CachedState, KeyValueCache
 from keifu.layers.quantised import multiplies_int8, quantise
 from tests.properties.cases import Case, Example
 from tests.properties.conftest import CASES
@@ -129,6 +130,31 @@ def test_a_beam_moves_within_its_sentence_and_sentences_leave(case: Case) -> Non
     for choice in ([0, 0, 2, 4, 3, 3, 8, 6, 7], [5, 4, 5, 3, 3, 4, 6, 6, 6], [0, 2, 1, 8, 7, 6], [3, 5, 4], [1]):
         follower = follower.random_step(longest=1).select([place % len(follower.rows) for place in choice])
     follower.random_step()
+
+
+def test_rows_that_leave_their_groups_keep_their_own_columns_alone() -> None:
+    """Else a text among sixteen of its prompt would keep all that the others have written."""
+
+    def read(cache: KeyValueCache, tokens: list[int]) -> KeyValueCache:
+        cache = cache.grow(1)
+        written = torch.tensor(tokens, dtype=torch.float).view(cache.groups, 1, -1, 1)
+        cache.layer(0).write(written, -written)
+        return cache
+
+    cache = read(KeyValueCache.empty(1, 2, 1, 1, 4, torch.float32, torch.device("cpu")), [1, 2])
+    cache = CachedState(cache).select(torch.tensor([0, 0, 0, 1, 1, 1])).cache
+    for tokens in ([10, 11, 12, 20, 21, 22], [100, 110, 120, 200, 210, 220]):
+        cache = read(cache, tokens)
+    assert (cache.groups, cache.columns) == (2, 1 + 3 * 2)
+    for rows, expected in (
+        ([1, 3, 5], [[1, 11, 110], [2, 20, 200], [2, 22, 220]]),  # unevenly many of a group
+        ([2, 4], [[1, 12, 120], [2, 21, 210]]),  # one of each
+        ([4], [[2, 21, 210]]),
+    ):
+        left = CachedState(cache).select(torch.tensor(rows)).cache
+        assert (left.groups, left.past, left.storage.capacity) == (len(rows), None, 3)
+        assert left.layer(0).keys[:, 0, :, 0].tolist() == expected
+        assert left.layer(0).values[:, 0, :, 0].neg().tolist() == expected
 
 
 def test_selecting_copies_so_that_neither_disturbs_the_other(case: Case) -> None:

@@ -55,7 +55,7 @@ def test_a_source_that_leaves_no_room_for_its_translation_is_refused() -> None:
     assert len(ids("I see ca")) == 8
     assert len(found.tokens) <= 8
     with pytest.raises(
-        ConfigError, match=r"^text 2, 'I see cat'\.\.\. has 9 tokens; this model reads 8 \(model\.max_length\)"
+        ConfigError, match=r"^text 2, 'I see cat'\.\.\. has 9 tokens; this model reads 8 \(half of model\.max_length\)"
     ):
         translate(model, head, TASK.tokenizer, ["I see", "I see cat"], Decoding(beam=2), _unused)
 

@@ -9,9 +9,9 @@ from keifu.data.batches import Sequences
 from keifu.data.examples import LabelledText, TaggedSentence
 from keifu.layers.heads import ClassHead
 from keifu.models import bert, recurrent, transformer
-from keifu.tasks.classification import Classification, balanced
+from keifu.tasks.classification import Classification
 from keifu.tasks.classification_metrics import classification_scores
-from keifu.tasks.reading import by_length, decide, join, summary_of
+from keifu.tasks.reading import balanced, by_length, decide, join, summary_of
 from keifu.tasks.tagging import Tagging
 from keifu.text import READING_TOKENS, Tokenizer
 from keifu.training.loop import score_of
@@ -70,8 +70,9 @@ def test_classes_that_weigh_the_same_choose_by_macro_f1() -> None:
         classification_scores(expected, [0] * 85 + [1] * 10 + [1] * 5, ("a", "b")),
     ]
     for weights, better in (((), 0), (balanced([95, 5]), 1)):
-        task = Classification(TOKENIZER, ("a", "b"), weights)
-        assert max((0, 1), key=lambda place: score_of(reports[place], task.selects_by)) == better
+        for make in (Classification, Tagging):
+            by = make(TOKENIZER, ("a", "b"), weights).selects_by
+            assert max((0, 1), key=lambda place: score_of(reports[place], by)) == better
 
 
 def test_rows_of_like_length_stand_together_and_each_once() -> None:
@@ -157,6 +158,21 @@ def test_weights_make_rare_classes_count_as_much() -> None:
     losses = -head(summary_of(model, model(batch.inputs).hidden, batch.inputs.mask)).log_softmax(-1)
     surprises = losses[torch.arange(10), batch.targets]
     torch.testing.assert_close(loss.total, (surprises * torch.tensor([weights[0]] * 9 + [weights[1]])).sum())
+    torch.testing.assert_close(other.total, surprises.sum())
+    assert float(loss.surprise) == pytest.approx(float(other.surprise))
+
+
+def test_words_with_rare_tags_count_as_much() -> None:
+    weights = balanced([3, 1])
+    sentences = [TaggedSentence(("ab", "c", "def"), ("x", "y", "x")), TaggedSentence(("gh",), ("x",))]
+    task, plain = (Tagging(TOKENIZER, ("x", "y"), given) for given in (weights, ()))
+    model, head = made("bert", task)
+    batch = task.batch(task.encode(sentences), np.arange(2))
+    losses = -task.scores(model, head, batch).log_softmax(-1)
+    surprises = losses[torch.arange(4), batch.targets]
+    counted = surprises * torch.tensor([weights[target] for target in batch.targets.tolist()])
+    loss, other = task.loss(model, head, batch), plain.loss(model, head, batch)
+    torch.testing.assert_close(loss.total, counted.sum())
     torch.testing.assert_close(other.total, surprises.sum())
     assert float(loss.surprise) == pytest.approx(float(other.surprise))
 

@@ -35,6 +35,12 @@ def test_japanese_with_spaces_is_cut_there() -> None:
 
 
 @pytest.mark.skipif(not ANALYSER, reason="the extra ja is not installed")
+def test_japanese_that_has_spaces_as_running_text_does_is_analysed() -> None:
+    assert words("私は iPhone を買った。") == ["私", "は", "iPhone", "を", "買っ", "た", "。"]
+    assert words("吾輩は猫である。　名前はまだ無い。")[:7] == ["吾輩", "は", "猫", "で", "ある", "。", "名前"]
+
+
+@pytest.mark.skipif(not ANALYSER, reason="the extra ja is not installed")
 @pytest.mark.parametrize("text", ["吾輩は猫である。名前はまだ無い。", "　A1は ｶﾞﾗｽ、100円。\n終わり"])
 def test_the_analyser_finds_every_sign_of_japanese_once(text: str) -> None:
     ranges = word_ranges(text)

@@ -53,8 +53,8 @@ class LanguageLesson:
             count = -(-tokens // window) if longest else min(_STREAMS, tokens // _SHORTEST_STREAM)
             self.valid = self.task.pieces(corpus.valid.text, count) if count > 1 else self.valid
         if corpus.reading == "documents" and not packed:
-            most = data.max_tokens or longest or _USUAL_DOCUMENT
-            self.data = cut_to(self.task.encode(list(corpus.train.documents)), min(most, longest or most))
+            most = _most_tokens(data.max_tokens, longest)
+            self.data = cut_to(self.task.encode(list(corpus.train.documents)), most)
             self.settings = self.settings.with_data(max_tokens=most)
         elif longest is not None:
             lead = None if packed else tokenizer.bos_id
@@ -95,3 +95,13 @@ def _window(asked: int | None, longest: int | None) -> int:
             f"place in them; leave data.window empty, or set model.max_length={asked}"
         )
     return longest or asked or _USUAL_WINDOW
+
+
+def _most_tokens(asked: int | None, longest: int | None) -> int:
+    """The tokens of a document that are read together, at most. Raises ConfigError as `_window` does."""
+    if longest is not None and asked is not None and asked < longest:
+        raise ConfigError(
+            f"data.max_tokens {asked}: this model reads up to model.max_length {longest}, and would not learn the "
+            f"places behind; leave data.max_tokens empty, or set model.max_length={asked}"
+        )
+    return longest or asked or _USUAL_DOCUMENT

@@ -6,8 +6,9 @@ from typing import Any
 
 from keifu.data.batches import Sampler
 from keifu.errors import ConfigError, DataError
-from keifu.tasks.classification import Classification, balanced
+from keifu.tasks.classification import Classification
 from keifu.tasks.masked_lm import MaskedLanguageModeling
+from keifu.tasks.reading import balanced
 from keifu.tasks.tagging import Tagging
 from keifu.text import Tokenizer
 from keifu.training.corpus import ExampleCorpus, PassageCorpus
@@ -80,12 +81,9 @@ class DecisionLesson:
         self.settings, self.corpus = settings, corpus
         counts = corpus.train.labels
         labels = tuple(counts)
-        self.task: Classification | Tagging
-        if settings.training.task == "tagging":
-            self.task = Tagging(tokenizer, labels)
-        else:
-            weights = balanced(list(counts.values())) if settings.training.class_weights == "balanced" else ()
-            self.task = Classification(tokenizer, labels, weights)
+        weights = balanced(list(counts.values())) if settings.training.class_weights == "balanced" else ()
+        make: type[Classification | Tagging] = Tagging if settings.training.task == "tagging" else Classification
+        self.task = make(tokenizer, labels, weights)
         most = _most_tokens(settings)
         self.data, self.valid = (self.task.encode(part.examples, most) for part in (corpus.train, corpus.valid))
         self.model_facts = {"labels": list(labels), "max_tokens": most}
