@@ -93,6 +93,7 @@ class QuantisedLinear(nn.Module):
         the memory. Sums of up to 1,040 products are exact, and of more as long as they stay below 2^24.
         """
         rounded = (vector * (_STEPS / largest.clamp_min(1e-30))).round()  # zeros stay zeros
+        rounded = rounded.as_strided(rounded.shape, rounded.stride())  # else the compiler rounds anew for every row
         product = (weights.float() * rounded).sum(1) * self.scale * (largest / _STEPS)
         return product if self.bias is None else product + self.bias
 
