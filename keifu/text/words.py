@@ -30,7 +30,8 @@ def word_ranges(text: str) -> list[tuple[int, int]]:
     for word in _analyser()(text):
         begin = text.find(word.surface, place)
         place = begin + len(word.surface)
-        ranges.append((begin, place))
+        if not word.surface.isspace():  # an ideographic space is one to it
+            ranges.append((begin, place))
     return ranges
 
 

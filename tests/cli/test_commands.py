@@ -357,10 +357,10 @@ def test_pairs_that_a_model_of_a_single_stream_cannot_read_are_left_out_of_its_s
     corpus: str, tmp_path: Path, keifu: Command
 ) -> None:
     run, examples = tmp_path / "run", pairs(30, seed=8)
-    trained = train(keifu, corpus, run, "--model", "gpt", "--set", "model.max_length=40", "--max-steps", 2)
-    assert "with more than 20 tokens (half of model.max_length)" in " ".join(trained.out.split())
-    short = [pair for pair in examples if len(pair.source) <= 20]
-    long = [pair for pair in examples if len(pair.source) > 20]
+    trained = train(keifu, corpus, run, "--model", "gpt", "--set", "model.max_length=70", "--max-steps", 2)
+    assert "with more than 35 tokens (half of model.max_length)" in " ".join(trained.out.split())
+    short = [pair for pair in examples if len(pair.source) <= 35]
+    long = [pair for pair in examples if len(pair.source) > 35]
     specs = [write(tmp_path, some, name) for some, name in ((examples, "all"), (short, "short"), (long, "long"))]
     report, of_short = (json.loads(keifu("evaluate", run, "--data", spec, "--json").out) for spec in specs[:2])
     assert (report["sentences"], report["left_out_as_too_long"]) == (len(short), len(long))
@@ -368,7 +368,7 @@ def test_pairs_that_a_model_of_a_single_stream_cannot_read_are_left_out_of_its_s
     assert "left_out_as_too_long" not in of_short
     note = f"note: {len(long)} pairs were left out: the model does not read sources that long"
     assert note in keifu("evaluate", run, "--data", specs[0]).out
-    message = "every source has over 20 tokens (half of model.max_length); name other data"
+    message = r"every source has over 35 tokens \(half of model.max_length\); name other data"
     assert_one_message(keifu("evaluate", run, "--data", specs[2]), 3, message)
 
 
