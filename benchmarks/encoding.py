@@ -3,8 +3,8 @@
     pip install --group peers
     python benchmarks/encoding.py [--threads 2] [--sizes mini base] [--data full mixed] [--rounds 3]
 
-"full" is 32 sentences of 128 tokens; "mixed" is 64 sentences of 5 to 60 tokens, of which keifu reads those of like
-length together, as `keifu embed` does, and the others all of them padded to the longest. Random weights, 30,522 tokens
+"full" is 32 sentences of 128 tokens; "mixed" is 64 sentences of 5 to 60 tokens, which keifu packs
+into common rows, as `keifu embed` does, and the others all of them padded to the longest. Random weights, 30,522 tokens
 in the vocabulary. "mini" has 6 layers 384 wide, "base" 12 layers 768 wide. Every row is a process of its own; rows take
 turns, several times round; the figure is the median of all its timed passes, in sentences a second, with its ratio to
 the best row of a peer. The figures are written to benchmarks/results/encoding-SIZE-DATA.json. A peer that is not
@@ -127,7 +127,7 @@ def keifu_run(size: str, precision: str, texts: list[list[int]], threads: int) -
     @torch.inference_mode()
     def run() -> int:
         count = 0
-        for rows in by_length(tokens.lengths, BATCH):
+        for rows in by_length(tokens.lengths, BATCH, model):
             inputs = TokenBatch(tokens.padded(rows, 0), length_mask(tokens.lengths[rows]))
             count += len(model(inputs).hidden)
         return count

@@ -33,7 +33,8 @@ from keifu.layers.attention import MultiHeadAttention, padding_mask
 from keifu.layers.dropout import Dropout
 from keifu.layers.embeddings import SegmentEmbedding
 from keifu.layers.feedforward import FeedForward
-from keifu.trace import record
+from keifu.layers.packing import packing_of
+from keifu.trace import record, recording
 
 
 class Config(Schema):
@@ -93,6 +94,8 @@ class Bert(nn.Module):
 
     takes = "tokens"
     block_outputs = ("blocks.*.feedforward_normalised",)
+    packs = True
+    """Whether texts of different lengths are read in common rows: on a CPU, where nothing is learned or recorded."""
     summary = "first"
     """Where the vector of a whole text stands: at [CLS]."""
     blocks: "Sequence[Block]"
@@ -118,11 +121,13 @@ class Bert(nn.Module):
 
     def forward(self, batch: TokenBatch) -> Output:
         """Hidden vectors `[B, T, D]`, each of which has read all real tokens of its row."""
-        mask = padding_mask(batch.mask)
         x: Tensor = self.dropout(self.embedding(batch.tokens, batch.segments))
+        learning = self.training or torch.is_grad_enabled()
+        packing = None if learning or recording() else packing_of(batch.mask)
+        mask, x = (padding_mask(batch.mask), x) if packing is None else (packing.mask, packing.pack(x))
         for block in self.blocks:
             x = block(x, mask)
-        return Output(x)
+        return Output(x if packing is None else packing.unpack(x))
 
     @property
     def output_embedding(self) -> nn.Parameter | None:

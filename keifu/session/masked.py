@@ -74,7 +74,7 @@ class MaskedModel(ReadingModel):
                 raise ConfigError(f"{one[:40]!r}: no {MASK} in it; write one where a word is to be told")
         tokens = Sequences(self._around_gaps(with_masks(self.tokenizer, one)) for one in texts)
         filled: list[list[Filled]] = [[] for _ in texts]
-        for rows in by_length(tokens.lengths, self.batch_size(batch_size)):
+        for rows in by_length(tokens.lengths, self.batch_size(batch_size), self.network):
             inputs = moved(pad(self.tokenizer, tokens, tokens.lengths, rows), self.device)
             gaps = inputs.tokens == self.tokenizer.mask_id
             scores = exact(self.head(hidden_of(self.network, inputs)[gaps]))
@@ -155,7 +155,7 @@ class MaskedModel(ReadingModel):
         tokens are the first text's.
         """
         found: list[list[float]] = [[] for _ in range(len(tokens))]
-        for rows in by_length(tokens.lengths, self.batch_size(batch_size)):
+        for rows in by_length(tokens.lengths, self.batch_size(batch_size), self.network):
             inputs = moved(pad(self.tokenizer, tokens, firsts, rows), self.device)
             shares = exact(self.head.follows(hidden_of(self.network, inputs)[:, 0])).softmax(-1)
             for row, share in zip(rows.tolist(), shares.tolist(), strict=True):

@@ -108,7 +108,7 @@ class ReadingModel(Model):
         parts = [self._parts(ids) for ids in self.tokens_of(texts)]
         tokens = Sequences(part for each in parts for part in each)
         vectors: list[Any] = [None] * len(tokens)
-        for some in by_length(tokens.lengths, self.batch_size(batch_size)):
+        for some in by_length(tokens.lengths, self.batch_size(batch_size), self.network):
             inputs = moved(pad(self.tokenizer, tokens, tokens.lengths, some), self.device)
             hidden = hidden_of(self.network, inputs).float()
             if pool == "mean":

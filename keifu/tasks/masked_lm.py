@@ -310,7 +310,7 @@ class MaskedLanguageModeling:
         device = next(model.parameters()).device
         tokens = right = pairs = rightly = 0
         surprise = of_pairs = 0.0
-        for rows in by_length(data.lengths, batch_size):
+        for rows in by_length(data.lengths, batch_size, model):
             before_batch()
             batch = self.batch(data, rows, _EVALUATED).to(device)
             hidden = model(batch.inputs).hidden

@@ -24,7 +24,7 @@ class Reading(Schema):
     """How texts are read once a model is trained."""
 
     batch_size: int = Field(64, ge=1)
-    """Texts computed together, at most; only texts of like length are."""
+    """Texts computed together, at most. Only texts of like length are, where a model does not pack them."""
 
 
 class Encoded:
@@ -204,13 +204,16 @@ def selected_by(weights: Sequence[float]) -> str:
     return "macro_f1" if weights else "accuracy"
 
 
-def by_length(lengths: Indices, most: int) -> Iterator[Indices]:
-    """Rows of like length together, at most so many, the shortest first."""
+def by_length(lengths: Indices, most: int, model: Any) -> Iterator[Indices]:
+    """Rows that a model reads together, at most so many, the shortest first: those of like length, or of any length
+    where it packs them.
+    """
     order = np.argsort(lengths, kind="stable")
+    packed = getattr(model, "packs", False) and next(model.parameters()).device.type == "cpu"
     begin = 0
     for place in range(1, len(order) + 1):
         full = place - begin == most or place == len(order)
-        if full or lengths[order[place]] > _TOLERATED * lengths[order[begin]] + _SOME_MORE:
+        if full or (not packed and lengths[order[place]] > _TOLERATED * lengths[order[begin]] + _SOME_MORE):
             yield order[begin:place]
             begin = place
 
@@ -231,7 +234,7 @@ def decide(
     device = next(model.parameters()).device
     found: list[NDArray[np.float32]] = [np.zeros((0, 0), np.float32)] * len(data)
     surprise = 0.0
-    for rows in by_length(data.tokens.lengths, batch_size):
+    for rows in by_length(data.tokens.lengths, batch_size, model):
         before_batch()
         batch = task.batch(data, rows).to(device)
         scores = exact(task.scores(model, head, batch))

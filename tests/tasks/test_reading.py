@@ -77,11 +77,11 @@ def test_classes_that_weigh_the_same_choose_by_macro_f1() -> None:
 
 def test_rows_of_like_length_stand_together_and_each_once() -> None:
     lengths = np.random.default_rng(0).integers(1, 300, 500)
-    batches = list(by_length(lengths, 32))
+    batches = list(by_length(lengths, 32, MODELS["lstm"]()))
     assert sorted(np.concatenate(batches).tolist()) == list(range(500))
     assert max(map(len, batches)) <= 32
     assert all(lengths[rows].max() <= 1.25 * lengths[rows].min() + 8 for rows in batches)
-    assert list(by_length(np.zeros(0, np.int64), 4)) == []
+    assert list(by_length(np.zeros(0, np.int64), 4, MODELS["bert"]())) == []
 
 
 @pytest.mark.parametrize("name", MODELS)
