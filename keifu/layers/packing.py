@@ -38,12 +38,15 @@ class Packing(NamedTuple):
 
 
 def packing_of(real: Tensor) -> Packing | None:
-    """How rows `[B, T]`, True at their real tokens, which stand on the left, are packed; None where that does not pay.
+    """How rows `[B, T]`, True at their real tokens, which stand on the left, are packed; None where that does not pay,
+    and on a GPU, where it was not measured.
 
     The longest first, each into the first row that has room for it.
     """
-    lengths = real.sum(1).cpu().numpy()
-    if real.device.type != "cpu" or len(lengths) < 2 or lengths.sum() > _WORTH * real.numel():
+    if real.device.type != "cpu":
+        return None
+    lengths = real.sum(1).numpy()
+    if len(lengths) < 2 or lengths.sum() > _WORTH * real.numel():
         return None
     width = max(_SHORTEST, int(lengths.max()))
     free: list[int] = []
@@ -60,6 +63,6 @@ def packing_of(real: Tensor) -> Packing | None:
     back = row_of[text] * width + begin_of[text] + within
     taken, owner = np.zeros(len(free) * width, np.int64), np.full(len(free) * width, -1)
     taken[back], owner[back] = text * real.shape[1] + within, text
-    device, rows = real.device, torch.from_numpy(owner).view(len(free), width).to(real.device)
+    rows = torch.from_numpy(owner).view(len(free), width)
     mask = (rows[:, :, None] == rows[:, None, :])[:, None]
-    return Packing(torch.from_numpy(taken).to(device), mask, torch.from_numpy(back).to(device), real)
+    return Packing(torch.from_numpy(taken), mask, torch.from_numpy(back), real)
