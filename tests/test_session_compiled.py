@@ -9,7 +9,10 @@ import torch
 from torch import Tensor
 
 from keifu.errors import ConfigError
+from keifu.layers.alone import compile_for_one
+from keifu.layers.heads import VocabularyHead
 from keifu.layers.quantised import multiplies_int8
+from keifu.models.llama import Config, Llama
 from keifu.session import LanguageModel, load
 from keifu.trace import Recorder
 from tests.small_text import language_run, running, write_text
@@ -196,11 +199,39 @@ def test_without_a_compiler_a_model_writes_as_before(folder: Path, precision: st
 
 
 @needs_compiler
-def test_too_many_kinds_of_models_in_one_process_are_told(folder: Path) -> None:
-    torch._dynamo.reset()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("keifu.layers.alone._MOST", 1)
-        load(folder / "gpt", "cpu", "fp32").compile()
-        model = load(folder / "gpt", "cpu", "bf16")
-        with pytest.raises(ConfigError, match=r"the model cannot be compiled: .*limit"):
-            model.compile()
+def test_each_model_has_code_of_its_own(folder: Path) -> None:
+    """Of whatever number, also where nothing but a constant tells one from another."""
+    logits = []
+    with torch._dynamo.config.patch(recompile_limit=1, fail_on_recompile_limit_hit=True):
+        for eps in (1e-5, 0.1, 10.0):
+            plain, compiled = (load(folder / "gpt", "cpu") for _ in range(2))
+            for block in [*plain.network.blocks, *compiled.network.blocks]:
+                block.attention_norm.eps = eps
+            compiled.compile()
+            count = _calls(compiled)
+            found, expected = (_two_steps(model.network) for model in (compiled, plain))
+            _assert_close(found, expected, "fp32")
+            assert count == [2]
+            logits.append(found)
+    assert not torch.allclose(logits[0], logits[1])
+    assert not torch.allclose(logits[1], logits[2])
+
+
+@torch.no_grad()
+def _two_steps(network: Any, before: int = 1) -> Tensor:
+    """What a network shows after a token that follows so many."""
+    _, state = network.step(torch.arange(before)[None] % 5 + 3, network.start(1))
+    hidden: Tensor = network.step(torch.tensor([[6]]), state)[0]
+    return hidden
+
+
+@needs_compiler
+def test_compiled_blocks_serve_texts_of_any_length() -> None:
+    """PyTorch sums more than 4,096 numbers otherwise, and would make code for them anew."""
+    torch.manual_seed(0)
+    sizes = {"d_model": 16, "n_layers": 1, "n_heads": 2, "n_kv_heads": 1, "max_length": 5000}
+    network = Llama(Config(vocab_size=8, **sizes)).eval()
+    expected = _two_steps(network, before=4500)
+    compile_for_one(network, VocabularyHead.beside(None, 8, 16))
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        _assert_close(_two_steps(network, before=4500), expected, "fp32")

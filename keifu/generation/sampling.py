@@ -125,19 +125,20 @@ def sample(
         shared = torch.tensor(prompt_of, device=prompt.device)
         scores, occurred, state = scores[shared], occurred[shared.cpu()], state.select(shared)
         rows = torch.arange(len(shared), device=prompt.device)
-    excluded, unfinished = list(never), torch.ones_like(rows, dtype=torch.bool)
+    excluded = torch.tensor(list(never), dtype=torch.long, device=prompt.device)
+    unfinished = torch.ones_like(rows, dtype=torch.bool)
     for length in range(1, settings.max_tokens + 1):
         scores = scores.float()
-        everything = scores.logsumexp(-1)
-        scores[:, excluded] = -math.inf
-        scores[~unfinished] = 0.0  # what follows an end is nobody's business, but has to be a number
+        own = scores.log_softmax(-1)
+        scores.index_fill_(1, excluded, -math.inf)
+        scores.masked_fill_(~unfinished[:, None], 0.0)  # what follows an end is nobody's business, but is a number
         places = rows.tolist()
         if settings.temperature == 0 and settings.repetition_penalty == 1:
             tokens = scores.argmax(-1)
         else:  # on a CPU whatever the device, so that the dice show the same
             shares = distribution(scores.cpu(), settings, occurred)
             tokens = _draw(shares, [dice[row] for row in places]).to(prompt.device)
-        logprobs = scores.gather(1, tokens[:, None])[:, 0] - everything
+        logprobs = own.gather(1, tokens[:, None])[:, 0]
         found: list[Drawn | None] = [None] * len(dice)
         unfinished = unfinished & (tokens != eos_id)
         for row, token, logprob, goes_on in zip(

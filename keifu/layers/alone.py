@@ -2,10 +2,14 @@
 
 On a CPU the small operators between a block's products take as long as reading its weights from memory does; compiled
 by PyTorch they are a few loops. All blocks of a network are of one size and share the code.
+
+PyTorch would ask some 200 questions about a block before every call, whether its code still holds for it; the network's
+own code needs none, since here it is called for what it was made for alone.
 """
 
 from collections.abc import Callable
 from functools import partial
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -15,18 +19,17 @@ from keifu.layers.cache import LayerCache
 from keifu.layers.quantised import QuantisedLinear
 from keifu.trace import recording
 
-_MOST = 64
-"""Kinds of models, by size and number format, whose compiled blocks a process keeps."""
-
 
 def block_runner(network: Any, x: Tensor, mask: Tensor | None, columns: int) -> Callable[..., Any]:
     """What runs a block of the network, called with the block and its arguments: the compiled code where there is some,
     and x `[B, T, D]` is a single vector that may attend to all of several columns.
 
-    Not where someone records, which the code would not notice, nor in modes of PyTorch that it was not compiled in.
+    Not where someone records, which the code would not notice, nor in training or in modes of PyTorch that it was not
+    compiled in.
     """
     alone = network.compiled_block is not None and x.shape[0] * x.shape[1] == 1 and mask is None and columns > 1
-    return network.compiled_block if alone and not recording() and _usual_mode() else nn.Module.__call__
+    usual = alone and not recording() and not network.training and _usual_mode()
+    return network.compiled_block if usual else nn.Module.__call__
 
 
 def _usual_mode() -> bool:
@@ -55,10 +58,9 @@ def compile_for_one(network: Any, head: nn.Module) -> Callable[[Tensor], Tensor]
         for layer in layers:
             layer.unpack()
         network.compiled_block = of_any_length
-        with torch._dynamo.config.patch(recompile_limit=_MOST, fail_on_recompile_limit_hit=True):
-            _, state = network.step(token, network.start(1))
-            hidden, _ = network.step(token, state)
-            scores(head, hidden[:, -1])
+        _, state = network.step(token, network.start(1))
+        hidden, _ = network.step(token, state)
+        scores(head, hidden[:, -1])
         network.compiled_block = code
     except BaseException:
         network.compiled_block = None
@@ -69,9 +71,12 @@ def compile_for_one(network: Any, head: nn.Module) -> Callable[[Tensor], Tensor]
 
 
 def _compiled(forward: Callable[..., Any]) -> Callable[..., Any]:
-    # Of a second size code is made anew, not for any size. Guards have looked at the shapes already; to assert them
-    # again takes a twentieth of a step.
-    return torch.compile(forward, fullgraph=True, dynamic=False, options={"size_asserts": False})
+    # What PyTorch compiles hangs on a function's code, so each model has a copy of it: there are no guards that would
+    # tell one model from another. To assert shapes takes a twentieth of a step.
+    own = FunctionType(forward.__code__.replace(), forward.__globals__, closure=forward.__closure__)
+    own.__kwdefaults__, own.__defaults__ = forward.__kwdefaults__, forward.__defaults__
+    options: dict[str, Any] = {"size_asserts": False, "guard_filter_fn": lambda guards: [False] * len(guards)}
+    return torch.compile(own, fullgraph=True, dynamic=False, options=options)
 
 
 def _scores(head: nn.Module, code: Callable[..., Tensor], hidden: Tensor) -> Tensor:

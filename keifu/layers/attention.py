@@ -96,6 +96,8 @@ def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, at
     if recording():
         key, value = (each.repeat_interleave(shared, dim=1) if shared > 1 else each for each in (key, value))
         return attend(scaled_dot_product(query, key), value, mask, at)[1]
+    if torch.compiler.is_compiling() and query.shape[0] * query.shape[2] == 1 and mask is None:
+        return _of_one(query, key, value)
     if mask is not None and mask.dim() == 2 and query.shape[2] <= key.shape[2] and _short(query, key):
         return _written_out(query, key, value, mask)
     if _fused_is_faster(query, key):
@@ -125,6 +127,16 @@ def _written_out(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None)
         hidden = torch.zeros_like(mask, dtype=scores.dtype).masked_fill_(~mask, -math.inf)
         scores.view(rows, heads, length, -1).add_(hidden)
     return (scores.softmax(-1) @ value).view(rows, heads, length, width)
+
+
+def _of_one(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """The same for a single query that attends to everything, written so that compiled code reads keys and values once.
+    The fused kernel takes a quarter as long as the products of a block of GPT-2 in int8, after some 100 tokens.
+    """
+    queries = query.unflatten(1, (key.shape[1], -1))  # [1, J, H / J, 1, A]
+    scores = (queries * key[:, :, None]).sum(-1) / math.sqrt(query.shape[-1])
+    sums: Tensor = (scores.softmax(-1)[..., None] * value[:, :, None]).sum(-2, keepdim=True)
+    return sums.flatten(1, 2)
 
 
 def _short(query: Tensor, key: Tensor) -> bool:

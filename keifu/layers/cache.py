@@ -126,10 +126,10 @@ class KeyValueCache:
         """
         return past_mask(self.past, count, self.columns, self.groups, self.lengths.device)
 
-    def layer(self, index: int) -> LayerCache:
-        """The columns of one layer, the newest of which it has to fill."""
-        keys, values = self.storage.keys[index], self.storage.values[index]
-        return LayerCache(keys.narrow(2, 0, self.columns), values.narrow(2, 0, self.columns))
+    def layers(self) -> list[LayerCache]:
+        """The columns of every layer, the newest of which it has to fill."""
+        keys, values = (each.narrow(3, 0, self.columns) for each in (self.storage.keys, self.storage.values))
+        return [LayerCache(*layer) for layer in zip(keys.unbind(), values.unbind(), strict=True)]
 
     def select(self, rows: Tensor, groups: Tensor | None) -> Self:
         """The rows of index `[R]`, from the groups of index `[G]`, equally many from each; None: from all groups as

@@ -147,8 +147,8 @@ class GPT(nn.Module):
         x = x.view(cache.groups, cache.group_size * shape[1], shape[2])
         attends = cache.mask(shape[1])
         run = block_runner(self, x, attends, cache.columns)
-        for layer, block in enumerate(self.blocks):
-            x = run(block, x, attends, cache.layer(layer))
+        for block, layer in zip(self.blocks, cache.layers(), strict=True):
+            x = run(block, x, attends, layer)
         return record(self, "output", self.norm(x).view(shape), "B T D"), replace(state, cache=cache)
 
     @property

@@ -199,8 +199,8 @@ class MixtureOfExperts(nn.Module):
         x = x.view(cache.groups, cache.group_size * shape[1], shape[2])
         attends = cache.mask(shape[1])
         real = None if mask is None or mask.all() else mask.view(x.shape[:2])
-        for layer, block in enumerate(self.blocks):
-            x, _ = block(x, attends, real, rotation, cache.layer(layer))
+        for block, layer in zip(self.blocks, cache.layers(), strict=True):
+            x, _ = block(x, attends, real, rotation, layer)
         return record(self, "output", self.norm(x).view(shape), "B T D"), replace(state, cache=cache)
 
     def after_step(self) -> None:

@@ -185,8 +185,8 @@ class Transformer(nn.Module):
         shape = x.shape
         # The rows of a sentence become further queries to the same keys.
         x = x.view(cache.groups, cache.group_size * shape[1], shape[2])
-        for layer, block in enumerate(self.decoder):
-            x = block(x, self_mask, *state.memory[layer], state.memory_mask, cache.layer(layer))
+        for block, memory, layer in zip(self.decoder, state.memory, cache.layers(), strict=True):
+            x = block(x, self_mask, *memory, state.memory_mask, layer)
         return x.view(shape), replace(state, cache=cache)
 
     def keep_encoder(self) -> None:

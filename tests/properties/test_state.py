@@ -138,7 +138,7 @@ def test_rows_that_leave_their_groups_keep_their_own_columns_alone() -> None:
     def read(cache: KeyValueCache, tokens: list[int]) -> KeyValueCache:
         cache = cache.grow(1)
         written = torch.tensor(tokens, dtype=torch.float).view(cache.groups, 1, -1, 1)
-        cache.layer(0).write(written, -written)
+        cache.layers()[0].write(written, -written)
         return cache
 
     cache = read(KeyValueCache.empty(1, 2, 1, 1, 4, torch.float32, torch.device("cpu")), [1, 2])
@@ -153,8 +153,8 @@ def test_rows_that_leave_their_groups_keep_their_own_columns_alone() -> None:
     ):
         left = CachedState(cache).select(torch.tensor(rows)).cache
         assert (left.groups, left.past, left.storage.capacity) == (len(rows), None, 3)
-        assert left.layer(0).keys[:, 0, :, 0].tolist() == expected
-        assert left.layer(0).values[:, 0, :, 0].neg().tolist() == expected
+        assert left.layers()[0].keys[:, 0, :, 0].tolist() == expected
+        assert left.layers()[0].values[:, 0, :, 0].neg().tolist() == expected
 
 
 def test_selecting_copies_so_that_neither_disturbs_the_other(case: Case) -> None:
