@@ -217,6 +217,37 @@ def test_each_model_has_code_of_its_own(folder: Path) -> None:
     assert not torch.allclose(logits[1], logits[2])
 
 
+@needs_compiler
+@torch.no_grad()
+def test_a_model_is_compiled_in_whatever_mode_and_after_a_reset_once_more(folder: Path) -> None:
+    plain, in_inference, in_autocast, afterwards = (load(folder / "gpt", "cpu") for _ in range(4))
+    with torch.inference_mode():
+        in_inference.compile()
+    with torch.autocast("cpu", torch.bfloat16):
+        in_autocast.compile()
+    afterwards.compile()
+    torch._dynamo.reset()
+    for compiled in (in_inference, in_autocast, afterwards):
+        count = _calls(compiled)
+        for before in (3, 8, 30):
+            found, expected = (_two_steps(model.network, before) for model in (compiled, plain))
+            _assert_close(found, expected, "fp32")
+            head = compiled.head_of_one
+            assert head is not None
+            _assert_close(head(found[:, -1]), plain.head(expected[:, -1]), "fp32")
+        assert count == [2 * 3]
+
+
+@needs_compiler
+def test_a_model_that_could_not_be_compiled_again_writes_as_before(folder: Path, precision: str) -> None:
+    plain, compiled = _pair(folder / "gpt", precision)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("keifu.layers.alone._compiled", None)
+        with pytest.raises(TypeError):
+            compiled.compile()
+    assert compiled.generate("the cat", max_tokens=3) == plain.generate("the cat", max_tokens=3)
+
+
 @torch.no_grad()
 def _two_steps(network: Any, before: int = 1) -> Tensor:
     """What a network shows after a token that follows so many."""

@@ -19,6 +19,9 @@ from keifu.layers.cache import LayerCache
 from keifu.layers.quantised import QuantisedLinear
 from keifu.trace import recording
 
+_BEFORE = 500
+"""Tokens of the text for which code is compiled: after a shorter one its attention would use a single thread."""
+
 
 def block_runner(network: Any, x: Tensor, mask: Tensor | None, columns: int) -> Callable[..., Any]:
     """What runs a block of the network, called with the block and its arguments: the compiled code where there is some,
@@ -37,7 +40,6 @@ def _usual_mode() -> bool:
     return without_gradients and not torch.is_autocast_enabled("cpu")
 
 
-@torch.no_grad()
 def compile_for_one(network: Any, head: nn.Module) -> Callable[[Tensor], Tensor]:
     """Compiles the blocks of a network, and the head, on a CPU, by letting them read a token after another. Weights in
     eight-bit integers are then kept twice. Raises what torch.compile raises, and leaves both as they were.
@@ -55,13 +57,13 @@ def compile_for_one(network: Any, head: nn.Module) -> Callable[[Tensor], Tensor]
 
     token = torch.zeros(1, 1, dtype=torch.long)
     try:
-        for layer in layers:
-            layer.unpack()
-        network.compiled_block = of_any_length
-        _, state = network.step(token, network.start(1))
-        hidden, _ = network.step(token, state)
-        scores(head, hidden[:, -1])
-        network.compiled_block = code
+        with torch.inference_mode(False), torch.no_grad(), torch.autocast("cpu", enabled=False):  # as it is called
+            for layer in layers:
+                layer.unpack()
+            network.compiled_block = of_any_length
+            _, state = network.step(token.expand(1, min(_BEFORE, network.longest - 1)), network.start(1))
+            hidden, _ = network.step(token, state)
+            scores(head, hidden[:, -1])
     except BaseException:
         network.compiled_block = None
         for layer in layers:

@@ -129,7 +129,7 @@ class KeyValueCache:
     def layers(self) -> list[LayerCache]:
         """The columns of every layer, the newest of which it has to fill."""
         keys, values = (each.narrow(3, 0, self.columns) for each in (self.storage.keys, self.storage.values))
-        return [LayerCache(*layer) for layer in zip(keys.unbind(), values.unbind(), strict=True)]
+        return [LayerCache(keys[layer], values[layer]) for layer in range(len(keys))]  # what unbind gives is read alone
 
     def select(self, rows: Tensor, groups: Tensor | None) -> Self:
         """The rows of index `[R]`, from the groups of index `[G]`, equally many from each; None: from all groups as

@@ -89,9 +89,7 @@ class LanguageModel(Model):
 
     def to(self, device: str | torch.device = "auto", precision: str = "fp32") -> "LanguageModel":
         """As `Model.to`; what was compiled has to be compiled again."""
-        if hasattr(self.network, "compiled_block"):
-            self.network.compiled_block = None
-        self.head_of_one = None
+        self._forget_compiled()
         super().to(device, precision)
         return self
 
@@ -106,6 +104,7 @@ class LanguageModel(Model):
             raise ConfigError(f"a {self.model_config.name} cannot be compiled, gpt and llama can; leave --compile away")
         if self.device.type != "cpu":
             raise ConfigError(f"models are compiled for CPUs alone, found {self.device}; add --device cpu")
+        self._forget_compiled()
         try:
             self.head_of_one = compile_for_one(self.network, self.head)
         except (RuntimeError, OSError, torch._dynamo.exc.FailOnRecompileLimitHit) as error:
@@ -113,6 +112,11 @@ class LanguageModel(Model):
             remedy = f"it takes {needed}; or leave --compile away"
             raise ConfigError(f"the model cannot be compiled: {_cause(error)}; {remedy}") from None
         return self
+
+    def _forget_compiled(self) -> None:
+        if hasattr(self.network, "compiled_block"):
+            self.network.compiled_block = None
+        self.head_of_one = None
 
     def sampling_with(self, **values: Any) -> Sampling:
         """The model's sampling settings with some replaced. Raises ConfigError."""
