@@ -1,6 +1,8 @@
 """From a SPEC to texts, or pairs of texts, and the class of each."""
 
 import hashlib
+import re
+import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +22,7 @@ from keifu.errors import ConfigError, DataError
 _LABEL = ("label", "class", "category", "sentiment")  # what a column of classes is usually called
 _NO_TEXT = ("id", "idx", "index", "line", "score", "lang", "language", "domain", "url")
 _MOST_CLASSES = 10_000
+_NAME = re.compile(r"[^\W\d][\w.:-]{0,39}( [\w.:-]{1,39}){0,2}")  # what a column may be called
 KINDS = {1: "single texts", 2: "pairs of texts"}  # what an example may be, by its texts
 _EXPECTED = "expected a text and its class, or two texts and their class, with TABs between"
 
@@ -119,9 +122,11 @@ def _read(path: Path, form: Form) -> LabelledData:
             blank += 1
     if not examples:
         raise DataError(f"{table.name}: no line has both a text and a class; {_EXPECTED}")
-    classes = len({example.label for example in examples})
-    if classes > _MOST_CLASSES:
-        raise DataError(f"{table.name}: {classes:,} different classes; {_EXPECTED}, or name them with --columns")
+    classes = Counter(example.label for example in examples)
+    if len(classes) > _MOST_CLASSES:
+        raise DataError(f"{table.name}: {len(classes):,} different classes; {_EXPECTED}, or name them with --columns")
+    if not form.columns and _is_named_by_number(table):
+        _refuse_header(table.name, examples[0], classes)
     return LabelledData(table.name, examples, blank)
 
 
@@ -132,12 +137,30 @@ def _with_header(table: Table) -> Table:
     rows = list(table.rows)
     first = rows[0][1] if rows else ()
     calls = [column for column, cell in enumerate(first) if cell.strip().casefold() in _LABEL]
-    unnamed = table.columns == tuple(str(number) for number, _ in enumerate(first, 1))
-    others = [cells[calls[0]] for _, cells in rows[1:]] if unnamed and len(calls) == 1 else []
+    others = [cells[calls[0]] for _, cells in rows[1:]] if _is_named_by_number(table) and len(calls) == 1 else []
     is_last, repeats = calls[:1] == [len(first) - 1], len(set(others)) < len(others)
     if others and first[calls[0]] not in others and (is_last or repeats):
         return replace(table, columns=tuple(cell.strip() for cell in first), rows=iter(rows[1:]))
     return replace(table, rows=iter(rows))
+
+
+def _is_named_by_number(table: Table) -> bool:
+    return table.columns == tuple(str(number) for number, _ in enumerate(table.columns, 1))
+
+
+def _refuse_header(name: str, first: LabelledText, classes: Counter[str]) -> None:
+    """Raises ConfigError where the first example seems to be a header: it looks like names, and it alone has its class,
+    while each other class has several examples.
+    """
+    cells = (*first.texts, first.label)
+    names = shlex.quote(",".join(cells))
+    others = [count for label, count in classes.items() if label != first.label]
+    if classes[first.label] == 1 and others and min(others) > 1 and all(map(_NAME.fullmatch, cells)):
+        usual = ",".join(("text", "label") if len(first.texts) == 1 else ("sentence1", "sentence2", "label"))
+        raise ConfigError(
+            f"{name}: its first line, {shown(' | '.join(cells))}, looks like a header, and would be the only example "
+            f"of {shown(first.label)}; add --columns {names} where it is one, --columns {usual} where it is not"
+        )
 
 
 def _columns(table: Table, asked: tuple[str, ...]) -> tuple[tuple[int, ...], int]:

@@ -60,7 +60,7 @@ def open_table(
     The first row of TSV and CSV is a header where it holds all of `columns` or all of `wanted`, or two names of
     languages or usual columns and otherwise single words, or only a usual column; upper and lower case are the same.
     Columns without a header are called as `columns` says, else "1", "2", ... `columns` also replaces a header that
-    does not hold them.
+    holds none of them; one that holds some of them and not all is refused. "1", "2", ... choose columns without one.
     """
     name = printable(str(path))
     check_encoding(encoding)
@@ -188,10 +188,13 @@ def _names(
     named, asked = (bool(names) and all(name.casefold() in lower for name in names) for names in (columns, wanted))
     header = named or asked or _looks_like_header(lower)
     numbers = tuple(str(number) for number, _ in enumerate(cells, 1))
-    if columns and not named:
+    if columns and not named and (header or not set(columns) <= set(numbers)):
         if len(columns) != len(cells):
             row = shown(" | ".join(cells))
             raise ConfigError(f"{place}: {_columns(cells)} ({row}), but --columns names {len(columns)}; name each one")
+        absent = [name for name in columns if name.casefold() not in lower]
+        if header and len(absent) < len(columns):
+            raise ConfigError(f"{place}: no column {shown(absent[0])}; it has {', '.join(map(shown, cells))}")
         return columns, header
     if not header:
         return numbers, False

@@ -236,4 +236,7 @@ def _column(table: Table, columns: tuple[str, ...]) -> int:
     if len(names) == 1:
         return 0
     called = ", ".join(map(shown, table.columns))
-    raise ConfigError(f"{table.name}: its {table.kind}s are {called}; say which holds the texts with --columns NAME")
+    raise ConfigError(
+        f"{table.name}: its {table.kind}s are {called}; say which holds the texts with --columns NAME, as "
+        f"in --columns {shown(table.columns[0])}"
+    )

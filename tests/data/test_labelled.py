@@ -134,3 +134,30 @@ def test_a_class_may_be_called_label(tmp_path: Path) -> None:
     assert data.labels == {"label": 2, "pocket": 1}
     words = load_labelled(write(tmp_path, "class\tnoun\nrun\tverb\nred\tadj\n"))
     assert words.labels == {"noun": 1, "verb": 1, "adj": 1}
+
+
+def test_a_header_of_unusual_names_is_no_example(tmp_path: Path) -> None:
+    rows = "".join(f"I {verb} it.,{label}\n" for verb, label in [("love", "5"), ("hate", "1")] * 2)
+    spec = write(tmp_path, f"comment,star rating\n{rows}", "a.csv")
+    expected = (
+        f"{spec}: its first line, comment | star rating, looks like a header, and would be the only example of star "
+        "rating; add --columns 'comment,star rating' where it is one, --columns text,label where it is not"
+    )
+    with pytest.raises(ConfigError) as refused:
+        load_labelled(spec)
+    assert str(refused.value) == expected
+    assert load_labelled(spec, form=Form(("comment", "star rating"))).labels == {"1": 2, "5": 2}
+    assert load_labelled(spec, form=Form(("text", "label"))).labels == {"1": 2, "5": 2, "star rating": 1}
+
+
+@pytest.mark.parametrize("first", ["I saw it.,3", "comment,5", "It was never there,3", "comment,rating\nremark,rating"])
+def test_a_first_example_is_one(first: str, tmp_path: Path) -> None:
+    rows = "".join(f"I {verb} it.,{label}\n" for verb, label in [("love", "5"), ("hate", "1")] * 2)
+    count = 5 + first.count("\n")
+    assert len(load_labelled(write(tmp_path, f"{first}\n{rows}", "a.csv")).examples) == count
+
+
+def test_numbers_choose_columns_where_there_is_no_header(tmp_path: Path) -> None:
+    spec = write(tmp_path, "yes\t7\tgood\nno\t8\tbad film\n")
+    data = load_labelled(spec, form=Form(("3", "1")))
+    assert data.examples == [LabelledText(("good",), "yes"), LabelledText(("bad film",), "no")]

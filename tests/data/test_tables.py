@@ -163,6 +163,9 @@ def test_blank_lines_are_empty_rows_but_for_the_last(name: str, tmp_path: Path) 
         ("Hello\tこんにちは", ("en", "ja"), (), ("en", "ja"), False),
         ("Hello\tこんにちは", ("en", "ja"), ("ja", "en"), ("en", "ja"), False),
         ("source\ttarget", ("en", "ja"), (), ("en", "ja"), True),
+        # numbers choose among columns without a header
+        ("Hello\tこんにちは\tx", ("2", "1"), (), ("1", "2", "3"), False),
+        ("source\ttarget", ("2", "1"), (), ("2", "1"), True),
     ],
 )
 @pytest.mark.parametrize("name", ["a.tsv", "a.csv", "a.txt"])
@@ -220,6 +223,8 @@ def test_what_is_no_name_of_a_language(name: str) -> None:
             ("en", "de"),
             "a.csv:1: 3 columns (en | ja | fr), but --columns names 2; name each one",
         ),
+        ("a.tsv", "text\tlabel\n", ("text", "nope"), "a.tsv:1: no column nope; it has text, label"),
+        ("a.tsv", "a\tb\tc\n", ("1", "4"), "a.tsv:1: 3 columns (a | b | c), but --columns names 2; name each one"),
         ("a.tsv", "a\tb\nc\0\td\n", (), "a.tsv:2: a NUL character"),
         ("a.tsv", b"a\tb\nc\t\xff\n", (), "a.tsv:2: not UTF-8"),
         ("a.csv", b"PK\x03\x04", (), "a.csv: is a zip archive, as .xlsx and .docx files are"),
