@@ -41,7 +41,7 @@ def _pair_data(run: Run) -> Iterator[str]:
     languages = " to ".join(report["languages"])
     yield from _entry(
         "data",
-        f"{report['train']['spec']}: {_pairs(pairs)}, {languages}; {about}{tokens['source']:,} and "
+        f"{report['train']['spec']}: {_several(pairs, 'pair')}, {languages}; {about}{tokens['source']:,} and "
         f"{tokens['target']:,} tokens ({each} a pair, at most {longest['source']} and {longest['target']}), "
         f"{report['padding']:.1%} padding beside them",
     )
@@ -49,11 +49,11 @@ def _pair_data(run: Run) -> Iterator[str]:
         asked, side = run.settings.data.max_tokens, run.task.longest_side(run.settings.model.max_length)
         name = "data.max_tokens" if asked <= side else limit_name(run.task.takes)
         limit = f"{min(asked, side)} tokens ({name})"
-        yield from _entry("left out", f"{_pairs(lesson.left_out)} with more than {limit}")
+        yield from _entry("left out", f"{_several(lesson.left_out, 'pair')} with more than {limit}")
     marks = report["vocabulary"]["unknown"]
     known = f"; unknown to the vocabulary: {unknown['source']:.2%} and {unknown['target']:.2%} of its tokens ({marks})"
     yield from _entry(
-        "valid", f"{report['valid']['spec']}: {_pairs(len(lesson.valid))}, to choose the best model on{known}"
+        "valid", f"{report['valid']['spec']}: {_several(len(lesson.valid), 'pair')}, to choose the best model on{known}"
     )
 
 
@@ -79,16 +79,16 @@ def _passage_data(run: Run) -> Iterator[str]:
     report, training = run.data_report, run.settings.training
     train, valid, tokens = report["train"], report["valid"], report["tokens"]
     read = "a line each" if report["reading"] == "documents" else "between blank lines"
-    amount = (
-        f"{train['documents']:,} documents ({read}) of {train['sentences']:,} sentences, {tokens['train']:,} tokens"
-    )
-    yield from _entry("data", f"{train['spec']}: {amount}, read in {train['sequences']:,} sequences")
+    amount = f"{_several(train['documents'], 'document')} ({read}) of {_several(train['sentences'], 'sentence')}"
+    sequences = _several(train["sequences"], "sequence")
+    yield from _entry("data", f"{train['spec']}: {amount}, {tokens['train']:,} tokens, read in {sequences}")
     learned = [f"{training.mask_share:.0%} of the tokens, masked"] if training.masked else []
     learned += ["whether one text follows another"] if training.next_sentence else []
     yield from _entry("to tell", " and ".join(learned))
     marks = report["vocabulary"]["unknown"]
     known = f"; unknown to the vocabulary: {report['unknown']['valid']:.2%} of its tokens ({marks})"
-    yield from _entry("valid", f"{valid['spec']}: {valid['sequences']:,} sequences, to choose the best model on{known}")
+    sequences = _several(valid["sequences"], "sequence")
+    yield from _entry("valid", f"{valid['spec']}: {sequences}, to choose the best model on{known}")
 
 
 def _example_data(run: Run) -> Iterator[str]:
@@ -190,8 +190,8 @@ def _short(place: str) -> str:
     return " ".join(min(word, os.path.relpath(word), key=len) if os.path.isabs(word) else word for word in words)
 
 
-def _pairs(count: int) -> str:
-    return f"{count:,} pair{'s' if count != 1 else ''}"
+def _several(count: int, name: str) -> str:
+    return f"{count:,} {name}{'s' if count != 1 else ''}"
 
 
 def _entry(name: str, text: str) -> list[str]:

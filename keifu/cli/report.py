@@ -133,6 +133,8 @@ def _translation_report(report: dict[str, Any]) -> str:
 def _answers_report(report: dict[str, Any]) -> str:
     low, high = report["accuracy_interval"]
     lines = [f"{report['data']}: {report['questions']:,} questions", *_role(report)]
+    if unknown := report["unknown_answers"]:
+        lines.append(f"note: answers that the model was not taught: {unknown:,}; it is wrong there in any case")
     lines.append(f"accuracy       {report['accuracy']:6.1%}   95 % interval {low:.1%} to {high:.1%}")
     kinds = report["accuracy_by_kind"]
     if len(kinds) > 1:

@@ -212,6 +212,9 @@ def fill(
     """Tell what may stand where a text has [MASK]: a token, how likely it is, and the text with it."""
     texts = text or _standard_input()
     found = _load(run, "fill", device, precision).fill(texts, top=top, batch_size=batch_size)
+    if cut := sum(several[0].cut for several in found):
+        longer = f"{cut:,} of {len(found):,} texts are longer than those of training"
+        _note(f"{longer}, and only what stands around their gaps was read")
     for one, several in zip(texts, found, strict=True):
         for each in several:
             line = {"masked": one, **vars(each)}
@@ -245,7 +248,8 @@ def classify(
         longer = f"{cut:,} of {len(found):,} texts are longer than those of training"
         pairs = model.task.name == "masked-lm"
         read = "what stands where the two of a pair meet was" if pairs else "their beginnings were"
-        print(f"note: {longer}, and only {read} read", file=sys.stderr)
+        _note(f"{longer}, and only {read} read")
+    _note_empty(texts)
     for one in found:
         shares = "\t".join(f"{label}\t{share:.4f}" for label, share in one.probabilities.items())
         print(json_line(vars(one)) if json_ else shares)
@@ -326,6 +330,7 @@ def embed(
     texts = text or _standard_input()
     model = _load(run, "embed", device, precision)
     vectors = model.embed(texts, pool, normalise=normalise, batch_size=batch_size)
+    _note_empty(texts)
     for one, vector in zip(texts, vectors, strict=True):
         print(json_line({"text": one, "vector": vector.tolist()}))
 
@@ -339,6 +344,15 @@ def _load(run: Path, use: str, device: str | None, precision: str | None) -> Any
         can = ", ".join(model.uses)
         raise ConfigError(f"{run}: a model for {model.task.name} cannot {use}; use one of: {can}")
     return model
+
+
+def _note(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)
+
+
+def _note_empty(texts: list[str]) -> None:
+    if empty := sum(not one.strip() for one in texts):
+        _note(f"{empty:,} of {len(texts):,} texts are empty; what is said of them says nothing")
 
 
 def _as_json(source: str, best: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from keifu.errors import CheckpointError, ConfigError, DataError
 from keifu.interface import StoryBatch
 from keifu.models import model_class
 from keifu.session.model import Model, one_by_one, pooled, read_sections
-from keifu.session.reading import read_most_tokens
+from keifu.session.reading import called, read_most_tokens
 from keifu.tasks.answer_metrics import score_answers, supported
 from keifu.tasks.question_answering import AROUND, Batch, QuestionAnswering, form_of, plain, spoken_words
 from keifu.tasks.reading import backward_parts_of
@@ -149,7 +149,7 @@ class Answerer(Model):
     def _vectors(self, text: str) -> Tensor:
         """What the model makes of each token of a text `[T, D]`; a memory network has one vector for all."""
         alone = Question((text,), "", "") if self.task.takes == "pair" else Question((), text, "")
-        self._refuse_too_long(text)
+        self._refuse_too_long(called([text], 0), len(self.tokenizer.encode(plain(text))))
         inputs: Any = self._batch(self.task.encode([alone]), np.arange(1)).inputs
         if self.task.takes == "pair":
             encoded: Tensor = self.network.encode(inputs.source, inputs.source_mask)[0]
@@ -218,7 +218,8 @@ class Answerer(Model):
         self, data: str, *, encoding: str = "utf-8", batch_size: int | None = None, **other: Any
     ) -> dict[str, Any]:
         """How many questions are answered rightly: accuracy with its 95 % interval, accuracy of each kind, the mean
-        error of the kinds and which of them failed (over 5 % wrong), loss in nats a question.
+        error of the kinds and which of them failed (over 5 % wrong), loss in nats a question, and in "unknown_answers"
+        how many questions have an answer that the model was not taught, all of which are wrong.
 
         The likeliest answer counts also where `answer` would name words that are missing. Of a memory network also for
         each hop, of the questions whose supporting facts the data know, the share whose highest weight lies on one,
@@ -238,7 +239,8 @@ class Answerer(Model):
         )
         report: dict[str, Any] = {"data": stories.spec, "questions": len(right)}
         report |= score_answers(right, [one.kind for one in stories.questions])
-        report |= {"loss": surprise / len(right)}
+        untaught = sum(one.answer not in self.task.answers for one in stories.questions)
+        report |= {"loss": surprise / len(right), "unknown_answers": untaught}
         known = [row for row, one in enumerate(stories.questions) if one.supporting]
         if weights and known:
             places = [self._places(stories.questions[row]) for row in known]
@@ -289,21 +291,23 @@ class Answerer(Model):
         """The questions that can be asked. Raises ConfigError and DataError."""
         if not facts:
             raise DataError("the story is empty; expected a fact a line")
-        for one in questions:
-            ids = self.tokenizer.encode(plain(one))
+        for place, one in enumerate(questions):
+            ids, name = self.tokenizer.encode(plain(one)), called(questions, place)
             if not ids:
-                raise ConfigError(f"{one!r}: an empty question; write one, such as: Where is Daniel?")
-            self._refuse_too_long(one)
+                raise ConfigError(f"{name}: an empty question; write one, such as: Where is Daniel?")
+            self._refuse_too_long(name, len(ids))
             if all(index == self.tokenizer.unk_id for index in ids):
-                raise ConfigError(f"{one!r}: no word of it occurs in what the model learned from; ask in its words")
+                raise ConfigError(f"{name}: no word of it occurs in what the model learned from; ask in its words")
         return [Question(facts, one, "") for one in questions]
 
-    def _refuse_too_long(self, text: str) -> None:
-        """Raises ConfigError for a question that a BERT cannot read with its places as far as they were learned."""
-        count, most = len(self.tokenizer.encode(plain(text))), self.task.most_tokens
+    def _refuse_too_long(self, name: str, count: int) -> None:
+        """Raises ConfigError for a text of so many tokens that a BERT cannot read with its places as far as they were
+        learned.
+        """
+        most = self.task.most_tokens
         if most is not None and count + AROUND > most:
             raise ConfigError(
-                f"{text[:40]!r}: {count} tokens; of this model's questions and stories none had more than "
+                f"{name}: {count} tokens; of this model's questions and stories none had more than "
                 f"{most - AROUND}; give a shorter text"
             )
 

@@ -10,7 +10,14 @@ from torch import Tensor
 from keifu.data.labelled import KINDS, load_labelled
 from keifu.data.pairs import Form
 from keifu.errors import CheckpointError, ConfigError, DataError
-from keifu.session.reading import FEWEST_TOKENS, ReadingModel, read_labels, read_most_tokens, refuse_others
+from keifu.session.reading import (
+    FEWEST_TOKENS,
+    ReadingModel,
+    called,
+    read_labels,
+    read_most_tokens,
+    refuse_others,
+)
 from keifu.tasks.classification import Classification
 from keifu.tasks.reading import Encoded, summary_of
 from keifu.text import Tokenizer
@@ -113,10 +120,10 @@ class Classifier(ReadingModel):
 
     def _encoded(self, texts: Sequence[str]) -> Encoded:
         """Texts as the model reads them. Raises ConfigError."""
-        several = [split_pair(one) for one in texts]
-        for one, each in zip(texts, several, strict=True):
+        several = split_pairs(texts)
+        for place, each in enumerate(several):
             if self.texts not in (None, len(each)):
-                raise ConfigError(f"{one[:40]!r}: {KINDS[len(each)]}; {self._expected}")
+                raise ConfigError(f"{called(texts, place)}: {KINDS[len(each)]}; {self._expected}")
         encoded: Encoded = self.task.encode_texts(several, self.most_tokens)
         return encoded
 
@@ -133,12 +140,13 @@ def _read_texts(path: Path, config: Mapping[str, Any]) -> int | None:
     return texts
 
 
-def split_pair(text: str) -> list[str]:
-    """The texts of a pair with a TAB between, or the one text. Raises ConfigError."""
-    texts = text.split("\t")
-    if len(texts) > _MOST:
-        raise ConfigError(f"{text[:40]!r}: {len(texts)} texts with TABs between; expected one or two")
-    return texts
+def split_pairs(texts: Sequence[str]) -> list[list[str]]:
+    """Of each the texts of a pair with a TAB between, or the one text. Raises ConfigError."""
+    several = [text.split("\t") for text in texts]
+    for place, each in enumerate(several):
+        if len(each) > _MOST:
+            raise ConfigError(f"{called(texts, place)}: {len(each)} texts with TABs between; expected one or two")
+    return several
 
 
 def ranked(

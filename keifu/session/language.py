@@ -107,7 +107,7 @@ class LanguageModel(Model):
         self._forget_compiled()
         try:
             self.head_of_one = compile_for_one(self.network, self.head)
-        except (RuntimeError, OSError, torch._dynamo.exc.FailOnRecompileLimitHit) as error:
+        except (RuntimeError, OSError) as error:
             needed = "a C++ compiler, Python's headers (g++, python3-dev) and a folder for $TORCHINDUCTOR_CACHE_DIR"
             remedy = f"it takes {needed}; or leave --compile away"
             raise ConfigError(f"the model cannot be compiled: {_cause(error)}; {remedy}") from None

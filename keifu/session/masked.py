@@ -15,8 +15,8 @@ from keifu.data.texts import load_text
 from keifu.errors import CheckpointError, ConfigError, DataError
 from keifu.interface import TokenBatch
 from keifu.layers.heads import exact
-from keifu.session.classifier import ranked, split_pair
-from keifu.session.reading import ReadingModel, read_most_tokens, refuse_others
+from keifu.session.classifier import ranked, split_pairs
+from keifu.session.reading import ReadingModel, called, read_most_tokens, refuse_others
 from keifu.tasks.masked_lm import MASK, NEXT_SENTENCE, MaskedLanguageModeling, with_masks
 from keifu.tasks.reading import by_length, hidden_of, join, join_all, moved, pad
 from keifu.text import Tokenizer
@@ -28,12 +28,15 @@ _FEWEST, _USUAL = 8, 128  # tokens that are read together
 
 @dataclass(frozen=True)
 class Filled:
-    """A token that may stand in a gap, and the text with it. place: of the gap, from 0."""
+    """A token that may stand in a gap, and the text with it. place: of the gap, from 0. cut: whether the text is longer
+    than what the model reads at once, so that it read what stands around the gaps alone.
+    """
 
     text: str
     token: str
     probability: float
     place: int
+    cut: bool = False
 
 
 class MaskedModel(ReadingModel):
@@ -69,10 +72,12 @@ class MaskedModel(ReadingModel):
         if top < 1:
             raise ConfigError(f"top {top}: expected at least 1")
         texts = [text] if isinstance(text, str) else list(text)
-        for one in texts:
+        for place, one in enumerate(texts):
             if MASK not in one:
-                raise ConfigError(f"{one[:40]!r}: no {MASK} in it; write one where a word is to be told")
-        tokens = Sequences(self._around_gaps(with_masks(self.tokenizer, one)) for one in texts)
+                raise ConfigError(f"{called(texts, place)}: no {MASK} in it; write one where a word is to be told")
+        whole = [with_masks(self.tokenizer, one) for one in texts]
+        tokens = Sequences(self._around_gaps(ids, called(texts, place)) for place, ids in enumerate(whole))
+        cut = [len(read) < len(ids) for read, ids in zip(tokens, whole, strict=True)]
         filled: list[list[Filled]] = [[] for _ in texts]
         for rows in by_length(tokens.lengths, self.batch_size(batch_size), self.network):
             inputs = moved(pad(self.tokenizer, tokens, tokens.lengths, rows), self.device)
@@ -85,19 +90,21 @@ class MaskedModel(ReadingModel):
                 place = ids[:column].count(self.tokenizer.mask_id)
                 for share, token in zip(shares[gap].tolist(), best[gap].tolist(), strict=True):
                     name = self.tokenizer.token(token)
-                    whole = self._with(texts[rows[row]], place, token)
-                    filled[rows[row]].append(Filled(whole, name.strip() or name, share, place))
+                    written = self._with(texts[rows[row]], place, token)
+                    filled[rows[row]].append(Filled(written, name.strip() or name, share, place, cut[rows[row]]))
         return filled[0] if isinstance(text, str) else filled
 
-    def _around_gaps(self, ids: Sequence[int]) -> list[int]:
-        """As many tokens as can be read at once, the gaps in the middle of them. Raises ConfigError."""
+    def _around_gaps(self, ids: Sequence[int], name: str) -> list[int]:
+        """As many tokens as can be read at once, the gaps in the middle of them. name: of the text, for the message.
+        Raises ConfigError.
+        """
         inner = list(ids[1:-1])
         gaps = [place for place, token in enumerate(inner) if token == self.tokenizer.mask_id]
         room = (self.room or len(ids)) - 2
         if gaps[-1] - gaps[0] >= room:
             raise ConfigError(
-                f"the gaps of a text stand {gaps[-1] - gaps[0]:,} tokens apart; this model reads {room:,} at once; "
-                f"leave fewer {MASK} in it"
+                f"{name}: its gaps stand {gaps[-1] - gaps[0]:,} tokens apart; this model reads {room:,} at once; leave "
+                f"fewer {MASK} in it"
             )
         begin = max(0, min((gaps[0] + gaps[-1] + 1 - room) // 2, len(inner) - room))
         return [ids[0], *inner[begin : begin + room], ids[-1]]
@@ -137,10 +144,12 @@ class MaskedModel(ReadingModel):
         if not self.task.next_sentence:
             raise ConfigError(f"{self.path}: was trained without pairs of texts; it cannot say what follows")
         texts = [text] if isinstance(text, str) else list(text)
-        for one in texts:
-            if len(split_pair(one)) != 2:
-                raise ConfigError(f"{one[:40]!r}: one text; expected two with a TAB between, of which one may follow")
-        tokens, firsts, cut = join_all(self.tokenizer, [split_pair(one) for one in texts], self.room, nearest=True)
+        pairs = split_pairs(texts)
+        for place, pair in enumerate(pairs):
+            if len(pair) != 2:
+                name = called(texts, place)
+                raise ConfigError(f"{name}: one text; expected two with a TAB between, of which one may follow")
+        tokens, firsts, cut = join_all(self.tokenizer, pairs, self.room, nearest=True)
         shares = self._follows(tokens, firsts, batch_size)
         found = [
             ranked(one, NEXT_SENTENCE, share, top, shorter)
@@ -188,7 +197,7 @@ class MaskedModel(ReadingModel):
         "logits" are the scores of what each token is, "follows" those of a pair. names: patterns of the values to
         keep, beside these. edits: pattern -> function that replaces a value.
         """
-        texts = split_pair(text)
+        (texts,) = split_pairs([text])
         if len(texts) > 1:
             ids, first = join(self.tokenizer, [with_masks(self.tokenizer, one)[1:-1] for one in texts])
         else:

@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from keifu.config import validate
 from keifu.data.batches import Sequences
 from keifu.errors import CheckpointError, ConfigError, DataError
 from keifu.interface import TokenBatch
@@ -33,6 +32,7 @@ from keifu.trace import Edit, Recorded, Recorder, Trace, bound
 from keifu.training.evaluation import decision_scores
 
 POOLS = ("cls", "mean", "last")
+_SHOWN = 40  # characters of a text in messages
 FEWEST_TOKENS = 3  # that a text may be cut to: its own one between [CLS] and [SEP]
 
 
@@ -70,19 +70,15 @@ class ReadingModel(Model):
 
     def refuse_too_long(self, texts: Sequence[str], lengths: Sequence[int]) -> None:
         """Raises ConfigError where a text has more tokens than can be read at once."""
-        for place, (text, length) in enumerate(zip(texts, lengths, strict=True), 1):
+        for place, length in enumerate(lengths):
             if self.room is not None and length > self.room:
-                raise ConfigError(
-                    f"text {place}, {text[:40]!r}... has {length} tokens; at most {self.room} are read; split it"
-                )
+                raise ConfigError(f"{called(texts, place)} has {length} tokens; at most {self.room} are read; split it")
 
     def batch_size(self, asked: int | None) -> int:
         """How many texts to read together. Raises ConfigError."""
-        if asked is None:
-            return self.reading.batch_size
-        section = {"decoding": {"batch_size": asked}}
-        reading: Reading = validate({"decoding": Reading}, section)["decoding"]
-        return reading.batch_size
+        if asked is not None and asked < 1:
+            raise ConfigError(f"batch_size {asked}: expected at least 1")
+        return asked or self.reading.batch_size
 
     @torch.no_grad()
     def embed(
@@ -214,6 +210,12 @@ def read_labels(path: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
     if isinstance(labels, list) and len(labels) > 1 and all(isinstance(label, str) for label in labels):
         return tuple(labels)
     raise CheckpointError(f"{path}/config.json: labels: expected a list of names; copy the folder again")
+
+
+def called(texts: Sequence[str], place: int) -> str:
+    """What messages call one of these texts, the one at `place`: its beginning, of several its number from 1, too."""
+    begins = repr(texts[place][:_SHOWN]) + "..." * (len(texts[place]) > _SHOWN)
+    return begins if len(texts) == 1 else f"text {place + 1}, {begins}"
 
 
 def refuse_others(kind: str, other: Mapping[str, Any]) -> None:

@@ -191,6 +191,14 @@ def test_an_evaluation_says_what_it_measured(run: Path, tmp_path: Path, keifu: C
     (tmp_path / "unsupported.jsonl").write_text(json.dumps(asked) + "\n", "utf-8")
     report = json.loads(keifu("evaluate", run, "--data", tmp_path / "unsupported.jsonl", "--json").out)
     assert "supported_by_hop" not in report
+    assert report["unknown_answers"] == 0
+    asked["answer"] = "moon"
+    (tmp_path / "moon.jsonl").write_text(json.dumps(asked) + "\n", "utf-8")
+    spec = f"{spec}+{tmp_path / 'moon.jsonl'}"
+    assert json.loads(keifu("evaluate", run, "--data", spec, "--json").out)["unknown_answers"] == 1
+    untaught = "note: answers that the model was not taught: 1; it is wrong there in any case"
+    assert untaught in keifu("evaluate", run, "--data", spec).out.splitlines()
+    assert "not taught" not in told
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_gaps_are_filled_from_arguments_and_from_lines(runs: dict[str, Path], ke
     result = keifu("fill", runs["masked-lm"], "--json", stdin=b"the [MASK] and the [MASK].\nthe [MASK].\n")
     lines = [json.loads(line) for line in result.out.splitlines()]
     assert [line["place"] for line in lines] == [0] * 5 + [1] * 5 + [0] * 5
-    assert set(lines[0]) == {"masked", "text", "token", "probability", "place"}
+    assert set(lines[0]) == {"masked", "text", "token", "probability", "place", "cut"}
     assert lines[0]["text"].endswith("and the [MASK].")
     model = load(runs["masked-lm"], "cpu")
     found = model.fill(["the boat and the [MASK].", "the [MASK]."], top=3)
@@ -224,6 +224,11 @@ def test_a_long_text_is_read_as_in_training_or_refused(tmp_path: Path, keifu: Co
     model = load(found["masked-lm"], "cpu")
     gap = f"{long} and the [MASK] and the wave{' and the sail' * 9}"
     assert any(each.text.startswith(f"{long} and the ") for each in model.fill(gap))  # a full stop has no space
+    filled = keifu("fill", model.path, "the [MASK].", gap, "--top", 1, "--json")
+    assert filled.err == (
+        "note: 1 of 2 texts are longer than those of training, and only what stands around their gaps was read\n"
+    )
+    assert [json.loads(line)["cut"] for line in filled.out.splitlines()] == [False, True]
     near = model.fill(gap.replace("the boat and the wave", "the cow and the hay"), top=2)
     assert [each.probability for each in near] == pytest.approx([each.probability for each in model.fill(gap, top=2)])
     assert_one_message(keifu("fill", model.path, f"[MASK]{long}[MASK]"), 2, "tokens apart; this model reads 10 at once")
@@ -235,6 +240,14 @@ def test_a_long_text_is_read_as_in_training_or_refused(tmp_path: Path, keifu: Co
     apart = [model.trace(text)["blocks.0.feedforward_normalised"].value[0] for text in texts]
     for pool, vector in (("mean", torch.cat(apart).mean(0)), ("cls", apart[0][0]), ("last", apart[-1][-1])):
         torch.testing.assert_close(model.embed(long, pool), vector, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("use", ["classify", "embed"])
+def test_a_text_with_nothing_in_it_is_told_of(use: str, runs: dict[str, Path], keifu: Command) -> None:
+    result = keifu(use, runs["classification"], stdin=b"the cow.\n \nthe boat.\n")
+    assert result.err == "note: 1 of 3 texts are empty; what is said of them says nothing\n"
+    assert len(result.out.splitlines()) == 3
+    assert keifu(use, runs["classification"], "the cow.").err == ""
 
 
 def test_one_document_has_no_strangers_to_measure_pairs_with(
@@ -310,7 +323,10 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
     (("classify", "{classification}", "a", "--head", "next-sentence"), "a classifier has one head; leave it away"),
     (("classify", "{classification}", "a\tb\tc"), "3 texts with TABs between; expected one or two"),
     (("classify", "{classification}", "a", "--top", "0"), "top 0: expected at least 1"),
-    (("classify", "{classification}", "a", "--batch-size", "0"), "batch_size: expected at least 1"),
+    (("classify", "{classification}", "a", "--batch-size", "0"), "batch_size 0: expected at least 1"),
+    (("fill", "{masked-lm}", "the [MASK].", "the boat."), r"text 2, 'the boat\.': no \[MASK\] in it"),
+    (("classify", "{masked-lm}", "a\tb", "the boat."), r"text 2, 'the boat\.': one text; expected two with a TAB"),
+    (("classify", "{classification}", "a", "a\tb"), r"text 2, 'a\\tb': pairs of texts; this model was trained on"),
     (("tag", "{masked-lm}", "a"), "a model for masked-lm cannot tag; use one of: fill, classify"),
     (("embed", "{tagging}", "a", "--pool", "max"), "pool 'max' is not known of bert; expected cls, mean or last"),
     (("evaluate", "{tagging}", "--data", "t.txt", "--beam", "3"), "beam does not go with a tagger"),
@@ -357,6 +373,7 @@ def test_what_cannot_be_done_is_refused_in_one_message(
         ("classification", "a\tx\n", "only one example; training needs at least 2"),
         ("classification", "only text\n" * 9, "one text a line, without a class"),
         ("tagging", "a b c\n" * 9, "3 columns"),
+        ("tagging", "I like it\tgood\n" * 9, "only one sentence, as no blank line ends one; training needs at least 2"),
         ("tagging", "", "the file is empty"),
     ],
 )
