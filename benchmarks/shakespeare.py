@@ -1,14 +1,14 @@
 """nanoGPT's recipe for a CPU, in nanoGPT and in keifu, in one run: tinyshakespeare by characters, 4 layers, 128 wide,
 12 windows of 64 a step, 2,000 steps, no dropout.
 
-    NANOGPT=<a checkout of it> python benchmarks/shakespeare.py [--models gpt llama] [--steps 2000]
+    NANOGPT=<a checkout of it> python benchmarks/shakespeare.py [--models gpt gpt-adamw llama] [--steps 2000]
 
 Both learn the first nine tenths and are measured on all of the last tenth, which nothing was chosen on: nanoGPT on
 windows side by side; keifu on the same, each from [BOS], so that its first character is told from nothing (nanoGPT
 skips it), and, as `keifu evaluate` does it, on windows that overlap by half. keifu learns with what it does by itself:
-Muon, a running mean of the weights, bf16 where that pays. Seconds are those of the whole command; nanoGPT's are with
-the evaluations that its readme asks for, every 250 steps on 20 batches. The rows are written to
-benchmarks/results/shakespeare.json.
+Muon, a running mean of the weights, bf16 where that pays; `gpt-adamw` has AdamW alone in Muon's place. Seconds are
+those of the whole command; nanoGPT's are with the evaluations that its readme asks for, every 250 steps on 20 batches.
+The rows are written to benchmarks/results/shakespeare.json.
 """
 
 import argparse
@@ -25,17 +25,18 @@ from typing import Any
 from side_by_side import RESULTS, asked_keifu, machine
 
 SIZES = {"layers": 4, "heads": 4, "width": 128, "window": 64, "rows": 12}
+MODELS = {"gpt": ("gpt", "muon"), "gpt-adamw": ("gpt", "adamw"), "llama": ("llama", "muon")}
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--models", nargs="+", default=["gpt", "llama"])
+    arguments.add_argument("--models", nargs="+", default=[*MODELS], choices=[*MODELS])
     arguments.add_argument("--steps", type=int, default=2000)
     options = arguments.parse_args()
     rows = {}
     with tempfile.TemporaryDirectory() as folder:
         for model in options.models:
-            rows[f"keifu, {model}"] = keifu(model, options.steps, Path(folder) / model)
+            rows[f"keifu, {model}"] = keifu(*MODELS[model], options.steps, Path(folder) / model)
             print(f"keifu, {model:14}", told(rows[f"keifu, {model}"]), flush=True)
         rows["nanoGPT"] = nanogpt(Path(os.environ["NANOGPT"]), options.steps, Path(folder) / "nanogpt")
         print(f"{'nanoGPT':21}", told(rows["nanoGPT"]))
@@ -47,10 +48,11 @@ def told(row: dict[str, float]) -> str:
     return "  ".join(f"{name} {value:.3f}" if value < 10 else f"{name} {value:.0f}" for name, value in row.items())
 
 
-def keifu(model: str, steps: int, run: Path) -> dict[str, float]:
+def keifu(model: str, optimizer: str, steps: int, run: Path) -> dict[str, float]:
     size = [f"model.max_length={SIZES['window']}", f"training.batch_tokens={SIZES['window'] * SIZES['rows']}"]
     size += [f"model.n_layers={SIZES['layers']}", f"model.d_model={SIZES['width']}", f"model.n_heads={SIZES['heads']}"]
     settings = [*size, "model.dropout=0", "data.tokenizer=character", f"training.evaluate_every={steps}"]
+    settings += [f"training.optimizer={optimizer}"]
     chosen = [argument for setting in settings for argument in ("--set", setting)]
     # There is one evaluation, at the end, so nothing is chosen on these data.
     data = ("--data", "shakespeare:train+shakespeare:dev", "--valid", "shakespeare:test", "--max-steps", str(steps))
