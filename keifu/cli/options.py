@@ -24,7 +24,7 @@ Set = Annotated[
 Source = Annotated[str | None, typer.Option(metavar="LANG", help="Language to translate from, as the data names it.")]
 Target = Annotated[str | None, typer.Option(metavar="LANG", help="Language to translate into.")]
 Columns = Annotated[
-    str | None, typer.Option(metavar="NAMES", help="Names of a table's columns, such as id,en,ja, without a header.")
+    str | None, typer.Option(metavar="NAMES", help="Names of a table's columns, such as id,en,ja, or numbers of some.")
 ]
 Encoding = Annotated[
     str | None, typer.Option(metavar="NAME", help="How text files are encoded, such as cp932. [default: utf-8]")

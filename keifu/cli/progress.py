@@ -22,7 +22,7 @@ def working() -> Iterator[Callable[[str], None]]:
         yield say
     except KeyboardInterrupt:
         during = f" while {doing}" if doing else ""
-        print(f"{_CLEAR if terminal else ''}keifu: stopped{during}; no step was made", file=sys.stderr)
+        print(f"{_CLEAR if terminal else ''}keifu: stopped{during}, before training", file=sys.stderr)
         raise
     finally:
         if terminal:

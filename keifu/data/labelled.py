@@ -22,7 +22,8 @@ from keifu.errors import ConfigError, DataError
 _LABEL = ("label", "class", "category", "sentiment")  # what a column of classes is usually called
 _NO_TEXT = ("id", "idx", "index", "line", "score", "lang", "language", "domain", "url")
 _MOST_CLASSES = 10_000
-_NAME = re.compile(r"[^\W\d][\w.:-]{0,39}( [\w.:-]{1,39}){0,2}")  # what a column may be called
+_USUAL = {1: ("text",), 2: ("sentence1", "sentence2")}
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,39}( [A-Za-z0-9_.:-]{1,39}){0,2}|[^\W\d]{1,8}")  # of a column
 KINDS = {1: "single texts", 2: "pairs of texts"}  # what an example may be, by its texts
 _EXPECTED = "expected a text and its class, or two texts and their class, with TABs between"
 
@@ -125,8 +126,8 @@ def _read(path: Path, form: Form) -> LabelledData:
     classes = Counter(example.label for example in examples)
     if len(classes) > _MOST_CLASSES:
         raise DataError(f"{table.name}: {len(classes):,} different classes; {_EXPECTED}, or name them with --columns")
-    if not form.columns and _is_named_by_number(table):
-        _refuse_header(table.name, examples[0], classes)
+    if _is_named_by_number(table):
+        _refuse_header(table, texts, label, examples[0], classes)
     return LabelledData(table.name, examples, blank)
 
 
@@ -148,18 +149,22 @@ def _is_named_by_number(table: Table) -> bool:
     return table.columns == tuple(str(number) for number, _ in enumerate(table.columns, 1))
 
 
-def _refuse_header(name: str, first: LabelledText, classes: Counter[str]) -> None:
+def _refuse_header(
+    table: Table, texts: tuple[int, ...], label: int, first: LabelledText, classes: Counter[str]
+) -> None:
     """Raises ConfigError where the first example seems to be a header: it looks like names, and it alone has its class,
-    while each other class has several examples.
+    while most other classes have several examples. texts, label: the columns that are read.
     """
     cells = (*first.texts, first.label)
-    names = shlex.quote(",".join(cells))
-    others = [count for label, count in classes.items() if label != first.label]
-    if classes[first.label] == 1 and others and min(others) > 1 and all(map(_NAME.fullmatch, cells)):
-        usual = ",".join(("text", "label") if len(first.texts) == 1 else ("sentence1", "sentence2", "label"))
+    others = [count for name, count in classes.items() if name != first.label]
+    often = 2 * sum(count > 1 for count in others) > len(others)
+    if classes[first.label] == 1 and often and all(map(_NAME.fullmatch, cells)):
+        names, passed_over = dict(zip(texts, _USUAL[len(texts)], strict=True)) | {label: _LABEL[0]}, iter(_NO_TEXT)
+        usual = ",".join(names.get(column) or next(passed_over) for column in range(len(table.columns)))
         raise ConfigError(
-            f"{name}: its first line, {shown(' | '.join(cells))}, looks like a header, and would be the only example "
-            f"of {shown(first.label)}; add --columns {names} where it is one, --columns {usual} where it is not"
+            f"{table.name}: its first line, {shown(' | '.join(cells))}, looks like a header, and would be the only "
+            f"example of {shown(first.label)}; where it is one, name the texts and, last, the class: --columns "
+            f"{shlex.quote(','.join(cells))}; where it is not, name all columns: --columns {usual}"
         )
 
 

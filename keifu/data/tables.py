@@ -59,8 +59,8 @@ def open_table(
 
     The first row of TSV and CSV is a header where it holds all of `columns` or all of `wanted`, or two names of
     languages or usual columns and otherwise single words, or only a usual column; upper and lower case are the same.
-    Columns without a header are called as `columns` says, else "1", "2", ... `columns` also replaces a header that
-    holds none of them; one that holds some of them and not all is refused. "1", "2", ... choose columns without one.
+    Columns without a header are called as `columns` says, else "1", "2", ..., by which some can be chosen. `columns`
+    also replaces a header of as many names, unless one of them stands elsewhere in it.
     """
     name = printable(str(path))
     check_encoding(encoding)
@@ -184,16 +184,21 @@ def _names(
     place: str, cells: list[str], columns: tuple[str, ...], wanted: tuple[str, ...]
 ) -> tuple[tuple[str, ...], bool]:
     """What the columns are called, and whether the first row, these cells, is a header."""
-    lower = [cell.casefold() for cell in cells]
-    named, asked = (bool(names) and all(name.casefold() in lower for name in names) for names in (columns, wanted))
-    header = named or asked or _looks_like_header(lower)
+    lower, asked = [cell.casefold() for cell in cells], [name.casefold() for name in columns]
+    header = _looks_like_header(lower) or (bool(wanted) and all(name.casefold() in lower for name in wanted))
     numbers = tuple(str(number) for number, _ in enumerate(cells, 1))
-    if columns and not named and (header or not set(columns) <= set(numbers)):
-        if len(columns) != len(cells):
-            row = shown(" | ".join(cells))
-            raise ConfigError(f"{place}: {_columns(cells)} ({row}), but --columns names {len(columns)}; name each one")
-        absent = [name for name in columns if name.casefold() not in lower]
-        if header and len(absent) < len(columns):
+    absent = [name for name in columns if name.casefold() not in lower]
+    if columns and all(map(str.isdecimal, columns)):
+        beyond = [name for name in columns if header or name not in numbers]
+        if beyond:
+            found = f"{', '.join(map(shown, cells))}; choose by these names" if header else _columns(cells)
+            raise ConfigError(f"{place}: no column {shown(beyond[0])}; it has {found}")
+        return numbers, False
+    if len(absent) < len(columns):
+        header = header or not absent or all(map(_NAME.fullmatch, filter(None, cells)))
+    if absent:
+        _refuse_misnamed(place, cells, columns, absent[0] if header else "")
+        if header and any(name in lower and name != cell for name, cell in zip(asked, lower, strict=True)):
             raise ConfigError(f"{place}: no column {shown(absent[0])}; it has {', '.join(map(shown, cells))}")
         return columns, header
     if not header:
@@ -202,6 +207,16 @@ def _names(
         if cell and lower.count(cell) > 1:
             raise DataError(f"{place}: two columns are called {shown(cell)}; rename one of them")
     return tuple(cell or number for cell, number in zip(cells, numbers, strict=True)), True
+
+
+def _refuse_misnamed(place: str, cells: list[str], columns: tuple[str, ...], absent: str) -> None:
+    """Raises ConfigError where there are not as many names as columns. absent: one that the header has not, if any."""
+    if len(columns) != len(cells):
+        other = f"or such as it has alone, not {shown(absent)}" if absent else "or choose by number: --columns 1"
+        row = shown(" | ".join(cells))
+        raise ConfigError(
+            f"{place}: {_columns(cells)} ({row}), but --columns names {len(columns)}; name each one, {other}"
+        )
 
 
 # ---- what columns are usually called -----------------------------------------------------------------------
@@ -238,6 +253,7 @@ _FIELDS = _words(
     原文 訳文 和訳 英訳
     """
 )
+_NAME = re.compile(r"[\w.: -]{1,40}")
 _CODE = re.compile(r"([a-z]{2,3})([-_](latn|cyrl|arab|hans|hant|jpan|kore|hang|deva|grek|hebr))?([-_][a-z]{2})?")
 
 

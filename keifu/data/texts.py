@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import shlex
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -238,5 +239,5 @@ def _column(table: Table, columns: tuple[str, ...]) -> int:
     called = ", ".join(map(shown, table.columns))
     raise ConfigError(
         f"{table.name}: its {table.kind}s are {called}; say which holds the texts with --columns NAME, as "
-        f"in --columns {shown(table.columns[0])}"
+        f"in --columns {shlex.quote(table.columns[-1])}"
     )

@@ -234,7 +234,7 @@ def _load_examples(data: sections.LabelledData | sections.TaggedData, on_progres
             raise DataError(f"{named}: {valid.kind}, and {train.kind} to learn from; expected the same of both")
         return _agreeing(ExampleCorpus(train, valid, named))
     count = len(train.examples)
-    kept = _learned_from(count, data.train, "example" if labelled else "sentence, as no blank line ends one")
+    kept = _learned_from(count, data.train, "example" if labelled else "sentence (a blank line ends each)")
     held_out = _last_ones(count - kept, data.train, "example")
     return _agreeing(ExampleCorpus(train.cut(0, kept), train.cut(kept, count), held_out, train))
 

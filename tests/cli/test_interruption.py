@@ -158,7 +158,7 @@ def test_ctrl_c_before_training_leaves_no_folder_and_no_traceback(
     result = keifu("train", "translation", "--data", corpus, "--out", tmp_path / "run")
     assert result.code == 130
     assert result.out == ""
-    assert result.err == "keifu: stopped while reading the data; no step was made\n"
+    assert result.err == "keifu: stopped while reading the data, before training\n"
     assert not (tmp_path / "run").exists()
 
 

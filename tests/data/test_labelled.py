@@ -141,7 +141,8 @@ def test_a_header_of_unusual_names_is_no_example(tmp_path: Path) -> None:
     spec = write(tmp_path, f"comment,star rating\n{rows}", "a.csv")
     expected = (
         f"{spec}: its first line, comment | star rating, looks like a header, and would be the only example of star "
-        "rating; add --columns 'comment,star rating' where it is one, --columns text,label where it is not"
+        "rating; where it is one, name the texts and, last, the class: --columns 'comment,star rating'; where it is "
+        "not, name all columns: --columns text,label"
     )
     with pytest.raises(ConfigError) as refused:
         load_labelled(spec)
@@ -155,6 +156,17 @@ def test_a_first_example_is_one(first: str, tmp_path: Path) -> None:
     rows = "".join(f"I {verb} it.,{label}\n" for verb, label in [("love", "5"), ("hate", "1")] * 2)
     count = 5 + first.count("\n")
     assert len(load_labelled(write(tmp_path, f"{first}\n{rows}", "a.csv")).examples) == count
+
+
+def test_a_header_is_no_example_where_numbers_choose_columns(tmp_path: Path) -> None:
+    rows = "".join(
+        f"{n},I {verb} it.,{label},x\n" for n, (verb, label) in enumerate([("love", "5"), ("hate", "1")] * 2)
+    )
+    spec = write(tmp_path, f"nr,comment,rating,user\n{rows}0,It is.,3,x\n", "a.csv")
+    with pytest.raises(ConfigError, match="--columns comment,rating; .* all columns: --columns id,text,label,idx$"):
+        load_labelled(spec, form=Form(("2", "3")))
+    assert load_labelled(spec, form=Form(("comment", "rating"))).labels == {"1": 2, "5": 2, "3": 1}
+    assert load_labelled(spec, form=Form(("id", "text", "label", "idx"))).labels["rating"] == 1
 
 
 def test_numbers_choose_columns_where_there_is_no_header(tmp_path: Path) -> None:

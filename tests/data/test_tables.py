@@ -163,9 +163,12 @@ def test_blank_lines_are_empty_rows_but_for_the_last(name: str, tmp_path: Path) 
         ("Hello\tこんにちは", ("en", "ja"), (), ("en", "ja"), False),
         ("Hello\tこんにちは", ("en", "ja"), ("ja", "en"), ("en", "ja"), False),
         ("source\ttarget", ("en", "ja"), (), ("en", "ja"), True),
-        # numbers choose among columns without a header
+        ("id\tsource\ttarget", ("id", "en", "ja"), (), ("id", "en", "ja"), True),
+        ("text\trating", ("text", "label"), (), ("text", "label"), True),
+        ("text\tHow are you?", ("text", "label"), (), ("text", "label"), False),
+        # numbers choose among columns without a header, whatever stands in them
         ("Hello\tこんにちは\tx", ("2", "1"), (), ("1", "2", "3"), False),
-        ("source\ttarget", ("2", "1"), (), ("2", "1"), True),
+        ("3\tWall St. Bears\tx", ("3",), (), ("1", "2", "3"), False),
     ],
 )
 @pytest.mark.parametrize("name", ["a.tsv", "a.csv", "a.txt"])
@@ -223,8 +226,24 @@ def test_what_is_no_name_of_a_language(name: str) -> None:
             ("en", "de"),
             "a.csv:1: 3 columns (en | ja | fr), but --columns names 2; name each one",
         ),
-        ("a.tsv", "text\tlabel\n", ("text", "nope"), "a.tsv:1: no column nope; it has text, label"),
-        ("a.tsv", "a\tb\tc\n", ("1", "4"), "a.tsv:1: 3 columns (a | b | c), but --columns names 2; name each one"),
+        ("a.tsv", "text\tlabel\n", ("label", "nope"), "a.tsv:1: no column nope; it has text, label"),
+        ("a.tsv", "text\trating\n", ("rating", "words"), "a.tsv:1: no column words; it has text, rating"),
+        ("a.tsv", "text\tlabel\n", ("2", "1"), "a.tsv:1: no column 2; it has text, label; choose by these names"),
+        ("a.tsv", "a\tb\n", ("2", "3"), "a.tsv:1: no column 3; it has 2 columns"),
+        (
+            "a.tsv",
+            "id\ttext\tlabel\n",
+            ("text", "lable"),
+            "a.tsv:1: 3 columns (id | text | label), but --columns names 2; name each one, or such as it has alone, not "
+            "lable",
+        ),
+        (
+            "a.tsv",
+            "a\tb\tc\n",
+            ("body",),
+            "a.tsv:1: 3 columns (a | b | c), but --columns names 1; name each one, or choose by number: --columns 1",
+        ),
+        ("a.tsv", "a\tb\tc\n", ("1", "4"), "a.tsv:1: no column 4; it has 3 columns"),
         ("a.tsv", "a\tb\nc\0\td\n", (), "a.tsv:2: a NUL character"),
         ("a.tsv", b"a\tb\nc\t\xff\n", (), "a.tsv:2: not UTF-8"),
         ("a.csv", b"PK\x03\x04", (), "a.csv: is a zip archive, as .xlsx and .docx files are"),
