@@ -163,7 +163,7 @@ def test_a_header_is_no_example_where_numbers_choose_columns(tmp_path: Path) -> 
         f"{n},I {verb} it.,{label},x\n" for n, (verb, label) in enumerate([("love", "5"), ("hate", "1")] * 2)
     )
     spec = write(tmp_path, f"nr,comment,rating,user\n{rows}0,It is.,3,x\n", "a.csv")
-    with pytest.raises(ConfigError, match="--columns comment,rating; .* all columns: --columns id,text,label,idx$"):
+    with pytest.raises(ConfigError, match=r"--columns comment,rating; .* all columns: --columns id,text,label,idx$"):
         load_labelled(spec, form=Form(("2", "3")))
     assert load_labelled(spec, form=Form(("comment", "rating"))).labels == {"1": 2, "5": 2, "3": 1}
     assert load_labelled(spec, form=Form(("id", "text", "label", "idx"))).labels["rating"] == 1

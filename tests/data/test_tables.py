@@ -234,8 +234,8 @@ def test_what_is_no_name_of_a_language(name: str) -> None:
             "a.tsv",
             "id\ttext\tlabel\n",
             ("text", "lable"),
-            "a.tsv:1: 3 columns (id | text | label), but --columns names 2; name each one, or such as it has alone, not "
-            "lable",
+            "a.tsv:1: 3 columns (id | text | label), but --columns names 2; name each one, or such as it has alone, "
+            "not lable",
         ),
         (
             "a.tsv",
