@@ -127,7 +127,7 @@ def _read(path: Path, form: Form) -> LabelledData:
     if len(classes) > _MOST_CLASSES:
         raise DataError(f"{table.name}: {len(classes):,} different classes; {_EXPECTED}, or name them with --columns")
     if _is_named_by_number(table):
-        _refuse_header(table, texts, label, examples[0], classes)
+        _refuse_header(table.name, examples[0], classes, by_number=bool(form.columns))
     return LabelledData(table.name, examples, blank)
 
 
@@ -149,22 +149,19 @@ def _is_named_by_number(table: Table) -> bool:
     return table.columns == tuple(str(number) for number, _ in enumerate(table.columns, 1))
 
 
-def _refuse_header(
-    table: Table, texts: tuple[int, ...], label: int, first: LabelledText, classes: Counter[str]
-) -> None:
+def _refuse_header(name: str, first: LabelledText, classes: Counter[str], by_number: bool) -> None:
     """Raises ConfigError where the first example seems to be a header: it looks like names, and it alone has its class,
-    while most other classes have several examples. texts, label: the columns that are read.
+    while most other classes have several examples. by_number: whether columns were chosen so.
     """
     cells = (*first.texts, first.label)
-    others = [count for name, count in classes.items() if name != first.label]
+    others = [count for label, count in classes.items() if label != first.label]
     often = 2 * sum(count > 1 for count in others) > len(others)
     if classes[first.label] == 1 and often and all(map(_NAME.fullmatch, cells)):
-        names, passed_over = dict(zip(texts, _USUAL[len(texts)], strict=True)) | {label: _LABEL[0]}, iter(_NO_TEXT)
-        usual = ",".join(names.get(column) or next(passed_over) for column in range(len(table.columns)))
+        usual = f"add --columns {','.join((*_USUAL[len(first.texts)], _LABEL[0]))}"
         raise ConfigError(
-            f"{table.name}: its first line, {shown(' | '.join(cells))}, looks like a header, and would be the only "
-            f"example of {shown(first.label)}; where it is one, name the texts and, last, the class: --columns "
-            f"{shlex.quote(','.join(cells))}; where it is not, name all columns: --columns {usual}"
+            f"{name}: its first line, {shown(' | '.join(cells))}, looks like a header, and would be the only example "
+            f"of {shown(first.label)}; where it is one, name the texts and, last, the class: --columns "
+            f"{shlex.quote(','.join(cells))}; where it is not, {'put another line first' if by_number else usual}"
         )
 
 

@@ -59,8 +59,8 @@ def open_table(
 
     The first row of TSV and CSV is a header where it holds all of `columns` or all of `wanted`, or two names of
     languages or usual columns and otherwise single words, or only a usual column; upper and lower case are the same.
-    Columns without a header are called as `columns` says, else "1", "2", ..., by which some can be chosen. `columns`
-    also replaces a header of as many names, unless one of them stands elsewhere in it.
+    Columns without a header are called as `columns` says, else "1", "2", ..., by which some can be chosen, whatever
+    stands in them. `columns` also replaces a header of as many names, unless one of them stands elsewhere in it.
     """
     name = printable(str(path))
     check_encoding(encoding)
@@ -188,14 +188,14 @@ def _names(
     header = _looks_like_header(lower) or (bool(wanted) and all(name.casefold() in lower for name in wanted))
     numbers = tuple(str(number) for number, _ in enumerate(cells, 1))
     absent = [name for name in columns if name.casefold() not in lower]
-    if columns and all(map(str.isdecimal, columns)):
-        beyond = [name for name in columns if header or name not in numbers]
+    if columns and all(map(str.isdecimal, columns)) and not _are_counted(cells):
+        beyond = [name for name in columns if name not in numbers or (header and cells[int(name) - 1])]
         if beyond:
             found = f"{', '.join(map(shown, cells))}; choose by these names" if header else _columns(cells)
             raise ConfigError(f"{place}: no column {shown(beyond[0])}; it has {found}")
-        return numbers, False
+        return numbers, header
     if len(absent) < len(columns):
-        header = header or not absent or all(map(_NAME.fullmatch, filter(None, cells)))
+        header = header or not absent or _has_usual_names(lower, asked)
     if absent:
         _refuse_misnamed(place, cells, columns, absent[0] if header else "")
         if header and any(name in lower and name != cell for name, cell in zip(asked, lower, strict=True)):
@@ -207,6 +207,11 @@ def _names(
         if cell and lower.count(cell) > 1:
             raise DataError(f"{place}: two columns are called {shown(cell)}; rename one of them")
     return tuple(cell or number for cell, number in zip(cells, numbers, strict=True)), True
+
+
+def _are_counted(cells: list[str]) -> bool:
+    """Whether these are the numbers from 0 or 1 on, as some tools write for a header."""
+    return any(cells == [str(first + place) for place, _ in enumerate(cells)] for first in (0, 1))
 
 
 def _refuse_misnamed(place: str, cells: list[str], columns: tuple[str, ...], absent: str) -> None:
@@ -253,7 +258,7 @@ _FIELDS = _words(
     原文 訳文 和訳 英訳
     """
 )
-_NAME = re.compile(r"[\w.: -]{1,40}")
+_NAME = re.compile(r"[\w.:-]{1,40}")
 _CODE = re.compile(r"([a-z]{2,3})([-_](latn|cyrl|arab|hans|hant|jpan|kore|hang|deva|grek|hebr))?([-_][a-z]{2})?")
 
 
@@ -268,4 +273,12 @@ def _looks_like_header(cells: Sequence[str]) -> bool:
     if len(cells) == 1:
         return cells[0] in _FIELDS
     known = sum(is_language(cell) or cell in _FIELDS for cell in texts)
-    return known >= 2 and len(set(texts)) == len(texts) and all(re.fullmatch(r"[\w.:-]{1,40}", cell) for cell in texts)
+    return known >= 2 and len(set(texts)) == len(texts) and all(map(_NAME.fullmatch, texts))
+
+
+def _has_usual_names(cells: Sequence[str], asked: Sequence[str]) -> bool:
+    """Whether these are single words, one of them usual for a column and asked for. Languages do not count: words of
+    theirs are spelt like codes.
+    """
+    usual = any(cell in asked and cell in _FIELDS for cell in cells)
+    return usual and all(map(_NAME.fullmatch, filter(None, cells)))

@@ -237,7 +237,8 @@ def _column(table: Table, columns: tuple[str, ...]) -> int:
     if len(names) == 1:
         return 0
     called = ", ".join(map(shown, table.columns))
+    such = next((name for name in table.columns[::-1] if not name.isdecimal()), table.columns[-1])
     raise ConfigError(
-        f"{table.name}: its {table.kind}s are {called}; say which holds the texts with --columns NAME, as "
-        f"in --columns {shlex.quote(table.columns[-1])}"
+        f"{table.name}: its {table.kind}s are {called}; say which holds the texts with --columns NAME, as in "
+        f"--columns {shlex.quote(such)}"
     )

@@ -142,7 +142,7 @@ def test_a_header_of_unusual_names_is_no_example(tmp_path: Path) -> None:
     expected = (
         f"{spec}: its first line, comment | star rating, looks like a header, and would be the only example of star "
         "rating; where it is one, name the texts and, last, the class: --columns 'comment,star rating'; where it is "
-        "not, name all columns: --columns text,label"
+        "not, add --columns text,label"
     )
     with pytest.raises(ConfigError) as refused:
         load_labelled(spec)
@@ -163,10 +163,12 @@ def test_a_header_is_no_example_where_numbers_choose_columns(tmp_path: Path) -> 
         f"{n},I {verb} it.,{label},x\n" for n, (verb, label) in enumerate([("love", "5"), ("hate", "1")] * 2)
     )
     spec = write(tmp_path, f"nr,comment,rating,user\n{rows}0,It is.,3,x\n", "a.csv")
-    with pytest.raises(ConfigError, match=r"--columns comment,rating; .* all columns: --columns id,text,label,idx$"):
+    with pytest.raises(ConfigError, match=r"--columns comment,rating; .* put another line first$"):
         load_labelled(spec, form=Form(("2", "3")))
     assert load_labelled(spec, form=Form(("comment", "rating"))).labels == {"1": 2, "5": 2, "3": 1}
-    assert load_labelled(spec, form=Form(("id", "text", "label", "idx"))).labels["rating"] == 1
+    *others, last = (tmp_path / "a.csv").read_text("utf-8").splitlines()
+    moved = write(tmp_path, "\n".join([last, *others]) + "\n", "b.csv")
+    assert load_labelled(moved, form=Form(("2", "3"))).labels["rating"] == 1
 
 
 def test_numbers_choose_columns_where_there_is_no_header(tmp_path: Path) -> None:

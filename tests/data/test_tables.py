@@ -166,9 +166,14 @@ def test_blank_lines_are_empty_rows_but_for_the_last(name: str, tmp_path: Path) 
         ("id\tsource\ttarget", ("id", "en", "ja"), (), ("id", "en", "ja"), True),
         ("text\trating", ("text", "label"), (), ("text", "label"), True),
         ("text\tHow are you?", ("text", "label"), (), ("text", "label"), False),
+        ("win cash now\tspam", ("text", "spam"), (), ("text", "spam"), False),
+        ("no\tnow", ("no", "en"), (), ("no", "en"), False),
+        ("in\ten", ("en", "fr"), (), ("en", "fr"), False),
         # numbers choose among columns without a header, whatever stands in them
         ("Hello\tこんにちは\tx", ("2", "1"), (), ("1", "2", "3"), False),
         ("3\tWall St. Bears\tx", ("3",), (), ("1", "2", "3"), False),
+        ("0\t1", ("1",), (), ("0", "1"), True),
+        ("id\ten\tja\t", ("4",), (), ("1", "2", "3", "4"), True),
     ],
 )
 @pytest.mark.parametrize("name", ["a.tsv", "a.csv", "a.txt"])
@@ -227,7 +232,7 @@ def test_what_is_no_name_of_a_language(name: str) -> None:
             "a.csv:1: 3 columns (en | ja | fr), but --columns names 2; name each one",
         ),
         ("a.tsv", "text\tlabel\n", ("label", "nope"), "a.tsv:1: no column nope; it has text, label"),
-        ("a.tsv", "text\trating\n", ("rating", "words"), "a.tsv:1: no column words; it has text, rating"),
+        ("a.tsv", "text\trating\n", ("words", "text"), "a.tsv:1: no column words; it has text, rating"),
         ("a.tsv", "text\tlabel\n", ("2", "1"), "a.tsv:1: no column 2; it has text, label; choose by these names"),
         ("a.tsv", "a\tb\n", ("2", "3"), "a.tsv:1: no column 3; it has 2 columns"),
         (
